@@ -1,0 +1,1 @@
+"""Roost: a whole Kubernetes in one package. See docs/explanation/architecture.md for its layers."""

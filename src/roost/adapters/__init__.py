@@ -1,0 +1,1 @@
+"""The ports made real, with the same file names in real, virtual and browser."""

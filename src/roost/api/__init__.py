@@ -1,0 +1,1 @@
+"""The language: kinds as data, metadata, selectors, quantities, merges, errors. Pure."""

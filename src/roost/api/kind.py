@@ -1,0 +1,115 @@
+"""A kind is data.
+
+`Kind` says everything the API server must know to serve a resource; discovery, OpenAPI, CRUD, watch,
+tables, RBAC verbs and field selectors are derived from it. A CustomResourceDefinition becomes the
+same `Kind` at run time. Hooks are pure functions over a `Change`, and follow the Kubernetes registry's
+create and update strategies ("prepare for create/update", "validate", "validate update", "warnings").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from roost.api.errors import Cause
+from roost.api.values import Object
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a path names: the address of a resource, e.g. Resource("apps", "v1", "deployments")."""
+
+    group: str
+    version: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+@dataclass(slots=True)
+class Change:
+    """One write on its way into the store, as hooks see it.
+
+    `object` is a private copy that `default` and `prepare` may change in place; `old` is None on
+    create and must not be changed. `subresource` is "", "status", "scale" and so on.
+    """
+
+    object: Object
+    old: Object | None = None
+    subresource: str = ""
+    now: str = ""  # RFC 3339, seconds, for hooks that stamp times
+    warnings: list[str] = field(default_factory=list)
+
+
+Hook: TypeAlias = Callable[[Change], None]
+Check: TypeAlias = Callable[[Change], list[Cause]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table, as in `meta.k8s.io/v1 TableColumnDefinition`.
+
+    `cell` gets the object and the time now (epoch seconds) and returns a JSON scalar.
+    """
+
+    name: str
+    cell: Callable[[Object, float], Any]
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """One subresource, e.g. `status` or `pods/exec`; group, version and kind name its body."""
+
+    verbs: tuple[str, ...]
+    kind: str
+    group: str | None = None  # None: the parent's
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind served by the API server, in one version."""
+
+    group: str
+    version: str
+    name: str
+    plural: str
+    namespaced: bool
+    schema: str  # name of its definition in the schema document
+    singular: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: Mapping[str, Subresource] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    #: Selectable fields beside metadata.name and metadata.namespace: path -> value of an object.
+    fields: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    default: Hook | None = None  # defaults the schema cannot say; also run on what is read back
+    prepare: Hook | None = None  # strategy: drop what the subresource may not set, bump generation
+    validate: Check | None = None  # causes beyond the schema, on create and on update
+    #: May PUT and apply create it? Must an update carry a resourceVersion?
+    create_on_update: bool = False
+    unconditional_update: bool = True
+    #: Plural of the resource whose stored objects this one shares, and their version, if another.
+    storage_group: str | None = None
+    storage_version: str | None = None
+    #: Name validation: "subdomain", "label", "path", "service", "rbac" ...
+    name_rule: str = "subdomain"
+    grace_period_s: Callable[[Object], int] | None = None  # graceful deletion; None: at once
+
+    @property
+    def resource(self) -> Resource:
+        return Resource(self.group, self.version, self.plural)
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version

@@ -1,0 +1,1 @@
+"""The four patch types and field ownership, as functions from objects to objects."""

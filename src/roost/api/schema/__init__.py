@@ -1,0 +1,1 @@
+"""Schemas of kinds, compiled once into functions that prune, default and validate."""

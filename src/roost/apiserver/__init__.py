@@ -1,0 +1,1 @@
+"""Request, authenticate, authorise, admit, commit, answer; and watch. No sockets."""

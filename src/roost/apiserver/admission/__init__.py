@@ -1,0 +1,1 @@
+"""One module per admission plugin, and the order they run in."""

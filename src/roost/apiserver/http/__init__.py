@@ -1,0 +1,1 @@
+"""The only part of the API server that speaks HTTP and WebSocket."""

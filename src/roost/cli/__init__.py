@@ -1,0 +1,1 @@
+"""Entry points: the only place, with simulation, that wires things together."""

@@ -1,0 +1,1 @@
+"""The Client port and its HTTP form; the API server's core satisfies the same port."""

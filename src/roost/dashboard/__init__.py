@@ -1,0 +1,1 @@
+"""The web view: a client of the API like any other."""

@@ -1,0 +1,1 @@
+"""The language of control: View, Plan, actions and the Controller declaration. Pure."""

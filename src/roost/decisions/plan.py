@@ -1,0 +1,95 @@
+"""What a controller may want: a Plan of actions, all of them plain values that compare with ==.
+
+A Plan says what to do now and when to look again; the engine carries it out in order, stops at the
+first action that fails and tries the key again later. Actions that create or change an object carry
+the revision or uid they were decided on, so that a decision on old facts cannot do harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from roost.api.kind import Resource
+from roost.api.values import Object, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The address of one object, as far as an action needs it."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create `object`. AlreadyExists counts as done when `tolerate_existing`; else the key retries."""
+
+    resource: Resource
+    object: Object = field(hash=False)
+    tolerate_existing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Replace the object (or its `subresource`, e.g. status). `object` carries resourceVersion."""
+
+    resource: Resource
+    object: Object = field(hash=False)
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Send a JSON merge patch to `ref`; put uid or resourceVersion in it to guard it."""
+
+    ref: Ref
+    body: Value = field(hash=False)
+    subresource: str = ""
+    strategic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete `ref` (guarded by its uid when it has one). NotFound counts as done."""
+
+    ref: Ref
+    grace_period_s: int | None = None
+    propagation: str | None = None
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Create a `subresource` of `ref`: binding, eviction, token."""
+
+    ref: Ref
+    subresource: str
+    body: Object = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EmitEvent:
+    """Record an Event about `regarding`; the recorder folds repeats. Never fails a plan."""
+
+    regarding: Object = field(hash=False)  # an ObjectReference
+    type: str  # Normal or Warning
+    reason: str
+    message: str
+
+
+Action: TypeAlias = Create | Update | Patch | Delete | Post | EmitEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, in order; and `wake_at` (epoch seconds) when to look again without a change."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: float | None = None
+
+
+NOTHING = Plan()

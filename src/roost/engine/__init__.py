@@ -1,0 +1,1 @@
+"""The one loop that runs controllers: informers, workqueue, barrier, retries."""

@@ -1,0 +1,1 @@
+"""Functions and flows, built as a third party would build them."""

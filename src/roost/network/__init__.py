@@ -1,0 +1,1 @@
+"""Services, routes and DNS answers as tables, and the dataplanes that program them."""

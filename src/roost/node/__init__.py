@@ -1,0 +1,1 @@
+"""The node agent: pod lifecycle, probes, volumes, status and streaming."""

@@ -1,0 +1,1 @@
+"""What the world must offer: wall clock, chance, ids, network, processes, files."""

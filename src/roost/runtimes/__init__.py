@@ -1,0 +1,1 @@
+"""What runs a container: the port, its contract, and one package per runtime."""

@@ -1,0 +1,1 @@
+"""Where a pod should run: snapshot, filters, scores. Pure."""

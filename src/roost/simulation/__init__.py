@@ -1,0 +1,1 @@
+"""A seeded world: the virtual loop, faults, invariants and trace."""

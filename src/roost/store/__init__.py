@@ -1,0 +1,1 @@
+"""A revisioned log of keys: the port and its embedded forms."""
