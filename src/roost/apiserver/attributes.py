@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from roost.api.kind import Kind
 from roost.api.values import Object
@@ -64,4 +65,21 @@ class Admission:
     options: Object = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     #: Called, last registered first, when the write did not happen after a plugin reserved something.
-    undo: list[object] = field(default_factory=list)
+    undo: list[Callable[[], None]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to a resource that is computed, not stored: reviews, token requests."""
+
+    kind: Kind
+    subresource: str
+    user: User
+    namespace: str
+    name: str
+    body: Object
+    dry_run: bool = False
+
+
+#: Answers a Call with the object that the client gets.
+Handler: TypeAlias = Callable[[Call], Awaitable[Object]]

@@ -7,7 +7,7 @@ copy before you change them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -76,7 +76,7 @@ class Client(Protocol):
         resource_version: str = "",
     ) -> ObjectList: ...
 
-    def watch(self, query: Query, resource_version: str) -> AsyncIterator[list[WatchEvent]]:
+    def watch(self, query: Query, resource_version: str) -> AsyncIterator[Sequence[WatchEvent]]:
         """Yield batches of events after `resource_version`, bookmarks included.
 
         Ends quietly when the server ends the watch; raises Expired when the version is gone.

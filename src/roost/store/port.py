@@ -13,7 +13,7 @@ suite in tests/contracts checks them):
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -149,7 +149,7 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, prefix: str, since: int) -> AsyncIterator[list[Event]]:
+    def watch(self, prefix: str, since: int) -> AsyncIterator[Sequence[Event]]:
         """Yield every change after revision `since` to keys that start with `prefix`, in batches.
 
         An empty batch is allowed and means: all changes so far have been delivered. Raises Compacted
