@@ -105,6 +105,10 @@ class Record:
         found: dict[str, Any] = self._object
         return found
 
+    def cool(self) -> None:
+        """Let go of the decoded form; who asks again decodes again."""
+        self._object = None
+
 
 class Event(NamedTuple):
     """One change. `record` is the new state; for a deletion it is the last state, restamped with the

@@ -1,0 +1,179 @@
+"""The SQLite file behind SqliteStore: its form, and the statements that are run on it.
+
+One row a change: `log(revision, key, created, deleted, value)`. A deletion's row holds the last state.
+Everything here blocks and is called from the store's own thread only. The file is locked for as long as
+it is open, so two servers can never write to one data directory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from roost.store.port import Damaged, Event, Full, Record
+
+_FORMAT: Final = 1
+_APPLICATION: Final = 0x526F7374  # "Rost"
+_LAST: Final = "\U0010ffff"
+
+_SCHEMA: Final = """
+CREATE TABLE log (
+  revision INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  value BLOB NOT NULL
+) STRICT;
+CREATE INDEX log_key ON log (key, revision);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+INSERT INTO meta VALUES ('compacted', 0);
+"""
+_NEWEST: Final = """
+SELECT key, revision, created, value FROM log AS this
+WHERE deleted = 0 AND NOT EXISTS
+  (SELECT 1 FROM log AS newer WHERE newer.key = this.key AND newer.revision > this.revision)
+"""
+_STATE_AT: Final = """
+SELECT key, revision, created, deleted, value FROM log AS this
+WHERE key >= ? AND key < ? AND revision <= ? AND NOT EXISTS
+  (SELECT 1 FROM log AS newer
+   WHERE newer.key = this.key AND newer.revision > this.revision AND newer.revision <= ?)
+"""
+_EVENTS: Final = """
+SELECT revision, key, created, deleted, value,
+  (SELECT max(revision) FROM log AS old WHERE old.key = this.key AND old.revision < this.revision)
+FROM log AS this WHERE revision > ? AND revision <= ? AND key >= ? AND key < ? ORDER BY revision
+"""
+_SUPERSEDED: Final = """
+DELETE FROM log WHERE revision IN (
+  SELECT revision FROM log AS this WHERE revision <= ?1 AND (deleted = 1 OR EXISTS
+    (SELECT 1 FROM log AS newer
+     WHERE newer.key = this.key AND newer.revision > this.revision AND newer.revision <= ?1))
+  ORDER BY revision LIMIT ?2)
+"""  # in order: a deletion's row must not go before the rows that it supersedes
+
+
+class Loaded(NamedTuple):
+    """What a store starts from."""
+
+    records: list[Record]
+    revision: int
+    compacted: int
+
+
+class Database:
+    """The open file. Raises Damaged or Full; the message says what is wrong and what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection
+
+    def open(self) -> Loaded:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.touch(mode=0o600)
+            self._connect()
+            return self._load()
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+        except OSError as error:
+            raise Damaged(f"{self._path}: {error.strerror}") from error
+
+    def _connect(self) -> None:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=0.5
+        )
+        self._connection = connection
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -4096")
+        connection.execute("BEGIN EXCLUSIVE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        connection.execute("COMMIT")
+        if version not in (0, _FORMAT):
+            raise Damaged(f"{self._path} was written by a newer Roost (format {version})")
+
+    def _load(self) -> Loaded:
+        connection = self._connection
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise Damaged(f"{self._path} is damaged ({verdict}); restore it from a backup")
+        records = [Record(*row) for row in connection.execute(_NEWEST)]
+        (newest,) = connection.execute("SELECT coalesce(max(revision), 1) FROM log").fetchone()
+        (compacted,) = connection.execute(
+            "SELECT value FROM meta WHERE name = 'compacted'"
+        ).fetchone()
+        return Loaded(records, max(newest, compacted), compacted)
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write events in one transaction; when this returns they are on disk."""
+        rows = [
+            (event.revision, event.key, event.record.created, event.deleted, event.record.value)
+            for event in events
+        ]
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?)", rows)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def state_at(self, prefix: str, revision: int) -> list[Record]:
+        """Return the records under a prefix as they were at a revision."""
+        rows = self._connection.execute(_STATE_AT, (prefix, prefix + _LAST, revision, revision))
+        return [
+            Record(key, rev, made, value) for key, rev, made, deleted, value in rows if not deleted
+        ]
+
+    def events(self, prefix: str, since: int, until: int) -> list[Event]:
+        """Return the events under a prefix with since < revision <= until."""
+        rows = self._connection.execute(_EVENTS, (since, until, prefix, prefix + _LAST)).fetchall()
+        return [
+            Event(
+                revision, key, Record(key, revision, created, value), self._at(before), bool(gone)
+            )
+            for revision, key, created, gone, value, before in rows
+        ]
+
+    def _at(self, revision: int | None) -> Record | None:
+        if revision is None:
+            return None
+        row = self._connection.execute(
+            "SELECT key, revision, created, value, deleted FROM log WHERE revision = ?", (revision,)
+        ).fetchone()
+        return None if row is None or row[4] else Record(*row[:4])
+
+    def begin_compaction(self, revision: int) -> None:
+        """Note on disk that states before `revision` may be gone, before the first one goes."""
+        self._connection.execute("UPDATE meta SET value = ? WHERE name = 'compacted'", (revision,))
+
+    def compact(self, revision: int, rows: int) -> bool:
+        """Remove up to `rows` superseded rows; return whether there may be more."""
+        return self._connection.execute(_SUPERSEDED, (revision, rows)).rowcount == rows
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _explain(self, error: sqlite3.Error) -> Damaged | Full:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return Full(f"no space left for {self._path}")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Damaged(f"{self._path} is in use by another server; stop that one first")
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return Damaged(f"{self._path} is damaged ({error}); restore it from a backup")
+        return Damaged(f"{self._path}: {error}")

@@ -1,0 +1,203 @@
+"""The store on one machine's disk: SQLite in WAL mode, synchronous=FULL, with group commit.
+
+The database is the log; current records and recent events are also kept in memory (table.py), so reads
+never touch the disk. All writes that wait when the disk is ready become one transaction: `commit` checks
+and numbers them on the event loop, one thread writes them, and only when that is on disk are they made
+visible, published and acknowledged. If a transaction fails, all that were numbered after it fail too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from roost.store.database import Database
+from roost.store.port import Damaged, Draft, Event, Full, Page, Record, StoreError
+from roost.store.table import Table, check_revision, event_of, expect_revision, page_of
+
+HISTORY_BYTES: Final = 16 << 20
+#: Rows that one transaction of a compaction may remove: a bound on how long it delays writers.
+_COMPACTION_ROWS: Final = 2_000
+
+ResultT = TypeVar("ResultT")
+
+
+class SqliteStore:
+    """A Store in one file; see roost.store.port.Store. Open it with `await SqliteStore.open(path)`."""
+
+    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
+        self._database = database
+        self._thread = thread
+        self._loop = asyncio.get_running_loop()
+        self._table = Table(HISTORY_BYTES)
+        self._compacted = 0
+        self._next = 0
+        #: Writes that are numbered but not visible yet: key -> its newest event.
+        self._staged: dict[str, Event] = {}
+        self._queue: list[tuple[Event, asyncio.Future[Record]]] = []
+        self._writing: list[tuple[Event, asyncio.Future[Record]]] = []
+        self._failed: StoreError | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> SqliteStore:
+        """Open or make the store in the file `path`. Raises Damaged when it cannot be used."""
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        database = Database(path)
+        loop = asyncio.get_running_loop()
+        try:
+            state = await loop.run_in_executor(thread, database.open)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        store = cls(database, thread)
+        store._table = Table(HISTORY_BYTES, state.revision)
+        store._table.load(state.records)
+        store._compacted = state.compacted
+        store._next = state.revision + 1
+        return store
+
+    # -- reading
+
+    async def get(self, key: str) -> Record | None:
+        return self._table.get(key)
+
+    async def list(
+        self, prefix: str, *, limit: int = 0, after: str = "", revision: int = 0
+    ) -> Page:
+        table = self._table
+        if not revision:
+            return table.page(prefix, limit, after)
+        check_revision(revision, self._compacted, table.revision)
+        if revision >= table.floor:
+            return table.page_at(prefix, limit, after, revision)
+        records = await self._run(lambda: self._database.state_at(prefix, revision))
+        return page_of(records, revision, limit, after)
+
+    async def watch(self, prefix: str, since: int) -> AsyncIterator[Sequence[Event]]:
+        table = self._table
+        check_revision(since, self._compacted, table.revision)
+        subscription, now = table.subscribe(prefix), table.revision
+        if since >= table.floor:
+            backlog: Sequence[Event] = table.since(prefix, since)
+        else:
+            try:
+                backlog = await self._run(lambda: self._database.events(prefix, since, now))
+            except BaseException:
+                table.unsubscribe(subscription)
+                raise
+        async for batch in table.follow(subscription, backlog):
+            yield batch
+
+    def revision(self) -> int:
+        return self._table.revision
+
+    # -- writing
+
+    async def commit(self, key: str, draft: Draft | None, expect: int) -> Record:
+        if self._failed is not None:
+            raise self._failed
+        staged = self._staged.get(key)
+        previous = self._table.get(key) if staged is None else _state_after(staged)
+        have = previous.revision if previous is not None else 0
+        try:
+            expect_revision(key, have, expect, deleting=draft is None)
+        except StoreError:
+            if staged is not None:
+                # What the caller lost against is not visible yet. Let it become so first: a caller
+                # that reads and tries again at once would otherwise only lose again.
+                await self._settled(staged)
+            raise
+        event = event_of(key, draft, self._next, previous)
+        self._next += 1
+        self._staged[key] = event
+        done: asyncio.Future[Record] = self._loop.create_future()
+        self._queue.append((event, done))
+        if not self._writing and len(self._queue) == 1:
+            self._loop.call_soon(self._flush)
+        # A caller that goes away must not take the write with it: it may already be on disk.
+        return await asyncio.shield(done)
+
+    async def _settled(self, event: Event) -> None:
+        for waiting, done in (*self._writing, *self._queue):
+            if waiting is event:
+                await asyncio.wait((done,))
+                return
+
+    def _flush(self) -> None:
+        """Give everything that waits to the thread, as one transaction."""
+        if self._writing or not self._queue:
+            return
+        self._writing, self._queue = self._queue, []
+        events = [event for event, _ in self._writing]
+        loop = self._loop
+
+        def write() -> None:
+            error: BaseException | None = None
+            try:
+                self._database.append(events)
+            except (StoreError, sqlite3.Error, OSError) as caught:
+                error = caught
+            loop.call_soon_threadsafe(self._written, error)
+
+        self._thread.submit(write)
+
+    def _written(self, error: BaseException | None) -> None:
+        batch, self._writing = self._writing, []
+        if error is not None:
+            self._fail([*batch, *self._queue], error)
+            return
+        events = [event for event, _ in batch]
+        for event in events:
+            if self._staged.get(event.key) is event:
+                del self._staged[event.key]
+        self._table.apply(events)
+        for event, done in batch:
+            if not done.done():
+                done.set_result(event.record)
+        self._flush()
+
+    def _fail(
+        self, writes: Sequence[tuple[Event, asyncio.Future[Record]]], error: BaseException
+    ) -> None:
+        """Refuse these writes. Those that only waited may have built on the ones that failed."""
+        self._queue.clear()
+        self._staged.clear()
+        self._next = self._table.revision + 1
+        refusal = error if isinstance(error, StoreError) else Damaged(str(error))
+        if not isinstance(refusal, Full):
+            self._failed = refusal
+        for _, done in writes:
+            if not done.done():
+                done.set_exception(refusal)
+                done.exception()  # a caller that is gone must not leave a warning behind
+
+    # -- keeping house
+
+    async def compact(self, revision: int) -> None:
+        revision = min(revision, self._table.revision)
+        if revision <= self._compacted:
+            return
+        self._compacted = revision
+        self._table.forget(revision)
+        await self._run(lambda: self._database.begin_compaction(revision))
+        while await self._run(lambda: self._database.compact(revision, _COMPACTION_ROWS)):
+            pass
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then close the file."""
+        pending = [done for _, done in (*self._writing, *self._queue)]
+        if pending:
+            await asyncio.wait(pending)
+        await self._run(self._database.close)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], ResultT]) -> ResultT:
+        return await self._loop.run_in_executor(self._thread, work)
+
+
+def _state_after(event: Event) -> Record | None:
+    return None if event.deleted else event.record
