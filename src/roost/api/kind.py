@@ -16,6 +16,10 @@ from roost.api.errors import Cause
 from roost.api.values import Object
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+#: The verbs of most subresources, e.g. `status` and `scale`.
+READ_WRITE = ("get", "patch", "update")
+#: The verbs of the `proxy` subresources.
+PROXY = ("create", "delete", "get", "patch", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,18 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """How objects of a kind become those of its storage kind, and back.
+
+    Both are pure, return a new object (parts may be shared) and keep everything: what one form
+    cannot say travels in annotations. `kind` and `apiVersion` are those of the target.
+    """
+
+    to_storage: Callable[[Object], Object]
+    from_storage: Callable[[Object], Object]
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind served by the API server, in one version."""
 
@@ -102,6 +118,8 @@ class Kind:
     #: Plural of the resource whose stored objects this one shares, and their version, if another.
     storage_group: str | None = None
     storage_version: str | None = None
+    #: Set exactly where the storage kind is another kind than this one.
+    convert: Conversion | None = None
     #: Name validation: "subdomain", "label", "path", "service", "rbac" ...
     name_rule: str = "subdomain"
     grace_period_s: Callable[[Object], int] | None = None  # graceful deletion; None: at once

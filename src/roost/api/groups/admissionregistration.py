@@ -1,0 +1,77 @@
+"""The kinds of admissionregistration.k8s.io."""
+
+from __future__ import annotations
+
+from roost.api.kind import READ_WRITE, Kind, Subresource
+
+GROUP = "admissionregistration.k8s.io"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="MutatingAdmissionPolicy",
+        plural="mutatingadmissionpolicies",
+        namespaced=False,
+        schema="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+        singular="mutatingadmissionpolicy",
+        categories=("api-extensions",),
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="MutatingAdmissionPolicyBinding",
+        plural="mutatingadmissionpolicybindings",
+        namespaced=False,
+        schema="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+        singular="mutatingadmissionpolicybinding",
+        categories=("api-extensions",),
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="MutatingWebhookConfiguration",
+        plural="mutatingwebhookconfigurations",
+        namespaced=False,
+        schema="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+        singular="mutatingwebhookconfiguration",
+        categories=("api-extensions",),
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="ValidatingAdmissionPolicy",
+        plural="validatingadmissionpolicies",
+        namespaced=False,
+        schema="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+        singular="validatingadmissionpolicy",
+        categories=("api-extensions",),
+        subresources={"status": Subresource(READ_WRITE, "ValidatingAdmissionPolicy")},
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="ValidatingAdmissionPolicyBinding",
+        plural="validatingadmissionpolicybindings",
+        namespaced=False,
+        schema="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+        singular="validatingadmissionpolicybinding",
+        categories=("api-extensions",),
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="ValidatingWebhookConfiguration",
+        plural="validatingwebhookconfigurations",
+        namespaced=False,
+        schema="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+        singular="validatingwebhookconfiguration",
+        categories=("api-extensions",),
+        unconditional_update=False,
+    ),
+)

@@ -1,0 +1,34 @@
+"""The kinds of autoscaling."""
+
+from __future__ import annotations
+
+from roost.api.kind import READ_WRITE, Kind, Subresource
+
+GROUP = "autoscaling"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v2",
+        name="HorizontalPodAutoscaler",
+        plural="horizontalpodautoscalers",
+        namespaced=True,
+        schema="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+        singular="horizontalpodautoscaler",
+        short_names=("hpa",),
+        categories=("all",),
+        subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="HorizontalPodAutoscaler",
+        plural="horizontalpodautoscalers",
+        namespaced=True,
+        schema="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
+        singular="horizontalpodautoscaler",
+        short_names=("hpa",),
+        categories=("all",),
+        subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
+    ),
+)

@@ -1,0 +1,21 @@
+"""The kinds of coordination.k8s.io."""
+
+from __future__ import annotations
+
+from roost.api.kind import Kind
+
+GROUP = "coordination.k8s.io"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="Lease",
+        plural="leases",
+        namespaced=True,
+        schema="io.k8s.api.coordination.v1.Lease",
+        singular="lease",
+        create_on_update=True,
+        unconditional_update=False,
+    ),
+)

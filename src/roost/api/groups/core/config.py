@@ -1,0 +1,43 @@
+"""The core group, v1: configmaps, secrets, serviceaccounts."""
+
+from __future__ import annotations
+
+from roost.api.groups.selectable import text
+from roost.api.kind import Kind, Subresource
+
+KINDS = (
+    Kind(
+        group="",
+        version="v1",
+        name="ConfigMap",
+        plural="configmaps",
+        namespaced=True,
+        schema="io.k8s.api.core.v1.ConfigMap",
+        singular="configmap",
+        short_names=("cm",),
+    ),
+    Kind(
+        group="",
+        version="v1",
+        name="Secret",
+        plural="secrets",
+        namespaced=True,
+        schema="io.k8s.api.core.v1.Secret",
+        singular="secret",
+        fields={"type": text("type")},
+    ),
+    Kind(
+        group="",
+        version="v1",
+        name="ServiceAccount",
+        plural="serviceaccounts",
+        namespaced=True,
+        schema="io.k8s.api.core.v1.ServiceAccount",
+        singular="serviceaccount",
+        short_names=("sa",),
+        subresources={
+            "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1")
+        },
+        unconditional_update=False,
+    ),
+)

@@ -1,0 +1,61 @@
+"""The kinds of networking.k8s.io."""
+
+from __future__ import annotations
+
+from roost.api.kind import READ_WRITE, Kind, Subresource
+
+GROUP = "networking.k8s.io"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="IngressClass",
+        plural="ingressclasses",
+        namespaced=False,
+        schema="io.k8s.api.networking.v1.IngressClass",
+        singular="ingressclass",
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="Ingress",
+        plural="ingresses",
+        namespaced=True,
+        schema="io.k8s.api.networking.v1.Ingress",
+        singular="ingress",
+        short_names=("ing",),
+        subresources={"status": Subresource(READ_WRITE, "Ingress")},
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="IPAddress",
+        plural="ipaddresses",
+        namespaced=False,
+        schema="io.k8s.api.networking.v1.IPAddress",
+        singular="ipaddress",
+        short_names=("ip",),
+        name_rule="ip",
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="NetworkPolicy",
+        plural="networkpolicies",
+        namespaced=True,
+        schema="io.k8s.api.networking.v1.NetworkPolicy",
+        singular="networkpolicy",
+        short_names=("netpol",),
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="ServiceCIDR",
+        plural="servicecidrs",
+        namespaced=False,
+        schema="io.k8s.api.networking.v1.ServiceCIDR",
+        singular="servicecidr",
+        subresources={"status": Subresource(READ_WRITE, "ServiceCIDR")},
+    ),
+)

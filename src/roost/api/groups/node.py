@@ -1,0 +1,20 @@
+"""The kinds of node.k8s.io."""
+
+from __future__ import annotations
+
+from roost.api.kind import Kind
+
+GROUP = "node.k8s.io"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="RuntimeClass",
+        plural="runtimeclasses",
+        namespaced=False,
+        schema="io.k8s.api.node.v1.RuntimeClass",
+        singular="runtimeclass",
+        unconditional_update=False,
+    ),
+)

@@ -1,0 +1,22 @@
+"""The kinds of policy."""
+
+from __future__ import annotations
+
+from roost.api.kind import READ_WRITE, Kind, Subresource
+
+GROUP = "policy"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="PodDisruptionBudget",
+        plural="poddisruptionbudgets",
+        namespaced=True,
+        schema="io.k8s.api.policy.v1.PodDisruptionBudget",
+        singular="poddisruptionbudget",
+        short_names=("pdb",),
+        subresources={"status": Subresource(READ_WRITE, "PodDisruptionBudget")},
+        unconditional_update=False,
+    ),
+)

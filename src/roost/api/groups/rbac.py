@@ -1,0 +1,54 @@
+"""The kinds of rbac.authorization.k8s.io."""
+
+from __future__ import annotations
+
+from roost.api.kind import Kind
+
+GROUP = "rbac.authorization.k8s.io"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="ClusterRoleBinding",
+        plural="clusterrolebindings",
+        namespaced=False,
+        schema="io.k8s.api.rbac.v1.ClusterRoleBinding",
+        singular="clusterrolebinding",
+        create_on_update=True,
+        name_rule="path",
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="ClusterRole",
+        plural="clusterroles",
+        namespaced=False,
+        schema="io.k8s.api.rbac.v1.ClusterRole",
+        singular="clusterrole",
+        create_on_update=True,
+        name_rule="path",
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="RoleBinding",
+        plural="rolebindings",
+        namespaced=True,
+        schema="io.k8s.api.rbac.v1.RoleBinding",
+        singular="rolebinding",
+        create_on_update=True,
+        name_rule="path",
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="Role",
+        plural="roles",
+        namespaced=True,
+        schema="io.k8s.api.rbac.v1.Role",
+        singular="role",
+        create_on_update=True,
+        name_rule="path",
+    ),
+)

@@ -1,0 +1,71 @@
+"""The kinds of storage.k8s.io."""
+
+from __future__ import annotations
+
+from roost.api.kind import READ_WRITE, Kind, Subresource
+
+GROUP = "storage.k8s.io"
+
+KINDS = (
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="CSIDriver",
+        plural="csidrivers",
+        namespaced=False,
+        schema="io.k8s.api.storage.v1.CSIDriver",
+        singular="csidriver",
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="CSINode",
+        plural="csinodes",
+        namespaced=False,
+        schema="io.k8s.api.storage.v1.CSINode",
+        singular="csinode",
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="CSIStorageCapacity",
+        plural="csistoragecapacities",
+        namespaced=True,
+        schema="io.k8s.api.storage.v1.CSIStorageCapacity",
+        singular="csistoragecapacity",
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="StorageClass",
+        plural="storageclasses",
+        namespaced=False,
+        schema="io.k8s.api.storage.v1.StorageClass",
+        singular="storageclass",
+        short_names=("sc",),
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="VolumeAttachment",
+        plural="volumeattachments",
+        namespaced=False,
+        schema="io.k8s.api.storage.v1.VolumeAttachment",
+        singular="volumeattachment",
+        subresources={"status": Subresource(READ_WRITE, "VolumeAttachment")},
+        unconditional_update=False,
+    ),
+    Kind(
+        group=GROUP,
+        version="v1",
+        name="VolumeAttributesClass",
+        plural="volumeattributesclasses",
+        namespaced=False,
+        schema="io.k8s.api.storage.v1.VolumeAttributesClass",
+        singular="volumeattributesclass",
+        short_names=("vac",),
+    ),
+)
