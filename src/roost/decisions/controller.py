@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from roost.api.errors import StatusError
 from roost.api.kind import Resource
 from roost.api.values import Object
-from roost.decisions.plan import Plan
+from roost.decisions.plan import Action, Plan
 
 
 class Key(NamedTuple):
@@ -77,6 +78,9 @@ class Controller(Generic[ViewT]):
     reconcile: Callable[[ViewT], Plan]
     #: Who it acts as (its username and its source in events); "" is the name with "-controller".
     component: str = ""
+    #: What to tell the user when an action was refused: events and a status, as far as they differ
+    #: from those of a success. It runs before the key is tried again; its own failures are ignored.
+    refused: Callable[[ViewT, Action, StatusError], Plan] | None = None
     #: Reconcile also, with this key, when the caches are first filled.
     start_keys: tuple[Key, ...] = ()
 

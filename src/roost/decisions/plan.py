@@ -1,8 +1,10 @@
 """What a controller may want: a Plan of actions, all of them plain values that compare with ==.
 
 A Plan says what to do now and when to look again; the engine carries it out in order, stops at the
-first action that fails and tries the key again later. Actions that create or change an object carry
-the revision or uid they were decided on, so that a decision on old facts cannot do harm.
+first action that fails and tries the key again later. Neighbouring Creates are one step, and so are
+neighbouring Deletes: they may run side by side, a few at first and then more. Actions that create or
+change an object carry the revision or uid they were decided on, so that a decision on old facts
+cannot do harm.
 """
 
 from __future__ import annotations
@@ -25,12 +27,27 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class EmitEvent:
+    """Record an Event about `regarding`; the recorder folds repeats. Never fails a plan."""
+
+    regarding: Object = field(hash=False)  # an ObjectReference
+    type: str  # Normal or Warning
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
-    """Create `object`. AlreadyExists counts as done when `tolerate_existing`; else the key retries."""
+    """Create `object`. AlreadyExists counts as done when `tolerate_existing`; else the key retries.
+
+    `announce` is recorded once the object is there; `{name}` in its message is the object's name,
+    which the server may have generated.
+    """
 
     resource: Resource
     object: Object = field(hash=False)
     tolerate_existing: bool = False
+    announce: EmitEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +89,16 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class EmitEvent:
-    """Record an Event about `regarding`; the recorder folds repeats. Never fails a plan."""
+class AssertAbsent:
+    """Ask the server itself whether `ref` is gone; if that uid still lives, the plan stops here.
 
-    regarding: Object = field(hash=False)  # an ObjectReference
-    type: str  # Normal or Warning
-    reason: str
-    message: str
+    For actions that cannot be undone and rest on something *not* being in a cache.
+    """
+
+    ref: Ref
 
 
-Action: TypeAlias = Create | Update | Patch | Delete | Post | EmitEvent
+Action: TypeAlias = Create | Update | Patch | Delete | Post | AssertAbsent | EmitEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,33 @@
+"""The addresses of the built-in resources that controllers, the scheduler and the node agent look at."""
+
+from __future__ import annotations
+
+from roost.api.kind import Resource
+
+CONFIG_MAPS = Resource("", "v1", "configmaps")
+ENDPOINTS = Resource("", "v1", "endpoints")
+EVENTS = Resource("", "v1", "events")
+NAMESPACES = Resource("", "v1", "namespaces")
+NODES = Resource("", "v1", "nodes")
+PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "persistentvolumeclaims")
+PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes")
+PODS = Resource("", "v1", "pods")
+REPLICATION_CONTROLLERS = Resource("", "v1", "replicationcontrollers")
+RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas")
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts")
+SERVICES = Resource("", "v1", "services")
+
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets")
+DEPLOYMENTS = Resource("apps", "v1", "deployments")
+REPLICA_SETS = Resource("apps", "v1", "replicasets")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
+
+CRON_JOBS = Resource("batch", "v1", "cronjobs")
+JOBS = Resource("batch", "v1", "jobs")
+
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles")
+CUSTOM_RESOURCE_DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
+LEASES = Resource("coordination.k8s.io", "v1", "leases")
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")

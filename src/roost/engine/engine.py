@@ -1,0 +1,311 @@
+"""The one loop that runs all controllers.
+
+Facts come in batches from informers and become keys; a round takes the keys that are ready, in turn
+from every controller, decides synchronously (view, then reconcile), and hands plans with requests to
+tasks of a bounded number. A controller starts once the caches of all that it watches are filled. When
+nothing happens nothing runs: one task waits for an event, and one timer for the next delayed key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from roost.api.errors import Conflict, NotFound, StatusError, TooManyRequests
+from roost.api.kind import Resource
+from roost.client.port import Client
+from roost.client.recorder import EventRecorder
+from roost.decisions.controller import AnyController, Key, Watch
+from roost.decisions.plan import EmitEvent, Plan
+from roost.engine.barrier import Barrier
+from roost.engine.counters import Counters
+from roost.engine.execution import Executor
+from roost.engine.informer import Delta, Informers
+from roost.engine.workqueue import WorkQueue
+from roost.ports.port import Chance, WallClock
+
+#: Plans that are carried out at the same time, and requests in flight over all of them.
+PLANS_AT_ONCE = 16
+REQUESTS_AT_ONCE = 16
+#: Keys decided before the loop gets its turn again.
+KEYS_PER_ROUND = 128
+#: A loser of a race tries again soon: the cache is about to show what won.
+CONFLICT_DELAY_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class _Running:
+    """A controller with its queue."""
+
+    def __init__(self, controller: AnyController) -> None:
+        self.controller = controller
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.counters = Counters()
+        self.ready = False
+        self.listeners: list[tuple[Resource, Callable[[Sequence[Delta]], None]]] = []
+
+
+class Engine:
+    """Runs controllers over one client. `synced` is set once every controller has started."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: WallClock,
+        chance: Chance,
+        controllers: Iterable[AnyController],
+        *,
+        informers: Informers | None = None,
+    ) -> None:
+        self.informers = informers or Informers(client, chance)
+        self.synced = asyncio.Event()
+        self._owns_informers = informers is None
+        self._client = client
+        self._clock = clock
+        self._chance = chance
+        self._recorders: dict[str, EventRecorder] = {}
+        self._executors: dict[str, Executor] = {}
+        self._barrier = Barrier(self.informers)
+        self._woken = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight = 0
+        self._turn = 0
+        self._running: dict[str, _Running] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._watched: set[Resource] = set()
+        for controller in controllers:
+            self.put(controller)
+
+    def put(self, controller: AnyController) -> None:
+        """Add a controller, or replace the one of the same name (its queue starts afresh).
+
+        For controllers whose declaration depends on what the server serves, e.g. the collector.
+        """
+        self.remove(controller.name)
+        running = _Running(controller)
+        self._running[controller.name] = running
+        for watch in controller.watches:
+            informer = self.informers.informer(watch.resource)
+            for name, function in watch.indexes.items():
+                informer.cache.add_index(name, function)
+            listener = self._listener(running, watch)
+            running.listeners.append((watch.resource, listener))
+            informer.listen(listener)
+            if watch.resource not in self._watched:
+                self._watched.add(watch.resource)
+                informer.listen(partial(self._moved, watch.resource))
+        self._woken.set()
+
+    def remove(self, name: str) -> None:
+        """Stop a controller; what it has begun is finished."""
+        running = self._running.pop(name, None)
+        for resource, listener in running.listeners if running else ():
+            informer = self.informers.find(resource)
+            if informer is not None:
+                informer.unlisten(listener)
+
+    def counters(self) -> dict[str, Counters]:
+        """Return the counters of every controller by name."""
+        return {name: running.counters for name, running in self._running.items()}
+
+    def idle(self) -> bool:
+        """Say whether nothing is queued, decided or being written (delayed keys do not count)."""
+        return self._in_flight == 0 and not any(len(r.queue) for r in self._running.values())
+
+    async def run(self) -> None:
+        """Run until cancelled, or until a bug of the engine itself breaks it."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                if self._owns_informers:
+                    group.create_task(self.informers.run(), name="informers")
+                for name, recorder in self._recorders.items():
+                    group.create_task(recorder.run(), name=f"events {name}")
+                await self._rounds(group)
+        finally:
+            self._group = None
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _rounds(self, group: asyncio.TaskGroup) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            await asyncio.sleep(0)  # let every informer that has something deliver it first
+            self._start_controllers()
+            for running in self._running.values():
+                running.queue.release(now())
+            self._round(group)
+            self._arm()
+
+    def _start_controllers(self) -> None:
+        for running in self._running.values():
+            if running.ready:
+                continue
+            watches = running.controller.watches
+            if not all(self.informers.informer(w.resource).synced.is_set() for w in watches):
+                continue
+            running.ready = True
+            for key in running.controller.start_keys:
+                running.queue.add(key)
+            for watch in watches:
+                for obj in self.informers[watch.resource].all():
+                    for key in watch.keys(obj, self.informers):
+                        running.queue.add(key)
+        if not self.synced.is_set() and all(r.ready for r in self._running.values()):
+            self.synced.set()
+
+    def _listener(self, running: _Running, watch: Watch) -> Callable[[Sequence[Delta]], None]:
+        def listen(deltas: Sequence[Delta]) -> None:
+            if not running.ready:
+                return  # the first round looks at everything
+            add = running.queue.add
+            for old, new in deltas:
+                if old is not None:
+                    for key in watch.keys(old, self.informers):
+                        add(key)
+                if new is not None:
+                    for key in watch.keys(new, self.informers):
+                        add(key)
+
+        return listen
+
+    def _moved(self, resource: Resource, _deltas: Sequence[Delta]) -> None:
+        for name, key in self._barrier.opened(resource):
+            running = self._running.get(name)
+            if running is not None:
+                running.queue.add(key)
+        self._woken.set()
+
+    def _round(self, group: asyncio.TaskGroup) -> None:
+        """Decide up to KEYS_PER_ROUND keys, one of each controller in turn."""
+        order = [r for r in self._running.values() if r.ready]
+        taken, empty = 0, 0
+        while order and empty < len(order) and self._in_flight < PLANS_AT_ONCE:
+            if taken >= KEYS_PER_ROUND:
+                self._woken.set()
+                return
+            running = order[self._turn % len(order)]
+            self._turn += 1
+            if not len(running.queue):
+                empty += 1
+                continue
+            empty = 0
+            taken += 1
+            self._decide(running, running.queue.take(), group)
+
+    def _decide(self, running: _Running, key: Key, group: asyncio.TaskGroup) -> None:
+        controller, queue, counters = running.controller, running.queue, running.counters
+        now = asyncio.get_running_loop().time()
+        until = self._barrier.closed_until((controller.name, key), now)
+        if until is not None:
+            counters.barred += 1
+            queue.done(key)
+            queue.add_after(key, until - now, now)
+            return
+        counters.reconciled += 1
+        wall = self._clock.now()
+        try:
+            view = controller.view(self.informers, key, wall)
+            plan = Plan() if view is None else controller.reconcile(view)
+        except Exception:
+            # A bug in one decision must not stop the other controllers.
+            log.exception("%s cannot decide on %s", controller.name, key)
+            counters.faults += 1
+            queue.retry(key, now)
+            queue.done(key)
+            return
+        if plan.wake_at is not None:
+            queue.add_after(key, max(plan.wake_at - wall, 0.001), now)
+        if not plan.actions:
+            queue.forget(key)
+            queue.done(key)
+            return
+        counters.actions += len(plan.actions)
+        self._in_flight += 1
+        group.create_task(self._carry_out(running, key, view, plan))
+
+    async def _carry_out(self, running: _Running, key: Key, view: object, plan: Plan) -> None:
+        controller, queue = running.controller, running.queue
+        now = asyncio.get_running_loop().time
+        executor = self._executor(controller)
+        mark = (controller.name, key)
+        try:
+            outcome = await executor.carry_out(plan.actions)
+            self._barrier.note(mark, outcome.writes, now())
+            if outcome.error is None or outcome.failed is None:
+                queue.forget(key)
+                return
+            if controller.refused is not None and isinstance(outcome.error, StatusError):
+                told = controller.refused(view, outcome.failed, outcome.error)
+                after = await executor.carry_out(told.actions)
+                self._barrier.note(mark, after.writes, now())
+            self._try_again(running, key, outcome.error)
+        finally:
+            queue.done(key)
+            self._in_flight -= 1
+            self._woken.set()
+
+    def _try_again(self, running: _Running, key: Key, error: Exception) -> None:
+        queue, counters = running.queue, running.counters
+        now = asyncio.get_running_loop().time()
+        reason = error.reason if isinstance(error, StatusError) else type(error).__name__
+        counters.errors[reason] = counters.errors.get(reason, 0) + 1
+        counters.retries += 1
+        if _namespace_ends(error):
+            queue.forget(key)  # nothing can be made there any more
+        elif isinstance(error, Conflict | NotFound):
+            counters.conflicts += 1
+            queue.retry(key, now, at_most_s=CONFLICT_DELAY_S)
+        elif isinstance(error, TooManyRequests):
+            delay_s = float((error.details or {}).get("retryAfterSeconds", 1))
+            queue.add_after(key, max(delay_s, queue.retry(key, now)), now)
+        else:
+            counters.refused += 1
+            log.debug("%s: %s/%s: %s", running.controller.name, *key, error)
+            queue.retry(key, now)
+
+    def _executor(self, controller: AnyController) -> Executor:
+        executor = self._executors.get(controller.name)
+        if executor is None:
+            recorder = self._recorder(controller.component or controller.name)
+
+            def record(event: EmitEvent) -> None:
+                recorder.record(event.regarding, event.type, event.reason, event.message)
+
+            executor = Executor(self._client, record, REQUESTS_AT_ONCE)
+            self._executors[controller.name] = executor
+        return executor
+
+    def _recorder(self, component: str) -> EventRecorder:
+        recorder = self._recorders.get(component)
+        if recorder is None:
+            recorder = EventRecorder(self._client, self._clock, component)
+            self._recorders[component] = recorder
+            if self._group is not None:
+                self._group.create_task(recorder.run(), name=f"events {component}")
+        return recorder
+
+    def _arm(self) -> None:
+        """Set the one timer to the next delayed key."""
+        loop = asyncio.get_running_loop()
+        dues = [r.queue.next_due() for r in self._running.values() if r.ready]
+        due = min((d for d in dues if d is not None), default=None)
+        if self._timer is not None:
+            if due is not None and self._timer.when() == due and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = loop.call_at(max(due, loop.time()), self._woken.set)
+
+
+def _namespace_ends(error: Exception) -> bool:
+    if not isinstance(error, StatusError):
+        return False
+    causes = (error.details or {}).get("causes", ())
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
