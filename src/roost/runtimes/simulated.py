@@ -1,0 +1,346 @@
+"""A runtime without processes: containers are behaviours, played on the event loop's clock.
+
+For tests and for the simulator. It keeps the whole contract of the port (ids are idempotent, the
+runtime outlives its user, nothing ends by recovery), so it also says what every runtime must do:
+tests/contracts runs the same suite over all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from roost.runtimes.port import (
+    ContainerSpec,
+    ContainerStatus,
+    Credentials,
+    Image,
+    Process,
+    RuntimeFault,
+    RuntimeInfo,
+    SandboxSpec,
+    SandboxStatus,
+    State,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How one attempt at a container goes. Times are seconds of the event loop."""
+
+    start_s: float = 0.0  # how long start_container takes
+    run_s: float | None = None  # ends by itself after this long; None: never
+    exit_code: int = 0  # with which it then ends
+    stop_s: float = 0.0  # how long it takes to obey the stop signal
+    stop_code: int = 143
+    reason: str = ""  # e.g. OOMKilled; "" follows from the code
+    message: str = ""
+    start_fault: tuple[str, str] | None = None  # (reason, message) of a start that fails
+    output: tuple[str, ...] = ()  # lines on stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """How pulls go: `pull_s` each; images in `missing` cannot be pulled."""
+
+    pull_s: float = 0.0
+    missing: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()  # need no pull
+
+
+#: argv -> (exit code, stdout)
+Commands = Callable[[str, tuple[str, ...]], tuple[int, bytes]]
+
+
+def run_for_ever(_spec: ContainerSpec) -> Behaviour:
+    """Behave like a server: start at once, end when stopped."""
+    return Behaviour()
+
+
+def _succeed(_container: str, _argv: tuple[str, ...]) -> tuple[int, bytes]:
+    return 0, b""
+
+
+class SimulatedRuntime:
+    """The port in memory. `behave` chooses the behaviour of each attempt, `commands` answers exec;
+    `log` gets (path, line) of what containers print, `now` is the time of day."""
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        *,
+        behave: Callable[[ContainerSpec], Behaviour] = run_for_ever,
+        commands: Commands = _succeed,
+        registry: Registry | None = None,
+        log: Callable[[str, str], None] | None = None,
+        name: str = "simulated",
+        handlers: tuple[str, ...] = ("",),
+        platforms: tuple[str, ...] = ("linux/amd64",),
+    ) -> None:
+        self._now = now
+        self._behave = behave
+        self._commands = commands
+        self._registry = registry or Registry()
+        self._log = log
+        self._info = RuntimeInfo(name, "1", handlers, platforms)
+        self._sandboxes: dict[str, SandboxStatus] = {}
+        self._containers: dict[str, _Container] = {}
+        self._images: dict[str, Image] = {}
+        self._feeds: list[asyncio.Queue[ContainerStatus]] = []
+        for reference in sorted(self._registry.present):
+            self._add_image(reference)
+        #: Everything that was asked for, in order: ("start", name) and so on. For tests.
+        self.calls: list[tuple[str, str]] = []
+        #: The specs of all containers that were started, by id.
+        self.specs: dict[str, ContainerSpec] = {}
+        self.sandbox_specs: dict[str, SandboxSpec] = {}
+
+    def describe(self) -> RuntimeInfo:
+        return self._info
+
+    # -- sandboxes --------------------------------------------------------------------------
+
+    async def start_sandbox(self, spec: SandboxSpec) -> SandboxStatus:
+        self.calls.append(("start_sandbox", spec.pod_name))
+        self.sandbox_specs[spec.id] = spec
+        found = self._sandboxes.get(spec.id)
+        if found is None:
+            found = SandboxStatus(
+                id=spec.id,
+                pod_uid=spec.pod_uid,
+                pod_name=spec.pod_name,
+                pod_namespace=spec.pod_namespace,
+                ready=True,
+                network_namespace=spec.network_namespace,
+                created_at=self._now(),
+            )
+            self._sandboxes[spec.id] = found
+        return self._with_containers(found)
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        found = self._sandboxes.pop(sandbox_id, None)
+        self.calls.append(("stop_sandbox", found.pod_name if found else sandbox_id))
+        for container in [c for c in self._containers.values() if c.in_sandbox(sandbox_id)]:
+            self._end(container, 137, "Error", "")
+            del self._containers[container.status.id]
+
+    def _with_containers(self, sandbox: SandboxStatus) -> SandboxStatus:
+        inside = [c.status for c in self._containers.values() if c.in_sandbox(sandbox.id)]
+        return replace(sandbox, containers=tuple(inside))
+
+    # -- containers -------------------------------------------------------------------------
+
+    async def start_container(self, spec: ContainerSpec) -> ContainerStatus:
+        self.calls.append(("start", spec.name))
+        found = self._containers.get(spec.id)
+        if found is not None:
+            return found.status
+        if spec.sandbox_id not in self._sandboxes:
+            raise RuntimeFault("CreateContainerError", f"no sandbox {spec.sandbox_id}")
+        behaviour = self._behave(spec)
+        if behaviour.start_s:
+            await asyncio.sleep(behaviour.start_s)
+        if behaviour.start_fault is not None:
+            raise RuntimeFault(*behaviour.start_fault)
+        now = self._now()
+        status = ContainerStatus(
+            spec.id, spec.sandbox_id, spec.name, spec.attempt, spec.image, State.RUNNING,
+            pid=1, created_at=now, started_at=now,
+        )  # fmt: skip
+        container = _Container(status, behaviour)
+        self._containers[spec.id] = container
+        self.specs[spec.id] = spec
+        if self._log is not None:
+            for line in behaviour.output:
+                self._log(spec.log_path, line)
+        if behaviour.run_s is not None:
+            container.timer = asyncio.get_running_loop().call_later(
+                behaviour.run_s,
+                self._end, container, behaviour.exit_code, behaviour.reason, behaviour.message,
+            )  # fmt: skip
+        self._tell(status)
+        return status
+
+    async def stop_container(self, container_id: str, grace_s: float) -> None:
+        container = self._containers.get(container_id)
+        if container is None or container.status.state is not State.RUNNING:
+            return
+        self.calls.append(("stop", container.status.name))
+        behaviour = container.behaviour
+        obeys = behaviour.stop_s <= grace_s
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(
+            min(behaviour.stop_s, grace_s),
+            self._end, container, behaviour.stop_code if obeys else 137, behaviour.reason, "",
+        )  # fmt: skip
+        try:
+            await container.over.wait()
+        finally:
+            timer.cancel()
+
+    async def remove_container(self, container_id: str) -> None:
+        container = self._containers.get(container_id)
+        if container is None:
+            return
+        if container.status.state is State.RUNNING:
+            raise RuntimeFault("RemoveContainerError", f"container {container_id} still runs")
+        self.calls.append(("remove", container.status.name))
+        del self._containers[container_id]
+
+    async def recover(self) -> list[SandboxStatus]:
+        return [self._with_containers(sandbox) for sandbox in self._sandboxes.values()]
+
+    async def events(self) -> AsyncIterator[list[ContainerStatus]]:
+        feed: asyncio.Queue[ContainerStatus] = asyncio.Queue()
+        self._feeds.append(feed)
+        try:
+            while True:
+                batch = [await feed.get()]
+                while not feed.empty():
+                    batch.append(feed.get_nowait())
+                yield batch
+        finally:
+            self._feeds.remove(feed)
+
+    def _tell(self, status: ContainerStatus) -> None:
+        for feed in self._feeds:
+            feed.put_nowait(status)
+
+    def _end(self, container: _Container, code: int, reason: str, message: str) -> None:
+        if container.status.state is not State.RUNNING:
+            return
+        container.status = replace(
+            container.status,
+            state=State.EXITED,
+            pid=0,
+            finished_at=self._now(),
+            exit_code=code,
+            reason=reason or ("Completed" if code == 0 else "Error"),
+            message=message,
+        )
+        if container.timer is not None:
+            container.timer.cancel()
+        container.over.set()
+        self._tell(container.status)
+
+    # -- for tests and faults ---------------------------------------------------------------
+
+    def finish(self, container_id: str, code: int, *, reason: str = "", message: str = "") -> None:
+        """End a running container now, as a crash or a kill from outside would."""
+        self._end(self._containers[container_id], code, reason, message)
+
+    def lose_sandbox(self, sandbox_id: str) -> None:
+        """Break a sandbox, as a reboot does: all in it has ended and nobody knows how."""
+        self._sandboxes[sandbox_id] = replace(self._sandboxes[sandbox_id], ready=False)
+        for container in self._containers.values():
+            if container.in_sandbox(sandbox_id) and container.status.state is State.RUNNING:
+                self._end(container, 137, "", "")
+                container.status = replace(container.status, state=State.UNKNOWN)
+
+    def running(self) -> list[str]:
+        """Return the names of the containers that run."""
+        return [
+            container.status.name
+            for container in self._containers.values()
+            if container.status.state is State.RUNNING
+        ]
+
+    def container_named(self, name: str) -> ContainerStatus | None:
+        """Return the newest attempt at the container of that name."""
+        named = [c.status for c in self._containers.values() if c.status.name == name]
+        return max(named, key=lambda status: status.attempt, default=None)
+
+    # -- images -----------------------------------------------------------------------------
+
+    def _add_image(self, reference: str) -> Image:
+        digest = hashlib.sha256(reference.encode()).hexdigest()
+        repository = reference.partition("@")[0].rpartition(":")[0] or reference
+        image = Image(f"sha256:{digest}", (reference,), (f"{repository}@sha256:{digest}",), 1 << 20)
+        self._images[reference] = image
+        return image
+
+    async def find_image(self, reference: str) -> Image | None:
+        return self._images.get(reference)
+
+    async def pull_image(self, reference: str, credentials: Mapping[str, Credentials]) -> Image:
+        self.calls.append(("pull", reference))
+        del credentials
+        if self._registry.pull_s:
+            await asyncio.sleep(self._registry.pull_s)
+        if reference in self._registry.missing:
+            raise RuntimeFault("ErrImagePull", f"{reference}: not found")
+        return self._add_image(reference)
+
+    async def list_images(self) -> list[Image]:
+        return list(self._images.values())
+
+    async def remove_image(self, image_id: str) -> None:
+        self.calls.append(("remove_image", image_id))
+        gone = [name for name, image in self._images.items() if image.id == image_id]
+        for name in gone:
+            del self._images[name]
+
+    async def load_image(self, path: str) -> list[Image]:
+        return [self._add_image(path)]
+
+    # -- exec and stats ---------------------------------------------------------------------
+
+    async def exec(
+        self, container_id: str, argv: tuple[str, ...], *, tty: bool, stdin: bool
+    ) -> Process:
+        del tty, stdin
+        container = self._containers.get(container_id)
+        if container is None or container.status.state is not State.RUNNING:
+            raise RuntimeFault("ExecError", f"container {container_id} does not run")
+        self.calls.append(("exec", " ".join(argv)))
+        return _Finished(*self._commands(container.status.name, argv))
+
+    async def usage(self) -> list[Usage]:
+        return [
+            Usage(container_id, 0.0, 1 << 20, 1 << 20, 1)
+            for container_id, container in self._containers.items()
+            if container.status.state is State.RUNNING
+        ]
+
+
+class _Container:
+    """One attempt, with the timer of its own end."""
+
+    def __init__(self, status: ContainerStatus, behaviour: Behaviour) -> None:
+        self.status = status
+        self.behaviour = behaviour
+        self.over = asyncio.Event()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def in_sandbox(self, sandbox_id: str) -> bool:
+        return self.status.sandbox_id == sandbox_id
+
+
+class _Finished:
+    """An exec session whose command has ended."""
+
+    def __init__(self, code: int, stdout: bytes) -> None:
+        self._code = code
+        self._stdout = stdout
+
+    async def write(self, data: bytes) -> None:
+        """Drop it: the command has ended."""
+
+    async def close_stdin(self) -> None:
+        """Nothing to close."""
+
+    async def resize(self, width: int, height: int) -> None:
+        """There is no terminal."""
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        if self._stdout:
+            yield 1, self._stdout
+
+    async def wait(self) -> int:
+        return self._code
+
+    async def close(self) -> None:
+        """Nothing to close."""
