@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import extension as extension_strategy
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -17,6 +19,8 @@ KINDS = (
         singular="mutatingadmissionpolicy",
         categories=("api-extensions",),
         unconditional_update=False,
+        default=extension_defaults.admission_policy,
+        prepare=extension_strategy.ADMISSION_POLICY_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -28,6 +32,8 @@ KINDS = (
         singular="mutatingadmissionpolicybinding",
         categories=("api-extensions",),
         unconditional_update=False,
+        default=extension_defaults.admission_policy_binding,
+        prepare=extension_strategy.ADMISSION_POLICY_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -39,6 +45,8 @@ KINDS = (
         singular="mutatingwebhookconfiguration",
         categories=("api-extensions",),
         unconditional_update=False,
+        default=extension_defaults.mutating_webhooks,
+        prepare=extension_strategy.WEBHOOKS,
     ),
     Kind(
         group=GROUP,
@@ -51,6 +59,8 @@ KINDS = (
         categories=("api-extensions",),
         subresources={"status": Subresource(READ_WRITE, "ValidatingAdmissionPolicy")},
         unconditional_update=False,
+        default=extension_defaults.admission_policy,
+        prepare=extension_strategy.ADMISSION_POLICY,
     ),
     Kind(
         group=GROUP,
@@ -62,6 +72,8 @@ KINDS = (
         singular="validatingadmissionpolicybinding",
         categories=("api-extensions",),
         unconditional_update=False,
+        default=extension_defaults.admission_policy_binding,
+        prepare=extension_strategy.ADMISSION_POLICY_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -73,5 +85,7 @@ KINDS = (
         singular="validatingwebhookconfiguration",
         categories=("api-extensions",),
         unconditional_update=False,
+        default=extension_defaults.validating_webhooks,
+        prepare=extension_strategy.WEBHOOKS,
     ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import extension as extension_strategy
 
 GROUP = "apiextensions.k8s.io"
 
@@ -19,5 +21,7 @@ KINDS = (
         categories=("api-extensions",),
         subresources={"status": Subresource(READ_WRITE, "CustomResourceDefinition")},
         unconditional_update=False,
+        default=extension_defaults.custom_resource_definition,
+        prepare=extension_strategy.CUSTOM_RESOURCE_DEFINITION,
     ),
 )

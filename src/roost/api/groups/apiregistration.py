@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import extension as extension_strategy
 
 GROUP = "apiregistration.k8s.io"
 
@@ -18,5 +20,7 @@ KINDS = (
         categories=("api-extensions",),
         subresources={"status": Subresource(READ_WRITE, "APIService")},
         unconditional_update=False,
+        default=extension_defaults.api_service,
+        prepare=extension_strategy.API_SERVICE,
     ),
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import workloads as workloads_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import workloads as workloads_strategy
+from roost.api.strategies.strategy import PLAIN
 
 GROUP = "apps"
 
@@ -15,6 +18,8 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.apps.v1.ControllerRevision",
         singular="controllerrevision",
+        default=workloads_defaults.controller_revision,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -27,6 +32,8 @@ KINDS = (
         short_names=("ds",),
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "DaemonSet")},
+        default=workloads_defaults.daemon_set,
+        prepare=workloads_strategy.DAEMON_SET,
     ),
     Kind(
         group=GROUP,
@@ -42,6 +49,8 @@ KINDS = (
             "scale": Subresource(READ_WRITE, "Scale", "autoscaling", "v1"),
             "status": Subresource(READ_WRITE, "Deployment"),
         },
+        default=workloads_defaults.deployment,
+        prepare=workloads_strategy.DEPLOYMENT,
     ),
     Kind(
         group=GROUP,
@@ -57,6 +66,8 @@ KINDS = (
             "scale": Subresource(READ_WRITE, "Scale", "autoscaling", "v1"),
             "status": Subresource(READ_WRITE, "ReplicaSet"),
         },
+        default=workloads_defaults.replica_set,
+        prepare=workloads_strategy.REPLICA_SET,
     ),
     Kind(
         group=GROUP,
@@ -72,5 +83,7 @@ KINDS = (
             "scale": Subresource(READ_WRITE, "Scale", "autoscaling", "v1"),
             "status": Subresource(READ_WRITE, "StatefulSet"),
         },
+        default=workloads_defaults.stateful_set,
+        prepare=workloads_strategy.STATEFUL_SET,
     ),
 )

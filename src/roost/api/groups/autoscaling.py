@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies.strategy import WITH_STATUS
 
 GROUP = "autoscaling"
 
@@ -18,6 +20,8 @@ KINDS = (
         short_names=("hpa",),
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
+        default=policy_defaults.horizontal_pod_autoscaler,
+        prepare=WITH_STATUS,
     ),
     Kind(
         group=GROUP,
@@ -30,5 +34,7 @@ KINDS = (
         short_names=("hpa",),
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
+        default=policy_defaults.horizontal_pod_autoscaler,
+        prepare=WITH_STATUS,
     ),
 )

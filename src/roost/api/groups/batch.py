@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import batch as batch_defaults
 from roost.api.groups.selectable import count
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import batch as batch_strategy
 
 GROUP = "batch"
 
@@ -19,6 +21,8 @@ KINDS = (
         short_names=("cj",),
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "CronJob")},
+        default=batch_defaults.cron_job,
+        prepare=batch_strategy.CRON_JOB,
     ),
     Kind(
         group=GROUP,
@@ -31,5 +35,7 @@ KINDS = (
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "Job")},
         fields={"status.successful": count("status.succeeded")},
+        default=batch_defaults.job,
+        prepare=batch_strategy.JOB,
     ),
 )

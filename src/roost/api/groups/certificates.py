@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import extension as extension_strategy
 
 GROUP = "certificates.k8s.io"
 
@@ -22,5 +24,7 @@ KINDS = (
             "status": Subresource(READ_WRITE, "CertificateSigningRequest"),
         },
         fields={"spec.signerName": text("spec.signerName")},
+        default=extension_defaults.certificate_signing_request,
+        prepare=extension_strategy.certificate_signing_request,
     ),
 )

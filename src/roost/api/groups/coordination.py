@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import Kind
+from roost.api.strategies.strategy import PLAIN
 
 GROUP = "coordination.k8s.io"
 
@@ -17,5 +19,7 @@ KINDS = (
         singular="lease",
         create_on_update=True,
         unconditional_update=False,
+        default=extension_defaults.lease,
+        prepare=PLAIN,
     ),
 )

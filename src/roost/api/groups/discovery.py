@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import services as services_defaults
 from roost.api.kind import Kind
+from roost.api.strategies import services as services_strategy
 
 GROUP = "discovery.k8s.io"
 
@@ -15,5 +17,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.discovery.v1.EndpointSlice",
         singular="endpointslice",
+        default=services_defaults.endpoint_slice,
+        prepare=services_strategy.ENDPOINT_SLICE,
     ),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Conversion, Kind
+from roost.api.strategies.strategy import PLAIN
 from roost.api.values import Object
 
 GROUP = "events.k8s.io"
@@ -62,5 +64,7 @@ KINDS = (
         storage_group="",
         storage_version="v1",
         convert=Conversion(to_core, from_core),
+        default=extension_defaults.new_event,
+        prepare=PLAIN,
     ),
 )

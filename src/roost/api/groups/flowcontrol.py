@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import extension as extension_strategy
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 
@@ -16,6 +18,8 @@ KINDS = (
         schema="io.k8s.api.flowcontrol.v1.FlowSchema",
         singular="flowschema",
         subresources={"status": Subresource(READ_WRITE, "FlowSchema")},
+        default=extension_defaults.flow_schema,
+        prepare=extension_strategy.FLOW_CONTROL,
     ),
     Kind(
         group=GROUP,
@@ -26,5 +30,7 @@ KINDS = (
         schema="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
         singular="prioritylevelconfiguration",
         subresources={"status": Subresource(READ_WRITE, "PriorityLevelConfiguration")},
+        default=extension_defaults.priority_level,
+        prepare=extension_strategy.FLOW_CONTROL,
     ),
 )

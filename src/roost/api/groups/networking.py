@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import services as services_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies.strategy import COUNTED, FULL, PLAIN, WITH_STATUS
 
 GROUP = "networking.k8s.io"
 
@@ -15,6 +17,8 @@ KINDS = (
         namespaced=False,
         schema="io.k8s.api.networking.v1.IngressClass",
         singular="ingressclass",
+        default=services_defaults.ingress_class,
+        prepare=COUNTED,
     ),
     Kind(
         group=GROUP,
@@ -26,6 +30,8 @@ KINDS = (
         singular="ingress",
         short_names=("ing",),
         subresources={"status": Subresource(READ_WRITE, "Ingress")},
+        default=services_defaults.ingress,
+        prepare=FULL,
     ),
     Kind(
         group=GROUP,
@@ -37,6 +43,7 @@ KINDS = (
         singular="ipaddress",
         short_names=("ip",),
         name_rule="ip",
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -47,6 +54,8 @@ KINDS = (
         schema="io.k8s.api.networking.v1.NetworkPolicy",
         singular="networkpolicy",
         short_names=("netpol",),
+        default=services_defaults.network_policy,
+        prepare=COUNTED,
     ),
     Kind(
         group=GROUP,
@@ -57,5 +66,7 @@ KINDS = (
         schema="io.k8s.api.networking.v1.ServiceCIDR",
         singular="servicecidr",
         subresources={"status": Subresource(READ_WRITE, "ServiceCIDR")},
+        default=services_defaults.service_cidr,
+        prepare=WITH_STATUS,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roost.api.kind import Kind
+from roost.api.strategies.strategy import PLAIN
 
 GROUP = "node.k8s.io"
 
@@ -16,5 +17,6 @@ KINDS = (
         schema="io.k8s.api.node.v1.RuntimeClass",
         singular="runtimeclass",
         unconditional_update=False,
+        prepare=PLAIN,
     ),
 )

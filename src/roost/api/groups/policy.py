@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies.strategy import FULL
 
 GROUP = "policy"
 
@@ -18,5 +20,7 @@ KINDS = (
         short_names=("pdb",),
         subresources={"status": Subresource(READ_WRITE, "PodDisruptionBudget")},
         unconditional_update=False,
+        default=policy_defaults.pod_disruption_budget,
+        prepare=FULL,
     ),
 )

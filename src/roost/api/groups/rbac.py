@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import Kind
+from roost.api.strategies.strategy import PLAIN
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -17,6 +19,8 @@ KINDS = (
         singular="clusterrolebinding",
         create_on_update=True,
         name_rule="path",
+        default=policy_defaults.binding,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -28,6 +32,8 @@ KINDS = (
         singular="clusterrole",
         create_on_update=True,
         name_rule="path",
+        default=policy_defaults.role,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -39,6 +45,8 @@ KINDS = (
         singular="rolebinding",
         create_on_update=True,
         name_rule="path",
+        default=policy_defaults.binding,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -50,5 +58,7 @@ KINDS = (
         singular="role",
         create_on_update=True,
         name_rule="path",
+        default=policy_defaults.role,
+        prepare=PLAIN,
     ),
 )

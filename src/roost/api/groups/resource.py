@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import storage as storage_strategy
+from roost.api.strategies.strategy import COUNTED, PLAIN
 
 GROUP = "resource.k8s.io"
 
@@ -15,6 +18,7 @@ KINDS = (
         namespaced=False,
         schema="io.k8s.api.resource.v1.DeviceClass",
         singular="deviceclass",
+        prepare=COUNTED,
     ),
     Kind(
         group=GROUP,
@@ -25,6 +29,8 @@ KINDS = (
         schema="io.k8s.api.resource.v1.ResourceClaim",
         singular="resourceclaim",
         subresources={"status": Subresource(READ_WRITE, "ResourceClaim")},
+        default=storage_defaults.resource_claim,
+        prepare=storage_strategy.RESOURCE_CLAIM,
     ),
     Kind(
         group=GROUP,
@@ -34,6 +40,8 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.resource.v1.ResourceClaimTemplate",
         singular="resourceclaimtemplate",
+        default=storage_defaults.resource_claim_template,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -43,5 +51,6 @@ KINDS = (
         namespaced=False,
         schema="io.k8s.api.resource.v1.ResourceSlice",
         singular="resourceslice",
+        prepare=COUNTED,
     ),
 )

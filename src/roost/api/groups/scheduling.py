@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import Kind
+from roost.api.strategies import extension as extension_strategy
 
 GROUP = "scheduling.k8s.io"
 
@@ -16,5 +18,7 @@ KINDS = (
         schema="io.k8s.api.scheduling.v1.PriorityClass",
         singular="priorityclass",
         short_names=("pc",),
+        default=policy_defaults.priority_class,
+        prepare=extension_strategy.PRIORITY_CLASS,
     ),
 )

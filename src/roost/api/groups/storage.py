@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import storage as storage_strategy
+from roost.api.strategies.strategy import PLAIN
 
 GROUP = "storage.k8s.io"
 
@@ -16,6 +19,8 @@ KINDS = (
         schema="io.k8s.api.storage.v1.CSIDriver",
         singular="csidriver",
         unconditional_update=False,
+        default=storage_defaults.csi_driver,
+        prepare=storage_strategy.CSI_DRIVER,
     ),
     Kind(
         group=GROUP,
@@ -26,6 +31,8 @@ KINDS = (
         schema="io.k8s.api.storage.v1.CSINode",
         singular="csinode",
         unconditional_update=False,
+        default=storage_defaults.csi_node,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -36,6 +43,7 @@ KINDS = (
         schema="io.k8s.api.storage.v1.CSIStorageCapacity",
         singular="csistoragecapacity",
         unconditional_update=False,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -46,6 +54,8 @@ KINDS = (
         schema="io.k8s.api.storage.v1.StorageClass",
         singular="storageclass",
         short_names=("sc",),
+        default=storage_defaults.storage_class,
+        prepare=PLAIN,
     ),
     Kind(
         group=GROUP,
@@ -57,6 +67,8 @@ KINDS = (
         singular="volumeattachment",
         subresources={"status": Subresource(READ_WRITE, "VolumeAttachment")},
         unconditional_update=False,
+        default=storage_defaults.volume_attachment,
+        prepare=storage_strategy.VOLUME_ATTACHMENT,
     ),
     Kind(
         group=GROUP,
@@ -67,5 +79,6 @@ KINDS = (
         schema="io.k8s.api.storage.v1.VolumeAttributesClass",
         singular="volumeattributesclass",
         short_names=("vac",),
+        prepare=PLAIN,
     ),
 )

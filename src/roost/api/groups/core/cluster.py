@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import config as config_defaults
 from roost.api.groups.selectable import flag, text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
+from roost.api.strategies import config as config_strategy
+from roost.api.strategies.strategy import PLAIN, WITH_STATUS
 from roost.api.values import Object
 
 
@@ -49,6 +52,8 @@ KINDS = (
         short_names=("ev",),
         fields=EVENT_FIELDS,
         create_on_update=True,
+        default=config_defaults.event,
+        prepare=PLAIN,
     ),
     Kind(
         group="",
@@ -60,6 +65,8 @@ KINDS = (
         singular="limitrange",
         short_names=("limits",),
         create_on_update=True,
+        default=config_defaults.limit_range,
+        prepare=PLAIN,
     ),
     Kind(
         group="",
@@ -77,6 +84,8 @@ KINDS = (
         },
         fields={"status.phase": text("status.phase")},
         name_rule="label",
+        default=config_defaults.namespace,
+        prepare=config_strategy.namespace,
     ),
     Kind(
         group="",
@@ -92,6 +101,8 @@ KINDS = (
             "status": Subresource(READ_WRITE, "Node"),
         },
         fields={"spec.unschedulable": flag("spec.unschedulable")},
+        default=config_defaults.node,
+        prepare=config_strategy.NODE,
     ),
     Kind(
         group="",
@@ -103,5 +114,7 @@ KINDS = (
         singular="resourcequota",
         short_names=("quota",),
         subresources={"status": Subresource(READ_WRITE, "ResourceQuota")},
+        default=config_defaults.resource_quota,
+        prepare=WITH_STATUS,
     ),
 )

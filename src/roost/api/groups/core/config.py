@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import config as config_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Kind, Subresource
+from roost.api.strategies.strategy import PLAIN
 
 KINDS = (
     Kind(
@@ -15,6 +17,8 @@ KINDS = (
         schema="io.k8s.api.core.v1.ConfigMap",
         singular="configmap",
         short_names=("cm",),
+        default=config_defaults.config_map,
+        prepare=PLAIN,
     ),
     Kind(
         group="",
@@ -25,6 +29,8 @@ KINDS = (
         schema="io.k8s.api.core.v1.Secret",
         singular="secret",
         fields={"type": text("type")},
+        default=config_defaults.secret,
+        prepare=PLAIN,
     ),
     Kind(
         group="",
@@ -39,5 +45,6 @@ KINDS = (
             "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1")
         },
         unconditional_update=False,
+        prepare=PLAIN,
     ),
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import services as services_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
+from roost.api.strategies import services as services_strategy
+from roost.api.strategies.strategy import PLAIN
 
 KINDS = (
     Kind(
@@ -16,6 +19,8 @@ KINDS = (
         singular="endpoints",
         short_names=("ep",),
         create_on_update=True,
+        default=services_defaults.endpoints,
+        prepare=PLAIN,
     ),
     Kind(
         group="",
@@ -34,5 +39,7 @@ KINDS = (
         fields={"spec.clusterIP": text("spec.clusterIP"), "spec.type": text("spec.type")},
         create_on_update=True,
         name_rule="service",
+        default=services_defaults.service,
+        prepare=services_strategy.SERVICE,
     ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.strategies import storage as storage_strategy
 
 KINDS = (
     Kind(
@@ -15,6 +17,8 @@ KINDS = (
         singular="persistentvolumeclaim",
         short_names=("pvc",),
         subresources={"status": Subresource(READ_WRITE, "PersistentVolumeClaim")},
+        default=storage_defaults.persistent_volume_claim,
+        prepare=storage_strategy.PERSISTENT_VOLUME_CLAIM,
     ),
     Kind(
         group="",
@@ -26,5 +30,7 @@ KINDS = (
         singular="persistentvolume",
         short_names=("pv",),
         subresources={"status": Subresource(READ_WRITE, "PersistentVolume")},
+        default=storage_defaults.persistent_volume,
+        prepare=storage_strategy.PERSISTENT_VOLUME,
     ),
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from roost.api.defaults import pods as pods_defaults
+from roost.api.defaults import workloads as workloads_defaults
 from roost.api.groups.selectable import count, flag, text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
+from roost.api.strategies import pods as pods_strategy
+from roost.api.strategies import workloads as workloads_strategy
 from roost.api.values import Object
 
 # `spec.host` is what clients of long ago say for `spec.nodeName`. No pod has a value for
@@ -69,6 +73,8 @@ KINDS = (
         },
         fields=POD_FIELDS,
         grace_period_s=grace_period_s,
+        default=pods_defaults.pod,
+        prepare=pods_strategy.pod,
     ),
     Kind(
         group="",
@@ -78,6 +84,8 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.core.v1.PodTemplate",
         singular="podtemplate",
+        default=pods_defaults.pod_template_object,
+        prepare=workloads_strategy.POD_TEMPLATE,
     ),
     Kind(
         group="",
@@ -94,5 +102,7 @@ KINDS = (
             "status": Subresource(READ_WRITE, "ReplicationController"),
         },
         fields={"status.replicas": count("status.replicas")},
+        default=workloads_defaults.replication_controller,
+        prepare=workloads_strategy.REPLICATION_CONTROLLER,
     ),
 )

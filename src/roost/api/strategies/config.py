@@ -1,0 +1,48 @@
+"""Strategies of namespaces, nodes, secrets and other plain core kinds."""
+
+from __future__ import annotations
+
+from roost.api.kind import Change
+from roost.api.strategies.strategy import Strategy, take
+from roost.api.values import Object
+
+_FINALIZER = "kubernetes"
+
+
+def _namespace_create(change: Change) -> None:
+    """A namespace begins Active, and with the finaliser that empties it before it goes."""
+    value = change.object
+    value["status"] = {"phase": "Active"}
+    finalizers = value.setdefault("spec", {}).setdefault("finalizers", [])
+    if _FINALIZER not in finalizers:
+        finalizers.append(_FINALIZER)
+
+
+def _namespace_update(change: Change) -> None:
+    """Only `finalize` writes spec.finalizers."""
+    old = change.old or {}
+    spec = change.object.setdefault("spec", {})
+    take(spec, old.get("spec") or {}, "finalizers")
+
+
+_NAMESPACE = Strategy(status=True, create=_namespace_create, update=_namespace_update)
+
+
+def namespace(change: Change) -> None:
+    """Prepare a write of a namespace, its status or its finalizers."""
+    _NAMESPACE(change)
+    if change.subresource == "finalize" and change.old is not None:
+        take(change.object, change.old, "status")
+
+
+def _node_addresses(change: Change) -> None:
+    """Keep spec.podCIDR and the first of spec.podCIDRs the same."""
+    spec: Object = change.object.setdefault("spec", {})
+    ranges = spec.get("podCIDRs") or []
+    if spec.get("podCIDR") and not ranges:
+        spec["podCIDRs"] = [spec["podCIDR"]]
+    elif ranges and not spec.get("podCIDR"):
+        spec["podCIDR"] = ranges[0]
+
+
+NODE = Strategy(status=True, status_on_create=True, create=_node_addresses, update=_node_addresses)

@@ -1,0 +1,72 @@
+"""Strategies of the kinds that extend or govern the API server itself."""
+
+from __future__ import annotations
+
+from roost.api.kind import Change
+from roost.api.strategies.strategy import STATUS_META, Strategy, take
+
+WEBHOOKS = Strategy(counted=("webhooks",))
+ADMISSION_POLICY = Strategy(status=True, counted=("spec",))
+ADMISSION_POLICY_BINDING = Strategy(counted=("spec",))
+CUSTOM_RESOURCE_DEFINITION = Strategy(status=True, counted=("spec",), meta=STATUS_META)
+FLOW_CONTROL = Strategy(status=True, counted=("spec",), meta=STATUS_META)
+#: Nothing of an APIService's identity is its status' business.
+API_SERVICE = Strategy(status=True, meta=("labels", "annotations", "finalizers", "ownerReferences"))
+PRIORITY_CLASS = Strategy(counted=("value",))
+
+
+def _signing_create(change: Change) -> None:
+    change.object["status"] = {}
+
+
+def _signing_update(change: Change) -> None:
+    """What was asked to be signed never changes."""
+    take(change.object, change.old or {}, "spec")
+
+
+def _signing_status(change: Change) -> None:
+    """Approval and denial have their own subresource; keep those conditions as they are."""
+    old = (change.old or {}).get("status") or {}
+    status = change.object.setdefault("status", {})
+    decided = ("Approved", "Denied")
+    kept = [c for c in old.get("conditions") or () if c.get("type") in decided]
+    given = [c for c in status.get("conditions") or () if c.get("type") not in decided]
+    merged = kept + given
+    if merged:
+        status["conditions"] = merged
+    _stamp(change)
+
+
+def _stamp(change: Change) -> None:
+    """Give new conditions the time, and changed ones a new transition time."""
+    before = {
+        c.get("type"): c for c in ((change.old or {}).get("status") or {}).get("conditions") or ()
+    }
+    for condition in (change.object.get("status") or {}).get("conditions") or ():
+        if not change.now:
+            continue
+        if not condition.get("lastUpdateTime"):
+            condition["lastUpdateTime"] = change.now
+        if not condition.get("lastTransitionTime"):
+            old = before.get(condition.get("type"))
+            same = old is not None and old.get("status") == condition.get("status")
+            moment = old.get("lastTransitionTime") if old is not None and same else None
+            condition["lastTransitionTime"] = moment or change.now
+
+
+_SIGNING = Strategy(
+    status=True, create=_signing_create, update=_signing_update, status_update=_signing_status
+)
+
+
+def certificate_signing_request(change: Change) -> None:
+    """Prepare a write of a CSR, its status or its approval."""
+    _SIGNING(change)
+    if change.subresource == "approval" and change.old is not None:
+        status = change.object.get("status") or {}
+        conditions = status.get("conditions")
+        take(change.object, change.old, "spec")
+        take(change.object, change.old, "status")
+        if conditions is not None:
+            change.object.setdefault("status", {})["conditions"] = conditions
+        _stamp(change)

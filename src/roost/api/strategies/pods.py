@@ -1,0 +1,113 @@
+"""Strategy of pods: phase, quality of service, and what each subresource may write."""
+
+from __future__ import annotations
+
+from roost.api.kind import Change
+from roost.api.quantity import is_zero
+from roost.api.strategies.strategy import Strategy, next_generation, take
+from roost.api.values import Object
+
+_COUNTED = ("cpu", "memory")
+
+
+def quality_of_service(spec: Object) -> str:
+    """Return the QoS class of a pod: Guaranteed, Burstable or BestEffort."""
+    own = spec.get("resources")
+    if own and (own.get("requests") or own.get("limits")):
+        return _class_of([own])
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    return _class_of([container.get("resources") or {} for container in containers])
+
+
+def _class_of(all_resources: list[Object]) -> str:
+    empty = True
+    guaranteed = bool(all_resources)
+    for resources in all_resources:
+        requests, limits = _positive(resources, "requests"), _positive(resources, "limits")
+        empty = empty and not requests and not limits
+        guaranteed = guaranteed and len(limits) == len(_COUNTED) and requests == limits
+    if empty:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _positive(resources: Object, which: str) -> Object:
+    values = resources.get(which)
+    if not values:
+        return {}
+    return {name: values[name] for name in _COUNTED if name in values and not is_zero(values[name])}
+
+
+def _create(change: Change) -> None:
+    spec = change.object.get("spec") or {}
+    status: Object = {"phase": "Pending", "qosClass": quality_of_service(spec)}
+    change.object["status"] = status
+    if spec.get("schedulingGates"):
+        status["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": None,
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+        ]
+    change.object["metadata"]["generation"] = 1
+
+
+def _update(change: Change) -> None:
+    if change.old is not None and change.object.get("spec") != change.old.get("spec"):
+        next_generation(change)
+
+
+def _status(change: Change) -> None:
+    """Keep what a kubelet must not touch: owners, deletion, and the QoS class once given."""
+    old = change.old or {}
+    meta = change.object["metadata"]
+    take(meta, old.get("metadata") or {}, "ownerReferences")
+    take(meta, old.get("metadata") or {}, "deletionTimestamp")
+    status = change.object.setdefault("status", {})
+    before = old.get("status") or {}
+    if not status.get("qosClass") and before.get("qosClass"):
+        status["qosClass"] = before["qosClass"]
+
+
+_PODS = Strategy(status=True, create=_create, update=_update, status_update=_status)
+#: Fields of containers that a resize writes; all else of the spec stays.
+_RESIZED = ("resources", "resizePolicy")
+
+
+def pod(change: Change) -> None:
+    """Prepare a write of a pod or of its status, resize or ephemeralcontainers subresource."""
+    _PODS(change)
+    old = change.old
+    if old is None or change.subresource in ("", "status"):
+        return
+    spec = change.object.setdefault("spec", {})
+    if change.subresource == "ephemeralcontainers":
+        found = spec.get("ephemeralContainers")
+        take(change.object, old, "spec")
+        if found is not None:
+            change.object["spec"]["ephemeralContainers"] = found
+        take(change.object, old, "status")
+    elif change.subresource == "resize":
+        _resize(change, old)
+    _update(change)
+
+
+def _resize(change: Change, old: Object) -> None:
+    """Let resources through, and nothing else of the spec, when the containers are the same."""
+    wanted = change.object["spec"]
+    take(change.object, old, "spec")
+    take(change.object, old, "status")
+    spec = change.object["spec"]
+    if wanted.get("resources") is not None:
+        spec["resources"] = wanted["resources"]
+    for name in ("containers", "initContainers"):
+        by_name = {c.get("name"): c for c in wanted.get(name) or ()}
+        for container in spec.get(name) or ():
+            found = by_name.get(container.get("name"), {})
+            for key in _RESIZED:
+                if key in found:
+                    container[key] = found[key]

@@ -1,0 +1,275 @@
+"""Strategy of Services, and what addresses and ports a Service wants allocated.
+
+Allocation needs the pools, which are not pure; so it is split. The API server, in a write of a
+Service: runs the hooks, calls `wanted_addresses`, allocates what the answer lists, calls
+`apply_addresses` with what it got, stores the object, and then releases what the answer says is free.
+Rule: only IPv4 is configured, one family; asking for another is refused by validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from roost.api.kind import Change
+from roost.api.strategies.strategy import Strategy
+from roost.api.values import Object
+
+HEADLESS = "None"
+_WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
+_WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
+
+
+def service_type(service: Object | None) -> str:
+    """Return the type of a Service, "" for no Service."""
+    if service is None:
+        return ""
+    return (service.get("spec") or {}).get("type") or "ClusterIP"
+
+
+def needs_health_port(service: Object | None) -> bool:
+    """Tell whether a Service has a health check node port: a local load balancer does."""
+    spec = (service or {}).get("spec") or {}
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
+def cluster_ips(service: Object | None) -> list[str]:
+    """Return the cluster IPs of a Service, without those of a headless one."""
+    spec = (service or {}).get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return []
+    found = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    return [address for address in found if address and address != HEADLESS]
+
+
+def _may_have_node_ports(service: Object | None) -> bool:
+    return service_type(service) in _WITH_NODE_PORTS
+
+
+def node_ports(service: Object | None) -> set[int]:
+    """Return every node port a Service holds, the health check's included."""
+    if service is None or not _may_have_node_ports(service):
+        return set()
+    spec = service.get("spec") or {}
+    ports = {p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")}
+    if needs_health_port(service) and spec.get("healthCheckNodePort"):
+        ports.add(spec["healthCheckNodePort"])
+    return ports
+
+
+@dataclass(frozen=True, slots=True)
+class PortWish:
+    """A node port for spec.ports[index]; 0 means any. `shares` is a wish whose port is the same."""
+
+    index: int
+    port: int
+    protocol: str = "TCP"
+    shares: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a write of a Service needs allocated, and what it gives back once it is stored.
+
+    `cluster_ip` is None where nothing is wanted, "" for any address. `health_port` is None or 0 for
+    any or a port.
+    """
+
+    cluster_ip: str | None = None
+    ports: tuple[PortWish, ...] = ()
+    health_port: int | None = None
+    free_ips: tuple[str, ...] = ()
+    free_ports: tuple[int, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Tell whether there is nothing to allocate."""
+        return self.cluster_ip is None and not self.ports and self.health_port is None
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """What was allocated: the address, a node port for each index, and the health check's port."""
+
+    cluster_ip: str | None = None
+    ports: dict[int, int] = field(default_factory=dict)
+    health_port: int | None = None
+
+
+def wanted_addresses(change: Change) -> Wanted:
+    """Return what must be allocated for this write, and what it frees."""
+    new, old = change.object, change.old
+    if change.subresource:
+        return Wanted()
+    held = node_ports(old)
+    ports = tuple(_port_wishes(new, held))
+    kept = node_ports(new)
+    health: int | None = None
+    if needs_health_port(new):
+        asked = new["spec"].get("healthCheckNodePort") or 0
+        health = None if asked and asked in held else asked
+    addresses = cluster_ips(old)
+    return Wanted(
+        cluster_ip=_address_wish(new, addresses),
+        ports=ports,
+        health_port=health,
+        free_ips=tuple(ip for ip in addresses if ip not in cluster_ips(new)),
+        free_ports=tuple(sorted(held - kept)),
+    )
+
+
+def _address_wish(service: Object, held: list[str]) -> str | None:
+    spec = service["spec"]
+    if service_type(service) not in _WITH_ADDRESS or spec.get("clusterIP") == HEADLESS:
+        return None
+    given = cluster_ips(service)
+    if not given:
+        return ""
+    return None if given[0] in held else str(given[0])
+
+
+def _port_wishes(service: Object, held: set[int]) -> Iterator[PortWish]:
+    """Yield a wish for each port without a node port of its own yet.
+
+    Ports of different protocols with one number may share a node port, as DNS over UDP and TCP.
+    """
+    spec = service["spec"]
+    kind = service_type(service)
+    if kind not in _WITH_NODE_PORTS:
+        return
+    allocate = kind == "NodePort" or spec.get("allocateLoadBalancerNodePorts") is not False
+    seen: dict[tuple[str, int], int] = {}
+    by_port: dict[int, list[tuple[str, int]]] = {}
+    for index, port in enumerate(spec.get("ports") or ()):
+        asked, protocol = port.get("nodePort") or 0, port.get("protocol") or "TCP"
+        if asked in held or (not asked and not allocate):
+            continue
+        shares = None
+        if asked:
+            shares = next((i for (p, n), i in seen.items() if n == asked and p != protocol), None)
+            seen.setdefault((protocol, asked), index)
+        else:
+            others = by_port.setdefault(port.get("port", 0), [])
+            if all(p != protocol for p, _ in others):
+                shares = others[0][1] if others else None
+            others.append((protocol, index))
+        yield PortWish(index, asked, protocol, shares)
+
+
+def apply_addresses(service: Object, allocated: Allocated) -> None:
+    """Write what was allocated into the Service, and the families it has by that."""
+    spec = service["spec"]
+    kind = service_type(service)
+    if allocated.cluster_ip is not None:
+        spec["clusterIP"] = allocated.cluster_ip
+        spec["clusterIPs"] = [allocated.cluster_ip]
+    if kind in _WITH_ADDRESS:
+        if spec.get("clusterIP") and not spec.get("clusterIPs"):
+            spec["clusterIPs"] = [spec["clusterIP"]]
+        if not spec.get("ipFamilies"):
+            spec["ipFamilies"] = ["IPv4"]
+        if not spec.get("ipFamilyPolicy"):
+            headless = spec.get("clusterIP") == HEADLESS and not spec.get("selector")
+            spec["ipFamilyPolicy"] = "RequireDualStack" if headless else "SingleStack"
+    for index, port in allocated.ports.items():
+        spec["ports"][index]["nodePort"] = port
+    if allocated.health_port is not None:
+        spec["healthCheckNodePort"] = allocated.health_port
+
+
+def _address_fields(change: Change) -> None:
+    """Keep clusterIP and clusterIPs telling the same, whichever of them was written."""
+    spec = change.object.setdefault("spec", {})
+    old_spec = ((change.old or {}).get("spec") or {}) if change.old else {}
+    _drop_of_old_type(change.object, change.old)
+    first, many = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
+    if change.old is None:
+        if first and not many:
+            spec["clusterIPs"] = [first]
+        return
+    before = old_spec.get("clusterIP") or ""
+    if first != before and many == (old_spec.get("clusterIPs") or []):
+        if first and not before and not many:
+            spec["clusterIPs"] = [first]
+        elif not first:
+            spec.pop("clusterIPs", None)
+        else:
+            spec["clusterIPs"] = [first, *many[1:]]
+
+
+def _drop_of_old_type(service: Object, old: Object | None) -> None:
+    """Drop what a change of type makes meaningless, if the write did not touch it."""
+    if old is None:
+        return
+    spec, before = service["spec"], old.get("spec") or {}
+    was, kind = service_type(old), service_type(service)
+
+    def untouched(key: str) -> bool:
+        return bool(spec.get(key)) and spec.get(key) == before.get(key)
+
+    if was in _WITH_ADDRESS and kind == "ExternalName":
+        for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            if untouched(key):
+                spec.pop(key)
+    if was in _WITH_NODE_PORTS and kind not in _WITH_NODE_PORTS:
+        held = {p.get("nodePort") for p in before.get("ports") or ()}
+        for port in spec.get("ports") or ():
+            if port.get("nodePort") in held:
+                port.pop("nodePort", None)
+    if (
+        needs_health_port(old)
+        and not needs_health_port(service)
+        and untouched("healthCheckNodePort")
+    ):
+        spec.pop("healthCheckNodePort")
+    if was == "LoadBalancer" and kind != "LoadBalancer":
+        for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if key in spec and spec[key] == before.get(key):
+                spec.pop(key)
+    external = kind in _WITH_NODE_PORTS or (kind == "ClusterIP" and spec.get("externalIPs"))
+    if not external and untouched("externalTrafficPolicy"):
+        spec.pop("externalTrafficPolicy")
+    if kind == "ExternalName" and untouched("internalTrafficPolicy"):
+        spec.pop("internalTrafficPolicy")
+
+
+def _carry_over(change: Change) -> None:
+    """Take from the stored Service what an update left out and did not mean to change."""
+    old = change.old
+    _address_fields(change)
+    if old is None:
+        return
+    spec, before = change.object["spec"], old.get("spec") or {}
+    was, kind = service_type(old), service_type(change.object)
+    if was != "ExternalName" and kind != "ExternalName":
+        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
+            for key in ("clusterIP", "clusterIPs"):
+                if before.get(key):
+                    spec[key] = before[key] if key == "clusterIP" else list(before[key])
+        for key in ("ipFamilies", "ipFamilyPolicy"):
+            if not spec.get(key) and before.get(key):
+                spec[key] = list(before[key]) if key == "ipFamilies" else before[key]
+    if was in _WITH_NODE_PORTS and kind in _WITH_NODE_PORTS:
+        _carry_node_ports(spec, before)
+    if needs_health_port(old) and needs_health_port(change.object):
+        spec.setdefault("healthCheckNodePort", before.get("healthCheckNodePort", 0))
+
+
+def _carry_node_ports(spec: Object, before: Object) -> None:
+    """Give ports that are the same as before (protocol and port) the node port they had."""
+    had = {
+        (p.get("protocol"), p.get("port")): p["nodePort"]
+        for p in before.get("ports") or ()
+        if p.get("nodePort")
+    }
+    taken = {p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")}
+    for port in spec.get("ports") or ():
+        if not port.get("nodePort"):
+            number = had.get((port.get("protocol"), port.get("port")))
+            if number and number not in taken:
+                port["nodePort"] = number
+
+
+SERVICE = Strategy(status=True, create=_carry_over, update=_carry_over)
+#: Endpoints of a slice, its ports and address type make it a new generation.
+ENDPOINT_SLICE = Strategy(counted=("endpoints", "ports", "addressType"))

@@ -1,0 +1,58 @@
+"""Strategies of volumes, claims and what makes them."""
+
+from __future__ import annotations
+
+from roost.api.kind import Change
+from roost.api.strategies.strategy import STATUS_META, Strategy, take
+from roost.api.values import Object
+
+
+def _mirror_source(spec: Object) -> None:
+    """Keep dataSource and dataSourceRef the same, as long as they stay in the namespace."""
+    first, second = spec.get("dataSource"), spec.get("dataSourceRef")
+    if first is not None and second is None:
+        spec["dataSourceRef"] = dict(first)
+    elif second is not None and first is None and not second.get("namespace"):
+        spec["dataSource"] = {key: second[key] for key in second if key != "namespace"}
+
+
+def _claim_create(change: Change) -> None:
+    change.object["status"] = {"phase": "Pending"}
+    _mirror_source(change.object.setdefault("spec", {}))
+
+
+def _claim_update(change: Change) -> None:
+    _mirror_source(change.object.setdefault("spec", {}))
+
+
+def _volume_create(change: Change) -> None:
+    status: Object = {"phase": "Pending"}
+    if change.now:
+        status["lastPhaseTransitionTime"] = change.now
+    change.object["status"] = status
+
+
+def _volume_status(change: Change) -> None:
+    """A new phase is stamped with the time, unless the caller says when it was."""
+    status = change.object.setdefault("status", {})
+    before = (change.old or {}).get("status") or {}
+    stamp = "lastPhaseTransitionTime"
+    if status.get("phase") != before.get("phase"):
+        if change.now and status.get(stamp) == before.get(stamp):
+            status[stamp] = change.now
+    elif not status.get(stamp):
+        take(status, before, stamp)
+
+
+PERSISTENT_VOLUME = Strategy(status=True, create=_volume_create, status_update=_volume_status)
+PERSISTENT_VOLUME_CLAIM = Strategy(status=True, create=_claim_create, update=_claim_update)
+
+
+def _attachment_create(change: Change) -> None:
+    change.object["status"] = {"attached": False}
+
+
+VOLUME_ATTACHMENT = Strategy(status=True, create=_attachment_create, meta=STATUS_META)
+RESOURCE_CLAIM = Strategy(status=True, meta=STATUS_META)
+RESOURCE_POOL = Strategy(counted=("spec",))
+CSI_DRIVER = Strategy()

@@ -1,0 +1,54 @@
+"""Strategies of what keeps pods running."""
+
+from __future__ import annotations
+
+from roost.api.kind import Change
+from roost.api.strategies.strategy import FULL, Strategy, next_generation, take
+from roost.api.values import Object
+
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+def _annotations(value: Object | None) -> Object:
+    found: Object = ((value or {}).get("metadata") or {}).get("annotations") or {}
+    return found
+
+
+def _deployment_update(change: Change) -> None:
+    """Annotations count too: they are how rollouts are paused and restarted from outside."""
+    if _annotations(change.object) != _annotations(change.old):
+        next_generation(change)
+
+
+def _deployment_status(change: Change) -> None:
+    take(change.object["metadata"], (change.old or {}).get("metadata") or {}, "labels")
+
+
+DEPLOYMENT = Strategy(
+    status=True, counted=("spec",), update=_deployment_update, status_update=_deployment_status
+)
+REPLICA_SET = REPLICATION_CONTROLLER = STATEFUL_SET = FULL
+POD_TEMPLATE = Strategy(counted=("template",))
+
+
+def _set_template_generation(change: Change, number: str) -> None:
+    change.object["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = number
+
+
+def _daemon_set_create(change: Change) -> None:
+    _set_template_generation(change, "1")
+
+
+def _daemon_set_update(change: Change) -> None:
+    old = change.old or {}
+    number = _annotations(old).get(_TEMPLATE_GENERATION, "1")
+    before, after = old.get("spec") or {}, change.object.get("spec") or {}
+    if before.get("template") != after.get("template"):
+        number = str(int(number) + 1) if number.isdecimal() else "1"
+    _set_template_generation(change, number)
+
+
+DAEMON_SET = Strategy(
+    status=True, counted=("spec",), create=_daemon_set_create, update=_daemon_set_update
+)
