@@ -98,7 +98,14 @@ class AssertAbsent:
     ref: Ref
 
 
-Action: TypeAlias = Create | Update | Patch | Delete | Post | AssertAbsent | EmitEvent
+@dataclass(frozen=True, slots=True)
+class AssertAlive:
+    """Ask the server itself whether that uid still lives and is not being deleted; else stop."""
+
+    ref: Ref
+
+
+Action: TypeAlias = Create | Update | Patch | Delete | Post | AssertAbsent | AssertAlive | EmitEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from roost.client.port import Client, DeleteOptions, PatchType
 from roost.decisions.plan import (
     Action,
     AssertAbsent,
+    AssertAlive,
     Create,
     Delete,
     EmitEvent,
@@ -137,6 +138,14 @@ class Executor:
             raise Conflict(f'{ref.resource.plural} "{ref.name}" is not gone')
         return None
 
+    async def _assert_alive(self, action: AssertAlive) -> Write | None:
+        ref = action.ref
+        live: Object = await self._client.get(ref.resource, ref.name, ref.namespace)
+        metadata = live["metadata"]
+        if metadata.get("uid") != ref.uid or "deletionTimestamp" in metadata:
+            raise Conflict(f'{ref.resource.plural} "{ref.name}" is going away')
+        return None
+
 
 _VERBS: dict[type, Callable[..., Awaitable[Write | None]]] = {
     Create: Executor._create,
@@ -145,6 +154,7 @@ _VERBS: dict[type, Callable[..., Awaitable[Write | None]]] = {
     Delete: Executor._delete,
     Post: Executor._post,
     AssertAbsent: Executor._assert_absent,
+    AssertAlive: Executor._assert_alive,
 }
 
 

@@ -1,0 +1,203 @@
+"""ReplicaSet: keep as many pods as `spec.replicas` says.
+
+Pods that match the selector and have no controller are adopted; surplus pods go in the order of
+`victim_rank`; at most BURST pods are made or deleted per decision.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from roost.api.errors import StatusError
+from roost.api.selectors import label_selector
+from roost.api.values import Object
+from roost.decisions import conditions
+from roost.decisions.claims import (
+    BY_CONTROLLER,
+    Claim,
+    Owner,
+    claim,
+    matching_owners,
+    orphans,
+    owned,
+)
+from roost.decisions.controller import (
+    Caches,
+    Controller,
+    Key,
+    Watch,
+    controller_of,
+    own_key,
+    owner_keys,
+)
+from roost.decisions.meta import (
+    by_controller,
+    controller_reference,
+    delete,
+    deleting,
+    labels_of,
+    namespace_of,
+    normal,
+    object_reference,
+    stamp,
+    warning,
+)
+from roost.decisions.plan import Action, Create, Delete, Plan, Update
+from roost.decisions.pods import (
+    active,
+    available,
+    next_available,
+    node_of,
+    ready,
+    victim_rank,
+)
+from roost.decisions.resources import PODS, REPLICA_SETS
+from roost.decisions.templates import pod_from
+
+BURST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A ReplicaSet, its pods, pods it may adopt, and the pods of sets with the same owner."""
+
+    replica_set: Object
+    owned: tuple[Object, ...]
+    orphans: tuple[Object, ...]
+    related: tuple[Object, ...]
+    now: float
+
+
+def view(caches: Caches, key: Key, now: float) -> View | None:
+    """Collect what a decision on the ReplicaSet `key` rests on."""
+    replica_set = caches[REPLICA_SETS].get(*key)
+    if replica_set is None:
+        return None
+    pods = caches[PODS]
+    selector = label_selector(replica_set["spec"].get("selector"))
+    mine = owned(pods, replica_set)
+    related: tuple[Object, ...] = ()
+    owner = controller_of(replica_set)
+    if owner is not None and len(mine) > replica_set["spec"].get("replicas", 1):
+        siblings = caches[REPLICA_SETS].by(BY_CONTROLLER, owner["uid"])
+        related = tuple(pod for sibling in siblings for pod in owned(pods, sibling))
+    return View(replica_set, mine, orphans(pods, replica_set, selector), related, now)
+
+
+def reconcile(view: View) -> Plan:
+    """Decide which pods to make, delete, adopt and release, and what the status is."""
+    replica_set = view.replica_set
+    claimed = _claim(view)
+    pods = [pod for pod in claimed.kept if active(pod)]
+    actions: list[Action] = list(claimed.actions)
+    if not deleting(replica_set):
+        actions += _manage(view, pods)
+    status = _status(view, claimed)
+    status["conditions"] = conditions.without(status["conditions"], "ReplicaFailure")
+    actions += _write(replica_set, status)
+    min_ready_s = replica_set["spec"].get("minReadySeconds", 0)
+    return Plan(tuple(actions), next_available(pods, min_ready_s, view.now))
+
+
+def refused(view: View, action: Action, error: StatusError) -> Plan:
+    """Tell why a pod could not be made or deleted."""
+    if not isinstance(action, Create | Delete):
+        return Plan()
+    what = "creating" if isinstance(action, Create) else "deleting"
+    reason = "FailedCreate" if isinstance(action, Create) else "FailedDelete"
+    status = _status(view, _claim(view))
+    condition = conditions.make("ReplicaFailure", "True", reason, error.message, stamp(view.now))
+    if conditions.find(status["conditions"], "ReplicaFailure") is None:
+        status["conditions"] = [*status["conditions"], condition]
+    regarding = object_reference(REPLICA_SETS, "ReplicaSet", view.replica_set)
+    event = warning(regarding, reason, f"Error {what}: {error.message}")
+    return Plan((event, *_write(view.replica_set, status)))
+
+
+def _claim(view: View) -> Claim:
+    owner = Owner(REPLICA_SETS, "ReplicaSet", view.replica_set, PODS)
+    selector = label_selector(view.replica_set["spec"].get("selector"))
+    return claim(owner, selector, view.owned, view.orphans)
+
+
+def _manage(view: View, pods: list[Object]) -> Iterable[Action]:
+    replica_set = view.replica_set
+    missing = replica_set["spec"].get("replicas", 1) - len(pods)
+    regarding = object_reference(REPLICA_SETS, "ReplicaSet", replica_set)
+    if missing > 0:
+        owner = controller_reference(REPLICA_SETS, "ReplicaSet", replica_set)
+        pod = pod_from(replica_set["spec"]["template"], replica_set, owner)
+        event = normal(regarding, "SuccessfulCreate", "Created pod: {name}")
+        return [Create(PODS, pod, announce=event)] * min(missing, BURST)
+    victims = _victims(view, pods, -missing)[:BURST]
+    return [
+        *(delete(PODS, pod) for pod in victims),
+        *(
+            normal(regarding, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
+            for pod in victims
+        ),
+    ]
+
+
+def _victims(view: View, pods: list[Object], count: int) -> list[Object]:
+    if count >= len(pods):
+        return pods
+    if count <= 0:
+        return []
+    crowd = Counter(node_of(pod) for pod in (view.related or pods) if active(pod))
+    return sorted(pods, key=lambda pod: victim_rank(pod, crowd[node_of(pod)], view.now))[:count]
+
+
+def _status(view: View, claimed: Claim) -> Object:
+    replica_set = view.replica_set
+    spec = replica_set["spec"]
+    old = replica_set.get("status") or {}
+    pods = [pod for pod in claimed.kept if active(pod)]
+    template_labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    min_ready_s = spec.get("minReadySeconds", 0)
+    return {
+        "replicas": len(pods),
+        "fullyLabeledReplicas": sum(template_labels.items() <= labels_of(p).items() for p in pods),
+        "readyReplicas": sum(ready(pod) for pod in pods),
+        "availableReplicas": sum(available(pod, min_ready_s, view.now) for pod in pods),
+        "terminatingReplicas": sum(deleting(pod) for pod in claimed.kept),
+        "observedGeneration": replica_set["metadata"].get("generation", 0),
+        "conditions": list(old.get("conditions") or ()),
+    }
+
+
+_OPTIONAL = (
+    "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration",
+    "conditions",
+)  # fmt: skip
+
+
+def _write(replica_set: Object, status: Object) -> list[Action]:
+    """Return the status update, if it says anything new."""
+    new = {k: v for k, v in status.items() if v or k not in _OPTIONAL}
+    old = replica_set.get("status") or {}
+    if new == {k: v for k, v in old.items() if v or k not in _OPTIONAL}:
+        return []
+    return [Update(REPLICA_SETS, {**replica_set, "status": new}, "status")]
+
+
+def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
+    if controller_of(pod) is not None:
+        return _owner_keys(pod, caches)
+    return matching_owners(caches, REPLICA_SETS, namespace_of(pod), labels_of(pod))
+
+
+_owner_keys = owner_keys("ReplicaSet", "apps")
+
+CONTROLLER = Controller(
+    name="replicaset-controller",
+    watches=(
+        Watch(REPLICA_SETS, own_key, {BY_CONTROLLER: by_controller}),
+        Watch(PODS, _pod_keys, {BY_CONTROLLER: by_controller}),
+    ),
+    view=view,
+    reconcile=reconcile,
+    refused=refused,
+)
