@@ -1,0 +1,233 @@
+"""Which objects a node's own pods lead to: the index behind the Node authoriser.
+
+A pod belongs to its node and refers to accounts, secrets, config maps and claims. A persistent
+volume is reached through its claim, and its secrets through the volume. Rule: a question is a few
+dictionary look-ups, however many pods there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from roost.api.values import Object
+
+#: (plural, namespace, name) of an object.
+Vertex: TypeAlias = tuple[str, str, str]
+
+_MIRROR = "kubernetes.io/config.mirror"
+
+
+class Relations:
+    """The index. `put` takes objects of RELATED_KINDS, `remove` forgets one."""
+
+    def __init__(self) -> None:
+        self._node_of: dict[Vertex, str] = {}
+        self._targets: dict[Vertex, tuple[Vertex, ...]] = {}
+        self._reached: dict[str, dict[Vertex, int]] = {}  # node -> object -> by how many pods
+        self._claim_of: dict[Vertex, Vertex] = {}
+        self._volumes_with: dict[Vertex, set[Vertex]] = {}
+
+    def put(self, kind: str, obj: Object) -> None:
+        """Take in an object as it is now."""
+        vertex = vertex_of(kind, obj)
+        node, targets = _READERS[kind](obj)
+        if self._node_of.get(vertex, "") == node and self._targets.get(vertex, ()) == targets:
+            return
+        self.remove(vertex)
+        if node:
+            self._node_of[vertex] = node
+            reached = self._reached.setdefault(node, {})
+            for target in targets:
+                reached[target] = reached.get(target, 0) + 1
+        elif targets:
+            self._claim_of[vertex] = targets[0]
+            for target in targets[1:]:
+                self._volumes_with.setdefault(target, set()).add(vertex)
+        if targets:
+            self._targets[vertex] = targets
+
+    def remove(self, vertex: Vertex) -> None:
+        """Forget an object; no error if it is not known."""
+        targets = self._targets.pop(vertex, ())
+        node = self._node_of.pop(vertex, "")
+        if node:
+            self._release(node, targets)
+        elif self._claim_of.pop(vertex, None) is not None:
+            for target in targets[1:]:
+                volumes = self._volumes_with[target]
+                volumes.discard(vertex)
+                if not volumes:
+                    del self._volumes_with[target]
+
+    def _release(self, node: str, targets: Iterable[Vertex]) -> None:
+        reached = self._reached[node]
+        for target in targets:
+            reached[target] -= 1
+            if not reached[target]:
+                del reached[target]
+        if not reached:
+            del self._reached[node]
+
+    def leads_to(self, node: str, vertex: Vertex) -> bool:
+        """Is an object the node's own, or does one of the node's pods lead to it?"""
+        if self._node_of.get(vertex) == node:
+            return True
+        reached = self._reached.get(node)
+        if not reached:
+            return False
+        if vertex in reached or self._claim_of.get(vertex) in reached:
+            return True
+        return any(
+            self._claim_of[volume] in reached for volume in self._volumes_with.get(vertex, ())
+        )
+
+
+def vertex_of(kind: str, obj: Object) -> Vertex:
+    metadata = obj["metadata"]
+    return (_PLURALS[kind], metadata.get("namespace", ""), metadata["name"])
+
+
+#: What a reader returns: the node an object belongs to ("" for none) and what it refers to.
+_Reading: TypeAlias = tuple[str, tuple[Vertex, ...]]
+
+
+def _pod(pod: Object) -> _Reading:
+    node = (pod.get("spec") or {}).get("nodeName", "")
+    # A node makes its mirror pods itself: they must not open anything to it.
+    mirror = _MIRROR in (pod["metadata"].get("annotations") or {})
+    if not node or mirror:
+        return node, ()
+    return node, tuple(dict.fromkeys(_pod_targets(pod)))
+
+
+def _volume(volume: Object) -> _Reading:
+    claim = (volume.get("spec") or {}).get("claimRef")
+    if not claim:
+        return "", ()
+    namespace = claim.get("namespace", "")
+    owner = ("persistentvolumeclaims", namespace, claim.get("name", ""))
+    return "", (owner, *_volume_secrets(volume["spec"], namespace))
+
+
+def _of_node(obj: Object) -> _Reading:
+    return (obj.get("spec") or {}).get("nodeName") or "", ()
+
+
+def _pod_targets(pod: Object) -> Iterator[Vertex]:
+    spec, namespace = pod["spec"], pod["metadata"].get("namespace", "")
+    if account := spec.get("serviceAccountName"):
+        yield ("serviceaccounts", namespace, account)
+    for secret in spec.get("imagePullSecrets") or ():
+        if secret.get("name"):
+            yield ("secrets", namespace, secret["name"])
+    for plural, name in _environment(spec):
+        yield (plural, namespace, name)
+    for volume in spec.get("volumes") or ():
+        for plural, name in _pod_volume(volume, pod["metadata"]["name"]):
+            yield (plural, namespace, name)
+    for name in _resource_claims(pod):
+        yield ("resourceclaims", namespace, name)
+
+
+def _resource_claims(pod: Object) -> Iterator[str]:
+    status = pod.get("status") or {}
+    made = {
+        item["name"]: item.get("resourceClaimName")
+        for item in status.get("resourceClaimStatuses") or ()
+    }
+    for claim in pod["spec"].get("resourceClaims") or ():
+        if name := claim.get("resourceClaimName") or made.get(claim.get("name")):
+            yield name
+
+
+_ENV_KEYS = (
+    ("secretKeyRef", "secrets"),
+    ("configMapKeyRef", "configmaps"),
+    ("secretRef", "secrets"),
+    ("configMapRef", "configmaps"),
+)
+
+
+def _environment(spec: Object) -> Iterator[tuple[str, str]]:
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(field) or ():
+            sources = [item.get("valueFrom") or {} for item in container.get("env") or ()]
+            for source in (*sources, *(container.get("envFrom") or ())):
+                for key, plural in _ENV_KEYS:
+                    if name := (source.get(key) or {}).get("name"):
+                        yield plural, name
+
+
+#: Volume source of a pod -> where in it the name of a secret is.
+_POD_SECRETS = {
+    "azureFile": ("secretName",),
+    "secret": ("secretName",),
+    "cephfs": ("secretRef", "name"),
+    "csi": ("nodePublishSecretRef", "name"),
+    "flexVolume": ("secretRef", "name"),
+    "iscsi": ("secretRef", "name"),
+    "rbd": ("secretRef", "name"),
+    "scaleIO": ("secretRef", "name"),
+    "storageos": ("secretRef", "name"),
+}
+
+
+def _pod_volume(volume: Object, pod: str) -> Iterator[tuple[str, str]]:
+    for source, path in _POD_SECRETS.items():
+        if source in volume and (name := _walk(volume[source], path)):
+            yield "secrets", name
+    if config := (volume.get("configMap") or {}).get("name"):
+        yield "configmaps", config
+    if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
+        yield "persistentvolumeclaims", claim
+    if "ephemeral" in volume:
+        yield "persistentvolumeclaims", f"{pod}-{volume['name']}"
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        for key, plural in (("secret", "secrets"), ("configMap", "configmaps")):
+            if projected := (source.get(key) or {}).get("name"):
+                yield plural, projected
+
+
+def _walk(value: object, path: Iterable[str]) -> str:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+#: Source of a persistent volume -> the fields that refer to secrets.
+_VOLUME_SECRETS = {
+    "cephfs": ("secretRef",),
+    "flexVolume": ("secretRef",),
+    "iscsi": ("secretRef",),
+    "rbd": ("secretRef",),
+    "scaleIO": ("secretRef",),
+    "storageos": ("secretRef",),
+    "csi": ("nodePublishSecretRef", "nodeStageSecretRef", "nodeExpandSecretRef"),
+}
+
+
+def _volume_secrets(spec: Object, namespace: str) -> Iterator[Vertex]:
+    for source, fields in _VOLUME_SECRETS.items():
+        for field in fields:
+            secret = (spec.get(source) or {}).get(field) or {}
+            if name := secret.get("name"):
+                yield ("secrets", secret.get("namespace") or namespace, name)
+    if azure := spec.get("azureFile"):
+        yield ("secrets", azure.get("secretNamespace") or namespace, azure["secretName"])
+
+
+_READERS = {
+    "Pod": _pod,
+    "PersistentVolume": _volume,
+    "VolumeAttachment": _of_node,
+    "ResourceSlice": _of_node,
+}
+_PLURALS = {
+    "Pod": "pods",
+    "PersistentVolume": "persistentvolumes",
+    "VolumeAttachment": "volumeattachments",
+    "ResourceSlice": "resourceslices",
+}
+#: The kinds that `Relations.put` takes.
+RELATED_KINDS = tuple(_PLURALS)
