@@ -33,9 +33,9 @@ _QUALIFIED_RULE = (
 )
 
 
-def too_long(limit: int) -> str:
-    """Return what is said of a text over `limit` bytes."""
-    return f"must be no more than {limit} bytes"
+def too_long(limit: int, unit: str = "bytes") -> str:
+    """Return what is said of a text over `limit` bytes; older rules call them characters."""
+    return f"must be no more than {limit} {unit}"
 
 
 def out_of_range(low: int, high: int) -> str:
@@ -58,18 +58,21 @@ def _size(text: str) -> int:
 class _Shape:
     """A pattern, its longest length and the words for what breaks it."""
 
-    __slots__ = ("_fault", "_limit", "_match")
+    __slots__ = ("_fault", "_limit", "_match", "_too_long")
 
-    def __init__(self, rule: str, pattern: str, *examples: str, limit: int = 0) -> None:
+    def __init__(
+        self, rule: str, pattern: str, *examples: str, limit: int = 0, unit: str = "characters"
+    ) -> None:
         self._match = re.compile(pattern).fullmatch
         self._limit = limit
+        self._too_long = too_long(limit, unit)
         self._fault = breaks_pattern(rule, pattern, *examples)
 
     def __call__(self, text: str) -> list[str]:
         fits = self._match(text) is not None
         if fits and (not self._limit or len(text) <= self._limit):
             return []
-        faults = [too_long(self._limit)] if self._limit and _size(text) > self._limit else []
+        faults = [self._too_long] if self._limit and _size(text) > self._limit else []
         return faults if fits else [*faults, self._fault]
 
 
@@ -101,7 +104,7 @@ check_wildcard_subdomain = _Shape(
 #: IsValidLabelValue
 check_label_value = _Shape(
     f"a valid label must be an empty string or {_QUALIFIED_RULE.removeprefix('must ')}",
-    _VALUE, "MyValue", "my_value", "12345", limit=LABEL_MAX_BYTES,
+    _VALUE, "MyValue", "my_value", "12345", limit=LABEL_MAX_BYTES, unit="bytes",
 )  # fmt: skip
 #: IsCIdentifier
 check_c_identifier = _Shape(
@@ -205,7 +208,7 @@ def check_port_name(text: str) -> list[str]:
     """IsValidPortName: the name of a container port."""
     faults = []
     if _size(text) > 15:
-        faults.append(too_long(15))
+        faults.append(too_long(15, "characters"))
     if not _port_letters(text):
         faults.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any("a" <= letter <= "z" for letter in text):

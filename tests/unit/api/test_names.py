@@ -14,7 +14,7 @@ SUBDOMAIN = (
 def test_rules_of_names() -> None:
     assert names.check_name("subdomain", "a.b-c.1") == []
     assert names.check_name("subdomain", "Bad") == [SUBDOMAIN]
-    assert names.check_name("subdomain", "a" * 254) == ["must be no more than 253 bytes"]
+    assert names.check_name("subdomain", "a" * 254) == ["must be no more than 253 characters"]
     assert names.check_name("label", "a.b") == ["must not contain dots"]
     assert names.check_name("path", "with/slash") == ["may not contain '/'"]
     assert names.check_name("rbac", "..") == ["may not be '..'"]

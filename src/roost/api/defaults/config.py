@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from roost.api.defaults.filling import fill, part
+from roost.api.defaults.filling import fill, part, untimed
 from roost.api.defaults.quantities import round_up
 from roost.api.kind import Change
 from roost.api.values import Object
@@ -59,6 +59,7 @@ def node(change: Change) -> None:
         status["allocatable"] = dict(capacity)
     round_up(status.get("capacity"))
     round_up(status.get("allocatable"))
+    untimed(status.get("conditions"), "lastHeartbeatTime", "lastTransitionTime")
     ports = part(status, "daemonEndpoints")
     fill(part(ports, "kubeletEndpoint"), Port=0)
     info = part(status, "nodeInfo")

@@ -20,3 +20,10 @@ def fill(owner: Object, **defaults: Any) -> None:
     for key, value in defaults.items():
         if owner.get(key) is None:
             owner[key] = value
+
+
+def untimed(conditions: list[Object] | None, *keys: str) -> None:
+    """Write the times of conditions also where they are not known."""
+    for condition in conditions or ():
+        for key in keys:
+            condition.setdefault(key, None)

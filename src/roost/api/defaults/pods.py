@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from roost.api.defaults.containers import container, host_ports, requests_from_limits
+from roost.api.defaults.filling import fill, part, untimed
 from roost.api.defaults.podresources import pod_resources
 from roost.api.defaults.quantities import round_up
 from roost.api.defaults.volumes import volume
 from roost.api.kind import Change
 from roost.api.values import Object
 
+_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -77,8 +79,22 @@ def pod(change: Change) -> None:
         for found in _containers(spec):
             host_ports(found)
     pod_spec(spec)
-    if value.get("status") is None:
-        value["status"] = {}
+    _status(part(value, "status"))
+
+
+def _status(status: Object) -> None:
+    """Write what a status always says, and keep podIP the first of podIPs."""
+    untimed(status.get("conditions"), "lastProbeTime", "lastTransitionTime")
+    first, every = status.get("podIP"), status.get("podIPs")
+    if first and not every:
+        status["podIPs"] = [{"ip": first}]
+    elif every and not first:
+        status["podIP"] = every[0].get("ip", "")
+    for name in _STATUSES:
+        for container_status in status.get(name) or ():
+            part(container_status, "state")
+            part(container_status, "lastState")
+            fill(container_status, ready=False, restartCount=0, image="", imageID="")
 
 
 def _containers(spec: Object) -> Iterator[Object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
-from roost.api.strategies.strategy import WITH_STATUS
+from roost.api.strategies import policy as policy_strategy
 
 GROUP = "autoscaling"
 
@@ -21,7 +21,7 @@ KINDS = (
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
         default=policy_defaults.horizontal_pod_autoscaler,
-        prepare=WITH_STATUS,
+        prepare=policy_strategy.HORIZONTAL_POD_AUTOSCALER,
     ),
     Kind(
         group=GROUP,
@@ -34,7 +34,7 @@ KINDS = (
         short_names=("hpa",),
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
-        default=policy_defaults.horizontal_pod_autoscaler,
-        prepare=WITH_STATUS,
+        default=policy_defaults.horizontal_pod_autoscaler_v1,
+        prepare=policy_strategy.HORIZONTAL_POD_AUTOSCALER_V1,
     ),
 )

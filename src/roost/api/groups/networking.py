@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from roost.api.defaults import services as services_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
-from roost.api.strategies.strategy import COUNTED, FULL, PLAIN, WITH_STATUS
+from roost.api.strategies import services as services_strategy
+from roost.api.strategies.strategy import COUNTED, PLAIN, WITH_STATUS
 
 GROUP = "networking.k8s.io"
 
@@ -31,7 +32,7 @@ KINDS = (
         short_names=("ing",),
         subresources={"status": Subresource(READ_WRITE, "Ingress")},
         default=services_defaults.ingress,
-        prepare=FULL,
+        prepare=services_strategy.INGRESS,
     ),
     Kind(
         group=GROUP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
-from roost.api.strategies.strategy import FULL
+from roost.api.strategies import policy as policy_strategy
 
 GROUP = "policy"
 
@@ -21,6 +21,6 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "PodDisruptionBudget")},
         unconditional_update=False,
         default=policy_defaults.pod_disruption_budget,
-        prepare=FULL,
+        prepare=policy_strategy.POD_DISRUPTION_BUDGET,
     ),
 )

@@ -37,8 +37,8 @@ def _create(change: Change) -> None:
         wanted.setdefault(key, value)
     selector = spec.setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault(UID_LABEL, labels[UID_LABEL])
-    if not (job["metadata"].get("labels")):
-        job["metadata"]["labels"] = {}
+    if not job["metadata"].get("labels"):
+        job["metadata"]["labels"] = dict(wanted)
 
 
 def _update(change: Change) -> None:
@@ -47,5 +47,5 @@ def _update(change: Change) -> None:
         take(change.object.setdefault("spec", {}), change.old.get("spec") or {}, "selector")
 
 
-JOB = Strategy(status=True, counted=("spec",), create=_create, update=_update)
+JOB = Strategy(status={}, counted=("spec",), create=_create, update=_update)
 CRON_JOB = FULL

@@ -25,7 +25,7 @@ def _namespace_update(change: Change) -> None:
     take(spec, old.get("spec") or {}, "finalizers")
 
 
-_NAMESPACE = Strategy(status=True, create=_namespace_create, update=_namespace_update)
+_NAMESPACE = Strategy(status={}, create=_namespace_create, update=_namespace_update)
 
 
 def namespace(change: Change) -> None:
@@ -45,4 +45,4 @@ def _node_addresses(change: Change) -> None:
         spec["podCIDR"] = ranges[0]
 
 
-NODE = Strategy(status=True, status_on_create=True, create=_node_addresses, update=_node_addresses)
+NODE = Strategy(status={}, status_on_create=True, create=_node_addresses, update=_node_addresses)

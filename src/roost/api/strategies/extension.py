@@ -6,12 +6,12 @@ from roost.api.kind import Change
 from roost.api.strategies.strategy import STATUS_META, Strategy, take
 
 WEBHOOKS = Strategy(counted=("webhooks",))
-ADMISSION_POLICY = Strategy(status=True, counted=("spec",))
+ADMISSION_POLICY = Strategy(status={}, counted=("spec",))
 ADMISSION_POLICY_BINDING = Strategy(counted=("spec",))
-CUSTOM_RESOURCE_DEFINITION = Strategy(status=True, counted=("spec",), meta=STATUS_META)
-FLOW_CONTROL = Strategy(status=True, counted=("spec",), meta=STATUS_META)
+CUSTOM_RESOURCE_DEFINITION = Strategy(status={}, counted=("spec",), meta=STATUS_META)
+FLOW_CONTROL = Strategy(status={}, counted=("spec",), meta=STATUS_META)
 #: Nothing of an APIService's identity is its status' business.
-API_SERVICE = Strategy(status=True, meta=("labels", "annotations", "finalizers", "ownerReferences"))
+API_SERVICE = Strategy(status={}, meta=("labels", "annotations", "finalizers", "ownerReferences"))
 PRIORITY_CLASS = Strategy(counted=("value",))
 
 
@@ -55,7 +55,7 @@ def _stamp(change: Change) -> None:
 
 
 _SIGNING = Strategy(
-    status=True, create=_signing_create, update=_signing_update, status_update=_signing_status
+    status={}, create=_signing_create, update=_signing_update, status_update=_signing_status
 )
 
 

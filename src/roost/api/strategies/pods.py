@@ -48,7 +48,7 @@ def _create(change: Change) -> None:
                 "type": "PodScheduled",
                 "status": "False",
                 "lastProbeTime": None,
-                "lastTransitionTime": None,
+                "lastTransitionTime": change.now or None,
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }
@@ -73,7 +73,7 @@ def _status(change: Change) -> None:
         status["qosClass"] = before["qosClass"]
 
 
-_PODS = Strategy(status=True, create=_create, update=_update, status_update=_status)
+_PODS = Strategy(status={}, create=_create, update=_update, status_update=_status)
 #: Fields of containers that a resize writes; all else of the spec stays.
 _RESIZED = ("resources", "resizePolicy")
 

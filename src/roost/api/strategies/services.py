@@ -270,6 +270,8 @@ def _carry_node_ports(spec: Object, before: Object) -> None:
                 port["nodePort"] = number
 
 
-SERVICE = Strategy(status=True, create=_carry_over, update=_carry_over)
+SERVICE = Strategy(status={"loadBalancer": {}}, create=_carry_over, update=_carry_over)
 #: Endpoints of a slice, its ports and address type make it a new generation.
 ENDPOINT_SLICE = Strategy(counted=("endpoints", "ports", "addressType"))
+#: The status of an Ingress is where its load balancer is.
+INGRESS = Strategy(status={"loadBalancer": {}}, counted=("spec",))

@@ -44,15 +44,15 @@ def _volume_status(change: Change) -> None:
         take(status, before, stamp)
 
 
-PERSISTENT_VOLUME = Strategy(status=True, create=_volume_create, status_update=_volume_status)
-PERSISTENT_VOLUME_CLAIM = Strategy(status=True, create=_claim_create, update=_claim_update)
+PERSISTENT_VOLUME = Strategy(status={}, create=_volume_create, status_update=_volume_status)
+PERSISTENT_VOLUME_CLAIM = Strategy(status={}, create=_claim_create, update=_claim_update)
 
 
 def _attachment_create(change: Change) -> None:
     change.object["status"] = {"attached": False}
 
 
-VOLUME_ATTACHMENT = Strategy(status=True, create=_attachment_create, meta=STATUS_META)
-RESOURCE_CLAIM = Strategy(status=True, meta=STATUS_META)
+VOLUME_ATTACHMENT = Strategy(status={}, create=_attachment_create, meta=STATUS_META)
+RESOURCE_CLAIM = Strategy(status={}, meta=STATUS_META)
 RESOURCE_POOL = Strategy(counted=("spec",))
 CSI_DRIVER = Strategy()

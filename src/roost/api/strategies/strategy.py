@@ -47,13 +47,13 @@ class Strategy:
     """The `prepare` hook of a kind.
 
     `counted` names the top-level fields whose change makes a new generation; a kind with none has no
-    generation. `parts` names what a status update takes from the stored object, `meta` which of its
-    metadata. The hooks run after the general rules: `create`, `update` (of the object itself) and
-    `status_update`; `others` handle further subresources.
+    generation. `status` is that of a new object, None for kinds without one. `parts` names what a
+    status update takes from the stored object, `meta` which of its metadata. The hooks run after the
+    general rules: `create`, `update` (of the object itself) and `status_update`.
     """
 
     counted: tuple[str, ...] = ()
-    status: bool = False
+    status: Object | None = None
     meta: tuple[str, ...] = ()
     parts: tuple[str, ...] = ("spec",)
     #: Does a create keep the status it brings? (Nodes register with theirs.)
@@ -78,8 +78,8 @@ class Strategy:
         meta = value.setdefault("metadata", {})
         for key in _DELETION:
             meta.pop(key, None)
-        if self.status and not self.status_on_create:
-            value.pop("status", None)
+        if self.status is not None and not self.status_on_create:
+            value["status"] = copy_of(self.status)
         if self.counted:
             meta["generation"] = 1
         if self.create is not None:
@@ -95,7 +95,7 @@ class Strategy:
             self.status_update(change)
 
     def _on_update(self, change: Change, old: Object) -> None:
-        if self.status:
+        if self.status is not None:
             take(change.object, old, "status")
         if self.update is not None:
             self.update(change)
@@ -114,6 +114,6 @@ PLAIN = Strategy()
 #: Kinds whose spec counts generations, without status.
 COUNTED = Strategy(counted=("spec",))
 #: Kinds with a status of their own and no generation.
-WITH_STATUS = Strategy(status=True)
+WITH_STATUS = Strategy(status={})
 #: Kinds with both, the usual form.
-FULL = Strategy(status=True, counted=("spec",))
+FULL = Strategy(status={}, counted=("spec",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost.api.kind import Change
-from roost.api.strategies.strategy import FULL, Strategy, next_generation, take
+from roost.api.strategies.strategy import Strategy, next_generation, take
 from roost.api.values import Object
 
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
@@ -26,9 +26,10 @@ def _deployment_status(change: Change) -> None:
 
 
 DEPLOYMENT = Strategy(
-    status=True, counted=("spec",), update=_deployment_update, status_update=_deployment_status
+    status={}, counted=("spec",), update=_deployment_update, status_update=_deployment_status
 )
-REPLICA_SET = REPLICATION_CONTROLLER = STATEFUL_SET = FULL
+REPLICA_SET = REPLICATION_CONTROLLER = Strategy(status={"replicas": 0}, counted=("spec",))
+STATEFUL_SET = Strategy(status={"replicas": 0, "availableReplicas": 0}, counted=("spec",))
 POD_TEMPLATE = Strategy(counted=("template",))
 
 
@@ -50,5 +51,13 @@ def _daemon_set_update(change: Change) -> None:
 
 
 DAEMON_SET = Strategy(
-    status=True, counted=("spec",), create=_daemon_set_create, update=_daemon_set_update
+    status={
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberReady": 0,
+    },
+    counted=("spec",),
+    create=_daemon_set_create,
+    update=_daemon_set_update,
 )
