@@ -14,7 +14,7 @@ from typing import TypeAlias
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.decisions.controller import Key
-from roost.engine.informer import Informers
+from roost.client.informer import Informers
 
 TIMEOUT_S = 30.0
 

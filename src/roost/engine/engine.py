@@ -22,7 +22,7 @@ from roost.decisions.plan import EmitEvent, Plan
 from roost.engine.barrier import Barrier
 from roost.engine.counters import Counters
 from roost.engine.execution import Executor
-from roost.engine.informer import Delta, Informers
+from roost.client.informer import Delta, Informers
 from roost.engine.workqueue import WorkQueue
 from roost.ports.port import Chance, WallClock
 

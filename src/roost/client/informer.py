@@ -16,7 +16,7 @@ from roost.api.errors import Expired, Gone, StatusError
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.client.port import Client, Query, WatchEvent
-from roost.engine.cache import Cache
+from roost.client.cache import Cache
 from roost.ports.port import Chance
 
 PAGE = 1000
