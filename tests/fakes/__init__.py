@@ -1,0 +1,1 @@
+"""Fakes that satisfy Roost's ports, for tests."""
