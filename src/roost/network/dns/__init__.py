@@ -1,0 +1,1 @@
+"""Cluster DNS: answers from a table, served by a small process of its own."""
