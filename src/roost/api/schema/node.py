@@ -40,6 +40,8 @@ class Node:
     name: str = ""  # definition name, e.g. io.k8s.api.core.v1.PodSpec
     #: Everything else of the schema (enum, pattern, minimum, x-kubernetes-validations, ...).
     rules: dict[str, Any] = field(default_factory=dict)
+    #: What `roost.api.schema.decode` compiled from this node; None until it is first decoded with.
+    decoder: Any = field(default=None, repr=False)
     #: Set while the node is not linked yet; `resolve` fills the fields above.
     link: Callable[[], None] | None = None
 

@@ -1,0 +1,236 @@
+"""The slow walk over a value that is not as its schema says: where, and what is wrong.
+
+`prune` complains about unknown and duplicate fields in the order in which they stand in the body, and
+raises Go's message at the first value of a wrong type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roost.api.schema import scalars
+from roost.api.schema.node import Node
+from roost.api.schema.nodes import node as node_of
+from roost.api.schema.scalars import Mismatch
+from roost.api.values import Object, Value
+
+#: A strict decoder stops counting here.
+MAX_COMPLAINTS = 100
+
+_CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+_SCHEMA = _CRD + "JSONSchemaProps"
+_SCHEMA_OR = {_SCHEMA + "OrBool", _SCHEMA + "OrArray", _SCHEMA + "OrStringArray"}
+
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
+#: Go's names of text types, where they are not just `string`.
+_TEXT_TYPES = {
+    "Container.imagePullPolicy": "v1.PullPolicy",
+    "Container.restartPolicy": "v1.ContainerRestartPolicy",
+    "Container.terminationMessagePolicy": "v1.TerminationMessagePolicy",
+    "ContainerPort.protocol": "v1.Protocol",
+    "CronJobSpec.concurrencyPolicy": "v1.ConcurrencyPolicy",
+    "DaemonSetUpdateStrategy.type": "v1.DaemonSetUpdateStrategyType",
+    "DeploymentStrategy.type": "v1.DeploymentStrategyType",
+    "EmptyDirVolumeSource.medium": "v1.StorageMedium",
+    "EndpointSlice.addressType": "v1.AddressType",
+    "HTTPGetAction.scheme": "v1.URIScheme",
+    "HTTPIngressPath.pathType": "v1.PathType",
+    "HostPathVolumeSource.type": "v1.HostPathType",
+    "JobSpec.completionMode": "v1.CompletionMode",
+    "LabelSelectorRequirement.operator": "v1.LabelSelectorOperator",
+    "NodeSelectorRequirement.operator": "v1.NodeSelectorOperator",
+    "ObjectMeta.uid": "types.UID",
+    "OwnerReference.uid": "types.UID",
+    "PersistentVolumeClaimSpec.volumeMode": "v1.PersistentVolumeMode",
+    "PersistentVolumeSpec.persistentVolumeReclaimPolicy": "v1.PersistentVolumeReclaimPolicy",
+    "PodSpec.dnsPolicy": "v1.DNSPolicy",
+    "PodSpec.preemptionPolicy": "v1.PreemptionPolicy",
+    "PodSpec.restartPolicy": "v1.RestartPolicy",
+    "PodStatus.phase": "v1.PodPhase",
+    "Secret.type": "v1.SecretType",
+    "ServicePort.protocol": "v1.Protocol",
+    "ServiceSpec.externalTrafficPolicy": "v1.ServiceExternalTrafficPolicy",
+    "ServiceSpec.internalTrafficPolicy": "v1.ServiceInternalTrafficPolicy",
+    "ServiceSpec.ipFamilyPolicy": "v1.IPFamilyPolicy",
+    "ServiceSpec.sessionAffinity": "v1.ServiceAffinity",
+    "ServiceSpec.type": "v1.ServiceType",
+    "StatefulSetSpec.podManagementPolicy": "v1.PodManagementPolicyType",
+    "StatefulSetUpdateStrategy.type": "v1.StatefulSetUpdateStrategyType",
+    "Taint.effect": "v1.TaintEffect",
+    "Toleration.effect": "v1.TaintEffect",
+    "Toleration.operator": "v1.TolerationOperator",
+}
+
+
+class Pairs(dict[str, Value]):
+    """An object of a body that was read with its duplicates: the last of each, and their names."""
+
+    __slots__ = ("duplicates",)
+
+    def __init__(self, pairs: list[tuple[str, Value]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        #: Names that stand there more than once, once for each time too many.
+        self.duplicates = [name for name, _ in pairs if name in seen or seen.add(name)]  # type: ignore[func-returns-value]  # add is for its effect
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the walk is: the path with indices, and Go's idea of it (type, path without)."""
+
+    path: str = ""
+    struct: str = ""
+    trail: str = ""
+
+    def field(self, struct: str, name: str) -> _Place:
+        path = f"{self.path}.{name}" if self.path else name
+        trail = f"{self.trail}.{name}" if self.trail else name
+        return _Place(path, struct, trail)
+
+    def key(self, name: str) -> _Place:
+        return _Place(f"{self.path}.{name}" if self.path else name, self.struct, self.trail)
+
+    def index(self, number: int) -> _Place:
+        return _Place(f"{self.path}[{number}]", self.struct, self.trail)
+
+
+def prune(node: Node, value: Value) -> tuple[Value, list[str]]:
+    """Return a copy of a value without unknown fields, and the complaints of a strict decoder.
+
+    Raises Mismatch at the first value of a wrong type.
+    """
+    complaints: list[str] = []
+    return _walk(node, value, _Place(), complaints), complaints[:MAX_COMPLAINTS]
+
+
+def _walk(node: Node, value: Value, place: _Place, complaints: list[str]) -> Value:
+    node.resolve()
+    if node.name in _SCHEMA_OR:
+        node = _schema_of(node, value, place)
+    if value is None:
+        return None
+    if node.open and not node.fields:
+        return _plain(value, place, complaints)
+    if node.type == "object":
+        return _walk_object(node, value, place, complaints)
+    if node.type == "array":
+        if not isinstance(value, list):
+            raise _wrong(node, value, place)
+        items = node.items or Node(open=True)
+        return [_walk(items, v, place.index(i), complaints) for i, v in enumerate(value)]
+    return _scalar(node, value, place)
+
+
+def _schema_of(node: Node, value: Value, place: _Place) -> Node:
+    """Return the node of a value that may be a JSON schema or something else."""
+    if isinstance(value, dict):
+        return node_of(_SCHEMA).resolve()
+    if isinstance(value, list) and not node.name.endswith("OrBool"):
+        plain = node.name.endswith("OrStringArray")
+        return Node(type="array", items=Node(type="string") if plain else node_of(_SCHEMA))
+    if value is None or (isinstance(value, bool) and node.name.endswith("OrBool")):
+        return Node(open=True)
+    name = node.name.rpartition(".")[2]
+    if name.endswith("OrBool"):
+        raise Mismatch("boolean or JSON schema expected")
+    into = f"struct field {place.struct}.{place.trail} of type v1.{name}"
+    raise Mismatch(f"json: cannot unmarshal {_what(value)} into Go {into}")
+
+
+def _walk_object(node: Node, value: Value, place: _Place, complaints: list[str]) -> Value:
+    if not isinstance(value, dict):
+        raise _wrong(node, value, place)
+    pruned: Object = {}
+    struct = node.name.rpartition(".")[2]
+    duplicates = value.duplicates if isinstance(value, Pairs) else []
+    for name, item in value.items():
+        inner = place.key(name) if node.values is not None else place.field(struct, name)
+        complaints.extend(f'duplicate field "{inner.path}"' for d in duplicates if d == name)
+        field = node.values or node.fields.get(name)
+        if field is None:
+            complaints.append(f'unknown field "{inner.path}"')
+        else:
+            pruned[name] = _walk(field, item, inner, complaints)
+    return pruned
+
+
+def _plain(value: Value, place: _Place, complaints: list[str]) -> Value:
+    """Return a copy of a value without a schema, and complain about its duplicates."""
+    if isinstance(value, dict):
+        duplicates = value.duplicates if isinstance(value, Pairs) else []
+        complaints.extend(f'duplicate field "{place.key(name).path}"' for name in duplicates)
+        return {k: _plain(v, place.key(k), complaints) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v, place.index(i), complaints) for i, v in enumerate(value)]
+    return value
+
+
+def _scalar(node: Node, value: Value, place: _Place) -> Value:
+    if node.quantity:
+        return scalars.canonical_quantity(value)
+    if node.int_or_string:
+        try:
+            return scalars.int_or_string(value)
+        except Mismatch:
+            raise _wrong(Node(type="integer", format="int32"), value, place) from None
+    if node.time:
+        if not isinstance(value, str):
+            raise Mismatch(f"json: cannot unmarshal {_what(value)} into Go value of type string")
+        return scalars.micro_time(value) if node.name.endswith("MicroTime") else scalars.time(value)
+    if value.__class__ not in _CLASSES[node.type]:
+        raise _wrong(node, value, place)
+    if node.format == "byte":
+        return scalars.base64(value)
+    if node.type == "integer":
+        try:
+            return scalars.int32(value) if node.format == "int32" else scalars.int64(value)
+        except Mismatch:
+            raise _wrong(node, value, place) from None
+    return value
+
+
+def _wrong(node: Node, value: Value, place: _Place) -> Mismatch:
+    what = _what(value)
+    if what == "number" and node.type == "integer":
+        what = f"number {value}"
+    into = f"struct field {place.struct}.{place.trail}" if place.struct else "value"
+    return Mismatch(f"json: cannot unmarshal {what} into Go {into} of type {go_type(node, place)}")
+
+
+def _what(value: Value) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def go_type(node: Node, place: _Place | None = None) -> str:
+    """Return Go's name for the type of a node, e.g. int32, []v1.Container, map[string]string."""
+    node.resolve()
+    if node.quantity:
+        return "resource.Quantity"
+    if node.int_or_string:
+        return "intstr.IntOrString"
+    if node.values is not None:
+        if node.values.resolve().quantity:
+            return "v1.ResourceList"
+        return f"map[string]{go_type(node.values)}"
+    if node.type == "array" and node.items is not None:
+        return f"[]{go_type(node.items)}"
+    if node.name:
+        return ".".join(node.name.rsplit(".", 2)[1:])
+    if node.format == "byte":
+        return "[]uint8"
+    if node.type == "string" and place is not None:
+        last = place.trail.rpartition(".")[2]
+        return _TEXT_TYPES.get(f"{place.struct}.{last}", "string")
+    plain = {"boolean": "bool", "number": "float64", "integer": node.format or "int64"}
+    return plain.get(node.type, node.type or "interface {}")
