@@ -93,6 +93,7 @@ class ImageFacts:
     attempt: int
     id: str = ""
     reference: str = ""  # what the status shows as imageID
+    user: str = ""  # as whom the image wants to run
     fault: Fault | None = None
 
 
