@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from roost.api.defaults import policy as policy_defaults
-from roost.api.kind import READ_WRITE, Kind, Subresource
+from roost.api.groups.autoscaling_v1 import from_v2, to_v2
+from roost.api.kind import READ_WRITE, Conversion, Kind, Subresource
 from roost.api.strategies import policy as policy_strategy
 
 GROUP = "autoscaling"
@@ -34,6 +35,8 @@ KINDS = (
         short_names=("hpa",),
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
+        storage_version="v2",
+        convert=Conversion(to_v2, from_v2),
         default=policy_defaults.horizontal_pod_autoscaler_v1,
         prepare=policy_strategy.HORIZONTAL_POD_AUTOSCALER_V1,
     ),
