@@ -1,0 +1,167 @@
+"""What every verb needs: the store, the registry, the ports, and the steps that writes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from roost.api.errors import StatusError, invalid
+from roost.api.groups import GROUP_ORDER
+from roost.api.kind import Change, Kind, Resource
+from roost.api.registry import Registry
+from roost.api.schema.node import Node
+from roost.api.schema.nodes import node
+from roost.api.strategies.strategy import PLAIN
+from roost.api.values import Object
+from roost.apiserver import keys
+from roost.apiserver.admission.port import Plugin
+from roost.apiserver.allocation import Allocator
+from roost.apiserver.attributes import Admission, Handler, User
+from roost.apiserver.encoding import encode
+from roost.apiserver.feed import Feed
+from roost.apiserver.options import WriteOptions
+from roost.ports.port import Chance, Ids, WallClock
+from roost.store.port import Record, Store
+
+_BUILTIN_GROUPS = frozenset(GROUP_ORDER)
+
+
+def is_custom(kind: Kind) -> bool:
+    """Does the kind come from a CustomResourceDefinition?"""
+    return kind.group not in _BUILTIN_GROUPS
+
+
+def rfc3339(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class WriteContext:
+    """Who writes and how. `warnings` become Warning headers of the answer."""
+
+    user: User
+    options: WriteOptions = field(default_factory=WriteOptions)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Lookup:
+    """Objects as admission plugins see them: current, decoded once, shared."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store = store
+        self._registry = registry
+
+    def _storage(self, resource: Resource) -> tuple[Kind, Kind] | None:
+        kind = self._registry.find(resource.group, resource.version, resource.plural)
+        return None if kind is None else (kind, self._registry.storage_kind(kind))
+
+    async def get(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
+        found = self._storage(resource)
+        if found is None:
+            return None
+        record = await self._store.get(keys.key_of(found[0], namespace, name))
+        return None if record is None else shown(found[0], record)
+
+    async def list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
+        found = self._storage(resource)
+        if found is None:
+            return ()
+        page = await self._store.list(keys.prefix_of(found[0], namespace))
+        return [shown(found[0], record) for record in page.records]
+
+
+def shown(kind: Kind, record: Record) -> Object:
+    """Return a stored object in the version of `kind` (shared: never change it)."""
+    stored = record.object
+    if kind.convert is None:
+        return stored
+    converted: Object = kind.convert.from_storage(stored)
+    return converted
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts of the API server that verbs work with."""
+
+    store: Store
+    registry: Registry
+    clock: WallClock
+    chance: Chance
+    ids: Ids
+    plugins: Sequence[Plugin]
+    handlers: Mapping[tuple[str, str, str], Handler]
+    allocator: Allocator
+    feed: Feed
+    lookup: Lookup
+    #: The schemas of CustomResourceDefinitions.
+    custom: dict[Resource, Node] = field(default_factory=dict)
+
+    def now(self) -> str:
+        """Return the time of day in RFC 3339, seconds."""
+        return rfc3339(self.clock.now())
+
+    def storage(self, kind: Kind) -> Kind:
+        return kind if kind.convert is None else self.registry.storage_kind(kind)
+
+    def node(self, kind: Kind) -> Node:
+        """Return the schema of a kind."""
+        if self.custom:
+            found = self.custom.get(kind.resource)
+            if found is not None:
+                return found
+        return node(kind.schema)
+
+    async def admit(self, request: Admission) -> None:
+        for plugin in self.plugins:
+            await plugin.admit(request, self.lookup)
+
+    async def validate(self, request: Admission) -> None:
+        for plugin in self.plugins:
+            await plugin.validate(request, self.lookup)
+
+    def prepare(self, kind: Kind, change: Change) -> None:
+        (kind.prepare or PLAIN)(change)
+
+    def check(self, kind: Kind, change: Change) -> None:
+        """Raise Invalid if the change breaks rules of its kind."""
+        if kind.validate is None:
+            return
+        causes = kind.validate(change)
+        if causes:
+            name = change.object.get("metadata", {}).get("name", "")
+            raise invalid(kind.group, kind.name, name, causes)
+
+    def to_storage(self, kind: Kind, value: Object) -> Object:
+        if kind.convert is None:
+            return value
+        converted: Object = kind.convert.to_storage(value)
+        return converted
+
+    def unsaved(self, kind: Kind, key: str, value: Object, revision: int) -> Record:
+        """Return what a dry run answers with: a record that no store has."""
+        stored = self.to_storage(kind, value)
+        storage = self.storage(kind)
+        metadata: dict[str, Any] = dict(stored["metadata"])
+        metadata.pop("resourceVersion", None)
+        if revision:
+            metadata["resourceVersion"] = str(revision)
+        body = {
+            "kind": storage.name,
+            "apiVersion": storage.api_version,
+            **{key: item for key, item in stored.items() if key not in {"kind", "apiVersion"}},
+            "metadata": metadata,
+        }
+        return Record(key, revision, revision, encode(body))
+
+
+def undo_all(request: Admission) -> None:
+    """Give back what admission plugins reserved for a write that did not happen."""
+    for step in reversed(request.undo):
+        step()
+
+
+__all__ = [
+    "Core", "Lookup", "StatusError", "WriteContext", "is_custom", "rfc3339", "shown", "undo_all",
+]  # fmt: skip

@@ -1,0 +1,131 @@
+"""Create: names, admission, preparation, validation, commit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from roost.api.errors import AlreadyExists, BadRequest, already_exists
+from roost.api.kind import Change, Kind
+from roost.api.values import Object, copy_of
+from roost.apiserver import keys
+from roost.apiserver.attributes import Admission
+from roost.apiserver.core import Core, WriteContext, undo_all
+from roost.apiserver.encoding import draft_of
+from roost.apiserver.ownership import own
+from roost.store.port import ABSENT, Conflict, Record
+
+#: How often a taken generated name is replaced by another.
+_NAME_TRIES: Final = 8
+_SUFFIX_LENGTH: Final = 5
+_PREFIX_LIMIT: Final = 63 - _SUFFIX_LENGTH
+
+OTHER_NAMESPACE: Final = (
+    "the namespace of the provided object does not match the namespace sent on the request"
+)
+
+
+def settle_namespace(kind: Kind, metadata: Object, namespace: str) -> None:
+    """Give the object the namespace of the request; raises BadRequest if it names another."""
+    if not kind.namespaced:
+        if metadata.get("namespace"):
+            raise BadRequest(OTHER_NAMESPACE)
+        metadata.pop("namespace", None)
+        return
+    given = metadata.get("namespace")
+    if given and given != namespace:
+        raise BadRequest(OTHER_NAMESPACE)
+    metadata["namespace"] = namespace
+
+
+async def create(
+    core: Core,
+    kind: Kind,
+    namespace: str,
+    value: Object,
+    context: WriteContext,
+    *,
+    tracked: bool = False,
+) -> Record:
+    """Create an object of `kind`. `value` is private and decoded; raises StatusError.
+
+    `tracked` says that its managedFields are right already.
+    """
+    metadata = value.setdefault("metadata", {})
+    settle_namespace(kind, metadata, namespace)
+    metadata.pop("resourceVersion", None)
+    if kind.default is not None:
+        kind.default(Change(value, None, "", core.now(), context.warnings))
+    if not tracked:
+        manager = context.options.field_manager
+        own(kind, core.node(kind), None, value, "", manager, core.now())
+    prefix = metadata.get("generateName")
+    if metadata.get("name") or not prefix:
+        return await _create_named(core, kind, namespace, value, context)
+    for attempt in range(_NAME_TRIES):
+        candidate = copy_of(value) if attempt < _NAME_TRIES - 1 else value
+        candidate["metadata"]["name"] = generated_name(core, prefix)
+        try:
+            return await _create_named(core, kind, namespace, candidate, context)
+        except AlreadyExists:
+            if attempt == _NAME_TRIES - 1:
+                raise
+    raise AssertionError("the loop returns or raises")
+
+
+def generated_name(core: Core, prefix: str) -> str:
+    return prefix[:_PREFIX_LIMIT] + core.chance.suffix(_SUFFIX_LENGTH)
+
+
+async def _create_named(
+    core: Core, kind: Kind, namespace: str, value: Object, context: WriteContext
+) -> Record:
+    metadata = value["metadata"]
+    name = metadata.get("name", "")
+    options = context.options
+    request = Admission(
+        "CREATE", kind, namespace if kind.namespaced else name * (kind.plural == "namespaces"),
+        name, context.user, value, dry_run=options.dry_run, warnings=context.warnings,
+        options={"fieldManager": options.field_manager},
+    )  # fmt: skip
+    reservation = None
+    try:
+        await core.admit(request)
+        change = Change(value, None, "", core.now(), context.warnings)
+        core.prepare(kind, change)
+        metadata["uid"] = core.ids.uid()
+        metadata["creationTimestamp"] = change.now
+        core.check(kind, change)
+        if kind.plural == "services" and kind.group == "":
+            reservation = core.allocator.reserve(change)
+        await core.validate(request)
+        record = await _commit(core, kind, namespace, name, value, options.dry_run)
+    except BaseException:
+        undo_all(request)
+        if reservation is not None:
+            reservation.cancel()
+        raise
+    if options.dry_run:
+        undo_all(request)
+        if reservation is not None:
+            reservation.cancel()
+    return record
+
+
+async def _commit(
+    core: Core, kind: Kind, namespace: str, name: str, value: Object, dry_run: bool
+) -> Record:
+    key = keys.key_of(kind, namespace, name)
+    if dry_run:
+        if await core.store.get(key) is not None:
+            raise already_exists(kind.group, kind.plural, name)
+        return core.unsaved(kind, key, value, 0)
+    draft = draft_of(core.storage(kind), core.to_storage(kind, value))
+    try:
+        return await core.store.commit(key, draft, ABSENT)
+    except Conflict:
+        pass
+    error = already_exists(kind.group, kind.plural, name)
+    existing = await core.store.get(key)
+    if existing is not None and existing.object["metadata"].get("deletionTimestamp"):
+        error = AlreadyExists(f"object is being deleted: {error.message}", error.details)
+    raise error

@@ -1,0 +1,280 @@
+"""Delete: preconditions, grace, finalizers, and what is answered.
+
+An object with finalizers is only marked; whoever removes the last one deletes it (see updating). Kinds
+with graceful deletion (pods) are marked first even when the grace is zero, as watchers expect to see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from roost.api.errors import Conflict as ConflictError
+from roost.api.errors import StatusError, conflict, not_found
+from roost.api.kind import Kind
+from roost.api.values import Object
+from roost.apiserver import keys
+from roost.apiserver.attributes import Admission
+from roost.apiserver.core import Core, WriteContext, rfc3339, shown, undo_all
+from roost.apiserver.encoding import draft_of
+from roost.apiserver.options import DeleteRequest
+from roost.apiserver.selection import Selection
+from roost.apiserver.updating import MODIFIED, release_held
+from roost.store.port import Conflict, Record
+
+_TRIES: Final = 16
+_ORPHAN: Final = "orphan"
+_FOREGROUND: Final = "foregroundDeletion"
+#: Kinds that are answered whole when they are deleted; others are answered with a Status.
+_ANSWERED_WHOLE: Final = frozenset(
+    {
+        ("", "pods"), ("", "services"), ("", "serviceaccounts"), ("", "persistentvolumes"),
+        ("", "persistentvolumeclaims"), ("", "podtemplates"), ("", "resourcequotas"),
+        ("storage.k8s.io", "storageclasses"), ("storage.k8s.io", "csidrivers"),
+        ("storage.k8s.io", "csinodes"), ("storage.k8s.io", "volumeattachments"),
+        ("storage.k8s.io", "volumeattributesclasses"),
+    }
+)  # fmt: skip
+
+
+def answered_whole(kind: Kind) -> bool:
+    return (kind.group, kind.plural) in _ANSWERED_WHOLE
+
+
+def deleted_status(kind: Kind, value: Object) -> Object:
+    """Return the Status that answers a deletion."""
+    metadata = value["metadata"]
+    details: Object = {"name": metadata["name"]}
+    if kind.group:
+        details["group"] = kind.group
+    details["kind"] = kind.plural
+    details["uid"] = metadata["uid"]
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+    }
+
+
+class Deleted:
+    """The outcome: the last state (`record`), and whether it is gone by now."""
+
+    __slots__ = ("gone", "record")
+
+    def __init__(self, record: Record, gone: bool) -> None:
+        self.record = record
+        self.gone = gone
+
+
+async def delete(
+    core: Core,
+    kind: Kind,
+    namespace: str,
+    name: str,
+    options: DeleteRequest,
+    context: WriteContext,
+) -> Deleted:
+    """Delete an object, or begin to; raises StatusError."""
+    key = keys.key_of(kind, namespace, name)
+    for _ in range(_TRIES):
+        record = await core.store.get(key)
+        if record is None:
+            raise not_found(kind.group, kind.plural, name)
+        value = shown(kind, record)
+        _check_preconditions(kind, name, value, options)
+        request = Admission(
+            "DELETE", kind, namespace, name, context.user, None, value,
+            dry_run=options.dry_run, options=options.raw, warnings=context.warnings,
+        )  # fmt: skip
+        try:
+            await core.admit(request)
+            await core.validate(request)
+            return await _attempt(core, kind, record, value, options)
+        except Conflict:
+            undo_all(request)
+            if options.resource_version:
+                raise conflict(kind.group, kind.plural, name, MODIFIED) from None
+        except BaseException:
+            undo_all(request)
+            raise
+    raise conflict(kind.group, kind.plural, name, MODIFIED)
+
+
+def _check_preconditions(kind: Kind, name: str, value: Object, options: DeleteRequest) -> None:
+    metadata = value["metadata"]
+    if options.uid is not None and options.uid != metadata["uid"]:
+        raise _precondition(
+            kind, name,
+            f"the UID in the precondition ({options.uid}) does not match the UID in record "
+            f"({metadata['uid']}). The object might have been deleted and then recreated",
+        )  # fmt: skip
+    version = options.resource_version
+    if version is not None and version != metadata["resourceVersion"]:
+        raise _precondition(
+            kind, name,
+            f"the ResourceVersion in the precondition ({version}) does not match the "
+            f"ResourceVersion in record ({metadata['resourceVersion']}). "
+            "The object might have been modified",
+        )  # fmt: skip
+
+
+def _precondition(kind: Kind, name: str, why: str) -> StatusError:
+    shown_kind = f"{kind.name}.{kind.group}" if kind.group else kind.name
+    details: Object = {"name": name}
+    if kind.group:
+        details["group"] = kind.group
+    details["kind"] = kind.name
+    return ConflictError(f'Operation cannot be fulfilled on {shown_kind} "{name}": {why}', details)
+
+
+def wanted_finalizers(kind: Kind, metadata: Object, options: DeleteRequest) -> list[str]:
+    """Return the finalizers with which the propagation policy leaves an object."""
+    present: list[str] = list(metadata.get("finalizers") or ())
+    if kind.group == "" and kind.plural == "namespaces" and options.propagation is None:
+        return present
+    orphan = foreground = False
+    if options.orphan_dependents is not None:
+        orphan = options.orphan_dependents
+    elif options.propagation is not None:
+        orphan = options.propagation == "Orphan"
+        foreground = options.propagation == "Foreground"
+    else:
+        orphan = _ORPHAN in present
+        foreground = not orphan and _FOREGROUND in present
+    kept = [name for name in present if name not in {_ORPHAN, _FOREGROUND}]
+    if orphan:
+        kept.append(_ORPHAN)
+    if foreground:
+        kept.append(_FOREGROUND)
+    return kept
+
+
+def _grace(kind: Kind, value: Object, options: DeleteRequest) -> int | None:
+    """Return the grace period in seconds; None for kinds that have none."""
+    if kind.grace_period_s is None:
+        return None
+    usual = kind.grace_period_s(value)
+    if usual == 0 or options.grace_period_s is None:
+        return usual
+    return options.grace_period_s if options.grace_period_s >= 0 else 1
+
+
+async def _attempt(
+    core: Core, kind: Kind, record: Record, value: Object, options: DeleteRequest
+) -> Deleted:
+    if kind.group == "" and kind.plural == "namespaces":
+        return await _delete_namespace(core, kind, record, value, options)
+    metadata = value["metadata"]
+    finalizers = wanted_finalizers(kind, metadata, options)
+    grace = _grace(kind, value, options)
+    marked: Object = {**metadata}
+    _set(marked, "finalizers", finalizers)
+    going = bool(metadata.get("deletionTimestamp"))
+    if going and not _shorter(metadata, grace, options):
+        if marked == metadata and (finalizers or grace is not None):
+            if finalizers or (metadata.get("deletionGracePeriodSeconds") or 0) > 0:
+                return Deleted(record, gone=False)
+    else:
+        now = core.clock.now()
+        if not going or grace is not None:
+            marked["deletionTimestamp"] = rfc3339(now + (grace or 0))
+            marked["deletionGracePeriodSeconds"] = grace or 0
+        if not going and metadata.get("generation"):
+            marked["generation"] = metadata["generation"] + 1
+    if not finalizers and grace is None:
+        return await _remove(core, kind, record, value, options)
+    if marked != metadata:
+        record = await _mark(core, kind, record, {**value, "metadata": marked}, options)
+        value = shown(kind, record)
+    if finalizers or (marked.get("deletionGracePeriodSeconds") or 0) > 0:
+        return Deleted(record, gone=False)
+    gone = await _remove(core, kind, record, value, options)
+    return Deleted(record if not options.dry_run else gone.record, gone=True)
+
+
+def _shorter(metadata: Object, grace: int | None, options: DeleteRequest) -> bool:
+    """Of an object that is going already: does this request give it less time?"""
+    left = metadata.get("deletionGracePeriodSeconds")
+    return (
+        grace is not None
+        and options.grace_period_s is not None
+        and left is not None
+        and grace < left
+    )
+
+
+def _set(metadata: Object, key: str, value: Any) -> None:
+    if value:
+        metadata[key] = value
+    else:
+        metadata.pop(key, None)
+
+
+async def _mark(
+    core: Core, kind: Kind, record: Record, value: Object, options: DeleteRequest
+) -> Record:
+    if options.dry_run:
+        return core.unsaved(kind, record.key, value, record.revision)
+    draft = draft_of(core.storage(kind), core.to_storage(kind, value))
+    return await core.store.commit(record.key, draft, record.revision)
+
+
+async def _remove(
+    core: Core, kind: Kind, record: Record, value: Object, options: DeleteRequest
+) -> Deleted:
+    if options.dry_run:
+        return Deleted(record, gone=True)
+    gone = await core.store.commit(record.key, None, record.revision)
+    release_held(core, kind, value)
+    return Deleted(gone, gone=True)
+
+
+async def _delete_namespace(
+    core: Core, kind: Kind, record: Record, value: Object, options: DeleteRequest
+) -> Deleted:
+    """Mark a namespace Terminating; its controller empties it and then removes its finalizer."""
+    metadata = value["metadata"]
+    finalizers = wanted_finalizers(kind, metadata, options)
+    if metadata.get("deletionTimestamp"):
+        if (value.get("spec") or {}).get("finalizers") or finalizers:
+            return Deleted(record, gone=False)
+        return await _remove(core, kind, record, value, options)
+    marked = {**metadata, "deletionTimestamp": core.now()}
+    _set(marked, "finalizers", finalizers)
+    status = {**(value.get("status") or {}), "phase": "Terminating"}
+    record = await _mark(
+        core, kind, record, {**value, "metadata": marked, "status": status}, options
+    )
+    if not (value.get("spec") or {}).get("finalizers") and not finalizers:
+        return await _remove(core, kind, record, shown(kind, record), options)
+    return Deleted(record, gone=False)
+
+
+async def delete_collection(
+    core: Core,
+    kind: Kind,
+    namespace: str,
+    selection: Selection,
+    options: DeleteRequest,
+    context: WriteContext,
+) -> tuple[list[Record], int]:
+    """Delete all selected objects; return them as they were, and the revision of that list."""
+    page = await core.store.list(keys.prefix_of(kind, namespace))
+    chosen = [
+        record
+        for record in page.records
+        if selection.empty or selection.matches(kind, shown(kind, record))
+    ]
+    for record in chosen:
+        metadata = record.object["metadata"]
+        try:
+            await delete(
+                core, kind, metadata.get("namespace", ""), metadata["name"],
+                replace(options), context,
+            )  # fmt: skip
+        except StatusError as error:
+            if error.code != 404:
+                raise
+    return chosen, page.revision

@@ -1,0 +1,104 @@
+"""Stored bytes and what answers are made of them.
+
+An object is encoded once per write, always in the same shape:
+`{"kind":K,"apiVersion":V,"metadata":{"resourceVersion":"` gap `",...`. Those bytes are the answer of a
+GET, their tails (without kind and apiVersion) are the items of a LIST, and each watch frame wraps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from roost.api.kind import Kind
+from roost.api.values import Object, Value
+from roost.store.port import Draft
+
+encode: Final = msgspec.json.Encoder().encode
+decode: Final = msgspec.json.Decoder().decode
+
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+FRAME_HEADS: Final = {
+    kind: b'{"type":"%b","object":' % kind.encode()
+    for kind in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR")
+}
+FRAME_TAIL: Final = b"}\n"
+
+
+@lru_cache(maxsize=4096)
+def _head(api_version: str, name: str) -> bytes:
+    return b'{"kind":%b,"apiVersion":%b,' % (encode(name), encode(api_version))
+
+
+def head_of(kind: Kind) -> bytes:
+    """Return what the bytes of every stored object of a kind start with."""
+    return _head(kind.api_version, kind.name)
+
+
+_GAP: Final = b'"metadata":{"resourceVersion":"'
+
+
+def arrange(kind: Kind, value: Object, revision: str = "") -> Object:
+    """Return the object with its keys in the order of stored bytes."""
+    metadata = {"resourceVersion": revision}
+    for key, item in value["metadata"].items():
+        if key != "resourceVersion":
+            metadata[key] = item
+    arranged: Object = {"kind": kind.name, "apiVersion": kind.api_version, "metadata": metadata}
+    for key, item in value.items():
+        if key not in arranged:
+            arranged[key] = item
+    return arranged
+
+
+def draft_of(kind: Kind, value: Object) -> Draft:
+    """Encode an object for the store, leaving the gap for its revision."""
+    data = encode(arrange(kind, value))
+    gap = len(head_of(kind)) + len(_GAP)
+    return Draft(data[:gap], data[gap:])
+
+
+def list_body(
+    kind: Kind,
+    bodies: Iterable[bytes],
+    revision: int,
+    *,
+    strip: int,
+    token: str = "",
+    remaining: int | None = None,
+) -> bytes:
+    """Return a list of encoded objects. `strip` bytes of each are its kind and apiVersion, or 0."""
+    metadata: dict[str, Any] = {"resourceVersion": str(revision)}
+    if token:
+        metadata["continue"] = token
+    if remaining is not None:
+        metadata["remainingItemCount"] = remaining
+    start = b'{"kind":%b,"apiVersion":%b,"metadata":%b,"items":[' % (
+        encode(kind.name + "List"),
+        encode(kind.api_version),
+        encode(metadata),
+    )
+    if strip:
+        inner = b",{".join([body[strip:] for body in bodies])
+        return b"".join((start, b"{", inner, b"]}")) if inner else start + b"]}"
+    return b"".join((start, b",".join(bodies), b"]}"))
+
+
+def frame(kind: str, body: bytes) -> bytes:
+    """Return one line of a watch answer."""
+    return FRAME_HEADS[kind] + body + FRAME_TAIL
+
+
+def pretty_json(value: Value) -> bytes:
+    return msgspec.json.format(encode(value), indent=2) + b"\n"
+
+
+def to_yaml(value: Value) -> bytes:
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=4096
+    )
+    return text.encode()

@@ -1,0 +1,87 @@
+"""Errors that only the server's front door makes, with the real server's texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roost.api.errors import (
+    BadRequest,
+    Cause,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    StatusError,
+    Timeout,
+    UnsupportedMediaType,
+    invalid,
+)
+
+
+class Unclassified(StatusError):
+    """A failure that the real server answers with 500 and no reason."""
+
+    code = 500
+    reason = ""
+
+
+def no_such_path() -> NotFound:
+    return NotFound("the server could not find the requested resource", {})
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    return MethodNotAllowed("the server does not allow this method on the requested resource", {})
+
+
+def not_acceptable(offered: Sequence[str]) -> NotAcceptable:
+    """None of the accepted media types can be produced at all."""
+    listed = ", ".join(offered)
+    return NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {listed}", {})
+
+
+def only_accepted(offered: Sequence[str]) -> NotAcceptable:
+    """The media type exists, but not with these parameters."""
+    return NotAcceptable("only the following media types are accepted: " + ", ".join(offered))
+
+
+def unknown_format(accepted: Sequence[str]) -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: "
+        + ", ".join(accepted)
+    )
+
+
+def unsupported_patch() -> UnsupportedMediaType:
+    return UnsupportedMediaType("415: Unsupported Media Type", {})
+
+
+def bad_integer(text: str) -> BadRequest:
+    return BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+
+
+def bad_version(text: str) -> str:
+    """Return the text that says why a resourceVersion is no number."""
+    return (
+        f'resourceVersion: Invalid value: "{text}": '
+        f'strconv.ParseUint: parsing "{text}": invalid syntax'
+    )
+
+
+def too_large_version(asked: int, current: int) -> Timeout:
+    return Timeout(
+        f"Timeout: Too large resource version: {asked}, current: {current}",
+        {
+            "causes": [
+                {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+            ],
+            "retryAfterSeconds": 1,
+        },
+    )
+
+
+def bad_options(kind: str, cause: Cause) -> StatusError:
+    """Return `ListOptions.meta.k8s.io "" is invalid: ...`."""
+    return invalid("meta.k8s.io", kind, "", [cause])
+
+
+def forbidden_option(kind: str, field: str, why: str) -> StatusError:
+    return bad_options(kind, Cause("FieldValueForbidden", f"Forbidden: {why}", field))

@@ -1,0 +1,235 @@
+"""The feed: one watch of the whole store, handed on to everybody who watches a part of it.
+
+Watchers that see the same thing (same prefix, same form) are one audience: what they get is built once
+per batch and shared. The newest changes of each topic are kept, so that most watches can start from
+memory; older ones catch up from the store first. All of it runs synchronously between two awaits, so a
+watcher neither misses a change nor sees one twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Final, TypeAlias
+
+from roost.apiserver.keys import ROOT, topic_of
+from roost.store.port import Compacted, Event, Store
+
+#: How many of a topic's newest changes are kept, at most.
+RECENT_EVENTS: Final = 1024
+
+#: Builds what an audience gets for a batch; None when the batch holds nothing for it.
+Render: TypeAlias = Callable[[Sequence[Event]], Any]
+
+
+class Watcher:
+    """One member of an audience. It gets only changes after revision `since`."""
+
+    __slots__ = ("deliver", "drop", "since")
+
+    def __init__(
+        self, since: int, deliver: Callable[[Any], None], drop: Callable[[], None]
+    ) -> None:
+        self.since = since
+        self.deliver = deliver
+        #: Called once when the feed has lost changes and the watcher must start again.
+        self.drop = drop
+
+
+class Audience:
+    """All watchers of one prefix that get the same."""
+
+    __slots__ = ("members", "pending", "render")
+
+    def __init__(self, render: Render) -> None:
+        self.render = render
+        self.members: set[Watcher] = set()
+        #: Those whose start lies ahead of the feed.
+        self.pending: list[Watcher] = []
+
+    def publish(self, events: Sequence[Event]) -> None:
+        if self.pending:
+            self._admit(events)
+        if self.members:
+            payload = self.render(events)
+            if payload is not None:
+                for watcher in tuple(self.members):
+                    watcher.deliver(payload)
+
+    def _admit(self, events: Sequence[Event]) -> None:
+        """Let in whose start has come; those in the middle of the batch get its rest."""
+        first, last = events[0].revision, events[-1].revision
+        waiting, self.pending = self.pending, []
+        late: list[Watcher] = []
+        for watcher in waiting:
+            if watcher.since < first:
+                self.members.add(watcher)
+            elif watcher.since <= last:
+                late.append(watcher)
+            else:
+                self.pending.append(watcher)
+        for watcher in late:
+            rest = [event for event in events if event.revision > watcher.since]
+            payload = self.render(rest) if rest else None
+            if payload is not None:
+                watcher.deliver(payload)
+        if late:
+            # They become members only after this batch has been published.
+            self.pending.extend(late)
+            for watcher in late:
+                watcher.since = last
+
+
+class Topic:
+    """One stored resource: its newest changes and its audiences by prefix."""
+
+    __slots__ = ("audiences", "floor", "recent")
+
+    def __init__(self, floor: int) -> None:
+        #: `recent` is complete after this revision.
+        self.floor = floor
+        self.recent: deque[Event] = deque()
+        self.audiences: dict[str, dict[Hashable, Audience]] = {}
+
+    def publish(self, events: Sequence[Event], prefix: str) -> None:
+        recent = self.recent
+        recent.extend(events)
+        while len(recent) > RECENT_EVENTS:
+            self.floor = recent.popleft().revision
+        if not self.audiences:
+            return
+        if len(self.audiences) == 1 and prefix in self.audiences:
+            parts = {prefix: events}
+        else:
+            parts = self._parts(events, prefix)
+        for part, mine in parts.items():
+            for audience in tuple(self.audiences[part].values()):
+                audience.publish(mine)
+
+    def _parts(self, events: Sequence[Event], prefix: str) -> dict[str, Sequence[Event]]:
+        """Sort events by the prefixes that are watched: all, one namespace, one object."""
+        audiences = self.audiences
+        parts: dict[str, list[Event]] = {}
+        for event in events:
+            key = event.key
+            namespace = key[: key.rfind("/") + 1]
+            for part in (prefix, namespace, key) if namespace != prefix else (prefix, key):
+                if part in audiences:
+                    parts.setdefault(part, []).append(event)
+        return dict(parts)
+
+
+class Feed:
+    """See the module's text. `run` must be running for anything to arrive."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        #: Every change up to here has been handed on.
+        self.revision = store.revision()
+        self._start = self.revision
+        self._topics: dict[str, Topic] = {}
+        self._listeners: list[Callable[[Sequence[Event]], None]] = []
+
+    def listen(self, listener: Callable[[Sequence[Event]], None]) -> None:
+        """Call `listener` with every batch of changes, whatever their topics."""
+        self._listeners.append(listener)
+
+    async def run(self) -> None:
+        """Hand on changes until cancelled."""
+        while True:
+            try:
+                async for batch in self._store.watch(ROOT, self.revision):
+                    if batch:
+                        self._publish(batch)
+                    # Let requests run between batches.
+                    await asyncio.sleep(0)
+            except Compacted:
+                self._restart()
+
+    def _publish(self, batch: Sequence[Event]) -> None:
+        self.revision = batch[-1].revision
+        for listener in self._listeners:
+            listener(batch)
+        parts: dict[str, list[Event]] = {}
+        for event in batch:
+            parts.setdefault(topic_of(event.key), []).append(event)
+        for prefix, events in parts.items():
+            self._topic(prefix).publish(events, prefix)
+
+    def _restart(self) -> None:
+        """Begin again from now: everybody has to list again."""
+        self.revision = self._start = self._store.revision()
+        topics, self._topics = self._topics, {}
+        for topic in topics.values():
+            for audiences in topic.audiences.values():
+                for audience in audiences.values():
+                    for watcher in (*audience.members, *audience.pending):
+                        watcher.drop()
+
+    def _topic(self, prefix: str) -> Topic:
+        topic = self._topics.get(prefix)
+        if topic is None:
+            topic = self._topics[prefix] = Topic(self._start)
+        return topic
+
+    async def join(
+        self, prefix: str, form: Hashable, render: Render, watcher: Watcher
+    ) -> Callable[[], None]:
+        """Deliver every change under `prefix` after `watcher.since`, then go on live.
+
+        Returns what must be called to leave. Raises Compacted when the start is too old.
+        """
+        topic_prefix = topic_of(prefix)
+        topic = self._topic(topic_prefix)
+        while watcher.since < topic.floor and watcher.since < self.revision:
+            await self._catch_up(prefix, render, watcher)
+            topic = self._topic(topic_prefix)
+        if watcher.since < self.revision:
+            missed = [
+                event
+                for event in topic.recent
+                if event.revision > watcher.since and event.key.startswith(prefix)
+            ]
+            payload = render(missed) if missed else None
+            if payload is not None:
+                watcher.deliver(payload)
+            watcher.since = self.revision
+        audiences = topic.audiences.setdefault(prefix, {})
+        audience = audiences.get(form)
+        if audience is None:
+            audience = audiences[form] = Audience(render)
+        if watcher.since > self.revision:
+            audience.pending.append(watcher)
+        else:
+            audience.members.add(watcher)
+
+        def leave() -> None:
+            audience.members.discard(watcher)
+            if watcher in audience.pending:
+                audience.pending.remove(watcher)
+            if not audience.members and not audience.pending:
+                if audiences.get(form) is audience:
+                    del audiences[form]
+                if not audiences and topic.audiences.get(prefix) is audiences:
+                    del topic.audiences[prefix]
+
+        return leave
+
+    async def _catch_up(self, prefix: str, render: Render, watcher: Watcher) -> None:
+        """Deliver what the store still has after `watcher.since`, up to about now.
+
+        The first batch of a store's watch is everything that had happened when it began.
+        """
+        goal = self.revision
+        batches = self._store.watch(prefix, watcher.since)
+        try:
+            batch = await anext(batches)
+        finally:
+            close = getattr(batches, "aclose", None)
+            if close is not None:
+                await close()
+        payload = render(batch) if batch else None
+        if payload is not None:
+            watcher.deliver(payload)
+        watcher.since = max(goal, batch[-1].revision if batch else 0)

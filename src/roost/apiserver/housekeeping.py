@@ -1,0 +1,61 @@
+"""What the server does by itself: forget old history, and Events after an hour."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+from typing import Final
+
+from roost.apiserver.core import Core
+from roost.store.port import Conflict, Event
+
+_COMPACT_EVERY_S: Final = 300.0
+_SWEEP_EVERY_S: Final = 30.0
+#: How long an Event is kept after its last write, in seconds.
+EVENT_TTL_S: Final = 3600.0
+_EVENTS: Final = "/registry/core/events/"
+
+
+class Housekeeping:
+    """Two loops. Times are the event loop's, so a restart gives Events one more hour."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        #: (when due, key, revision) of Events.
+        self._due: list[tuple[float, str, int]] = []
+
+    async def run(self) -> None:
+        page = await self._core.store.list(_EVENTS)
+        due = asyncio.get_running_loop().time() + EVENT_TTL_S
+        self._due = [(due, record.key, record.revision) for record in page.records]
+        heapq.heapify(self._due)
+        self._core.feed.listen(self._note)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._compact(), name="compaction")
+            tasks.create_task(self._sweep(), name="event-ttl")
+
+    def _note(self, batch: Sequence[Event]) -> None:
+        due = asyncio.get_running_loop().time() + EVENT_TTL_S
+        for event in batch:
+            if event.key.startswith(_EVENTS) and not event.deleted:
+                heapq.heappush(self._due, (due, event.key, event.revision))
+
+    async def _compact(self) -> None:
+        """Every five minutes forget what was superseded five minutes ago or earlier."""
+        while True:
+            revision = self._core.store.revision()
+            await asyncio.sleep(_COMPACT_EVERY_S)
+            await self._core.store.compact(revision)
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            while self._due and self._due[0][0] <= loop.time():
+                _, key, revision = heapq.heappop(self._due)
+                try:
+                    await self._core.store.commit(key, None, revision)
+                except Conflict:
+                    # Written again since (and then noted again), or deleted.
+                    continue

@@ -1,0 +1,294 @@
+"""The HTTP shell: aiohttp parses, the core answers, and the bytes go straight to the transport.
+
+Answers bypass aiohttp's response objects: head and body are one write. A connection remembers its
+client certificate; who a credential stands for is the authenticator's to remember.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, Final, Protocol
+from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from roost.api.errors import InternalError, RequestEntityTooLarge, StatusError
+from roost.apiserver.attributes import ANONYMOUS, User
+from roost.apiserver.authenticator import Credentials
+from roost.apiserver.http.sink import TransportSink
+from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, WatchAnswer
+from roost.apiserver.server import ApiServer, error_answer
+
+#: Answers above this size are compressed for those who take gzip.
+_GZIP_FROM_BYTES: Final = 128 * 1024
+#: Above this size a thread does it.
+_OFF_LOOP_BYTES: Final = 512 * 1024
+#: Larger bodies are written apart from their head rather than copied.
+_JOIN_BYTES: Final = 64 * 1024
+_KEEPALIVE_S: Final = 240.0
+
+_REASONS: Final = {
+    200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content", 304: b"Not Modified",
+    400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
+    405: b"Method Not Allowed", 406: b"Not Acceptable", 409: b"Conflict", 410: b"Gone",
+    413: b"Request Entity Too Large", 415: b"Unsupported Media Type",
+    422: b"Unprocessable Entity", 429: b"Too Many Requests", 500: b"Internal Server Error",
+    502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
+}  # fmt: skip
+_COMMON: Final = b"\r\nCache-Control: no-cache, private\r\nContent-Type: "
+
+
+class Authenticator(Protocol):
+    """Finds out who asks; see roost.apiserver.authenticator."""
+
+    async def authenticate(self, credentials: Credentials) -> User: ...
+
+
+class ProxyShell(Protocol):
+    """Carries out Proxy answers; see roost.apiserver.http.proxying."""
+
+    async def serve(self, request: web.BaseRequest, proxy: Proxy) -> web.StreamResponse: ...
+
+
+class Connection(RequestHandler):  # type: ignore[type-arg,unused-ignore]
+    """One connection: aiohttp's protocol, which also knows its certificate and who waits on it."""
+
+    __slots__ = ("certificate", "on_lost")
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self.certificate: bytes | None = None
+        self.on_lost: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.certificate = tls.getpeercert(binary_form=True)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        on_lost, self.on_lost = self.on_lost, None
+        super().connection_lost(exc)
+        if on_lost is not None:
+            on_lost()
+
+
+class _Server(web.Server):  # type: ignore[type-arg,unused-ignore]
+    """Makes our connections instead of aiohttp's."""
+
+    def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Sent:
+    """Stands for an answer that has been written already."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to do."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to do."""
+
+
+_KEPT: Final = _Sent(keep_alive=True)
+_CLOSED: Final = _Sent(keep_alive=False)
+
+
+class HttpServer:
+    """Serves an ApiServer over TLS."""
+
+    def __init__(
+        self, api: ApiServer, authenticator: Authenticator, proxies: ProxyShell | None = None
+    ) -> None:
+        self._api = api
+        self._authenticator = authenticator
+        self._proxies = proxies
+        self._loop = asyncio.get_running_loop()
+        self._server = _Server(
+            self._handle,  # type: ignore[arg-type]  # _Sent is all that aiohttp asks of a response
+            request_factory=self._make_request,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_S,
+            max_line_size=64 * 1024,
+            max_field_size=64 * 1024,
+            read_bufsize=256 * 1024,
+        )
+        self._listeners: list[asyncio.Server] = []
+        self._second = -1
+        self._heads: dict[tuple[int, str], bytes] = {}
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext) -> int:
+        """Accept connections; return the port (useful when 0 was asked for)."""
+        listener = await self._loop.create_server(
+            self._server, host, port, ssl=tls, backlog=1024, reuse_address=True
+        )
+        self._listeners.append(listener)
+        found: int = listener.sockets[0].getsockname()[1]
+        return found
+
+    async def close(self, grace_s: float = 1.0) -> None:
+        """Stop listening, end what runs after `grace_s` seconds."""
+        for listener in self._listeners:
+            listener.close()
+        await self._server.shutdown(grace_s)
+
+    def _make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,  # type: ignore[type-arg,unused-ignore]
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._loop, client_max_size=0
+        )
+
+    # -- one request
+
+    async def _handle(self, request: web.BaseRequest) -> Any:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        try:
+            answer = await self._answer(request, connection)
+        except StatusError as error:
+            answer = error_answer(error)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self._server_fault(request)
+            answer = error_answer(InternalError("Internal error occurred"))
+        if isinstance(answer, Answer):
+            return await self._send(request, answer)
+        if isinstance(answer, WatchAnswer):
+            return await self._stream(request, connection, answer)
+        if self._proxies is None:
+            return await self._send(request, error_answer(InternalError("no proxy configured")))
+        return await self._proxies.serve(request, answer)
+
+    def _server_fault(self, request: web.BaseRequest) -> None:
+        """Tell the log about a bug; the client only learns that there was one."""
+        request.protocol.log_exception("%s %s failed", request.method, request.path)
+
+    async def _answer(
+        self, request: web.BaseRequest, connection: Connection
+    ) -> Answer | WatchAnswer | Proxy:
+        headers = request.headers
+        authorization = headers.get("authorization", "")
+        if authorization or connection.certificate is not None:
+            user = await self._authenticator.authenticate(
+                Credentials(authorization, connection.certificate)
+            )
+        else:
+            user = ANONYMOUS
+        raw = request.raw_path
+        path, _, query = raw.partition("?")
+        body = await self._body(request) if request.can_read_body else b""
+        return await self._api.handle(
+            Request(
+                request.method, unquote(path) if "%" in path else path, query, headers, body,
+                user, path,
+            )
+        )  # fmt: skip
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        if "expect" in request.headers and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        content = request.content
+        first = await content.readany()
+        if content.is_eof() and content.at_eof():
+            return first
+        parts, size = [first], len(first)
+        while not content.at_eof():
+            part = await content.readany()
+            parts.append(part)
+            size += len(part)
+            if size > BODY_LIMIT_BYTES:
+                raise RequestEntityTooLarge(
+                    f"Request entity too large: limit is {BODY_LIMIT_BYTES}"
+                )
+        return b"".join(parts)
+
+    # -- answers
+
+    def _head(self, code: int, content_type: str) -> bytes:
+        """Return everything of a head that does not change within a second."""
+        now = int(self._loop.time())
+        if now != self._second:
+            self._second = now
+            self._heads.clear()
+        head = self._heads.get((code, content_type))
+        if head is None:
+            reason = _REASONS.get(code, b"Unknown")
+            date = formatdate(usegmt=True).encode()
+            head = b"HTTP/1.1 %d %b\r\nDate: %b%b%b" % (
+                code, reason, date, _COMMON, content_type.encode(),
+            )  # fmt: skip
+            self._heads[code, content_type] = head
+        return head
+
+    async def _send(self, request: web.BaseRequest, answer: Answer) -> _Sent:
+        body = answer.body
+        extra = b""
+        if len(body) > _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+            body = await self._compress(body)
+            extra = b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding"
+        for name, value in answer.headers:
+            extra += f"\r\n{name}: {value}".encode()
+        keep = request.keep_alive
+        if not keep:
+            extra += b"\r\nConnection: close"
+        transport = request.transport
+        if transport is None:
+            return _CLOSED
+        head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
+            self._head(answer.code, answer.content_type), extra, len(body),
+        )  # fmt: skip
+        if len(body) <= _JOIN_BYTES:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+            await request.writer.drain()
+        return _KEPT if keep else _CLOSED
+
+    async def _compress(self, body: bytes) -> bytes:
+        if len(body) <= _OFF_LOOP_BYTES:
+            return _gzip(body)
+        return await self._loop.run_in_executor(None, _gzip, body)
+
+    async def _stream(
+        self, request: web.BaseRequest, connection: Connection, answer: WatchAnswer
+    ) -> _Sent:
+        transport = request.transport
+        if transport is None:
+            return _CLOSED
+        head = self._head(200, answer.content_type)
+        transport.write(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+        task = asyncio.current_task()
+        assert task is not None
+        connection.on_lost = task.cancel
+        sink = TransportSink(transport)
+        try:
+            await answer.run(sink)
+        finally:
+            connection.on_lost = None
+            sink.close()
+        return _CLOSED if sink.broken or not request.keep_alive else _KEPT
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()

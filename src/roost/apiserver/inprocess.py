@@ -1,0 +1,273 @@
+"""The API server as a Client, without HTTP.
+
+The same pipeline: admission, validation, commit, and authorisation when it acts as a user. Objects that
+come out are those of the store, decoded once and shared by everybody in the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, Protocol
+
+from roost.api.errors import NotFound
+from roost.api.kind import Kind, Resource
+from roost.api.values import Object, Value, copy_of
+from roost.apiserver import failures
+from roost.apiserver.access.identity import MASTERS
+from roost.apiserver.access.refusals import forbidden
+from roost.apiserver.attributes import Attributes, Decision, User
+from roost.apiserver.core import Core, WriteContext, shown
+from roost.apiserver.creating import create
+from roost.apiserver.deleting import answered_whole, delete, deleted_status
+from roost.apiserver.encoding import decode, encode
+from roost.apiserver.feed import Watcher
+from roost.apiserver.messages import Answer, Request
+from roost.apiserver.options import DeleteRequest, ListOptions, WriteOptions
+from roost.apiserver.reading import get, list_records
+from roost.apiserver.requestinfo import RequestInfo
+from roost.apiserver.selection import parse_selection
+from roost.apiserver.updating import Target, update
+from roost.apiserver.verbs import Verbs
+from roost.apiserver.watching import WatchRequest, as_seen, expired
+from roost.client.port import (
+    DeleteOptions,
+    ObjectList,
+    PatchType,
+    Query,
+    WatchEvent,
+)
+from roost.store.port import Compacted, Event
+
+_LOOPBACK: Final = User("system:apiserver", (MASTERS, "system:authenticated"))
+_BOOKMARK_S: Final = 30.0
+#: A watcher with so many events waiting is ended; it lists again.
+_BACKLOG_EVENTS: Final = 50_000
+
+
+class Authorizer(Protocol):
+    def authorize(self, request: Attributes) -> Decision: ...
+
+
+class InProcessClient:
+    """A roost.client.port.Client on a server in this process."""
+
+    def __init__(self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None) -> None:
+        self._core = core
+        self._verbs = verbs
+        self._authorizer = authorizer
+        self._user = user or _LOOPBACK
+        self._checked = user is not None
+        self._manager = self._user.name.rpartition(":")[2]
+
+    def _kind(self, resource: Resource) -> Kind:
+        kind = self._core.registry.find(resource.group, resource.version, resource.plural)
+        if kind is None:
+            raise failures.no_such_path()
+        return kind
+
+    def _authorize(
+        self, verb: str, kind: Kind, namespace: str, name: str = "", subresource: str = ""
+    ) -> None:
+        if not self._checked:
+            return
+        attributes = Attributes(
+            self._user, verb, kind.group, kind.version, kind.plural, subresource, namespace, name
+        )
+        decision = self._authorizer.authorize(attributes)
+        if not decision.allowed:
+            raise forbidden(attributes, decision.reason)
+
+    def _context(self, manager: str = "") -> WriteContext:
+        options = WriteOptions(field_manager=manager or self._manager, field_validation="Ignore")
+        return WriteContext(self._user, options)
+
+    # -- reading
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str = "", *, subresource: str = ""
+    ) -> Object:
+        kind = self._kind(resource)
+        if subresource:
+            return await self._through("GET", kind, name, namespace, subresource)
+        self._authorize("get", kind, namespace, name)
+        return shown(kind, await get(self._core, kind, namespace, name))
+
+    async def list(
+        self,
+        query: Query,
+        *,
+        limit: int = 0,
+        continue_token: str = "",
+        resource_version: str = "",
+    ) -> ObjectList:
+        kind = self._kind(query.resource)
+        self._authorize("list", kind, query.namespace)
+        selection = parse_selection(kind, query.labels, query.fields)
+        options = ListOptions(
+            limit=limit, continue_token=continue_token, resource_version=resource_version
+        )
+        listing = await list_records(self._core, kind, query.namespace, selection, options)
+        items = [shown(kind, record) for record in listing.records]
+        return ObjectList(items, str(listing.revision), listing.token)
+
+    async def watch(
+        self, query: Query, resource_version: str
+    ) -> AsyncIterator[Sequence[WatchEvent]]:
+        """Yield batches; a quiet spell brings a bookmark."""
+        kind = self._kind(query.resource)
+        self._authorize("watch", kind, query.namespace)
+        selection = parse_selection(kind, query.labels, query.fields)
+        request = WatchRequest(
+            kind, query.namespace, selection, ListOptions(resource_version=resource_version)
+        )
+
+        def render(events: Sequence[Event]) -> list[WatchEvent] | None:
+            seen = as_seen(events, kind, selection)
+            return [WatchEvent(type_, shown(kind, record)) for type_, record in seen] or None
+
+        inbox = _Inbox()
+        since = request.start() or self._core.store.revision()
+        watcher = Watcher(since, inbox.push, inbox.end)
+        form = ("objects", kind.group, kind.version, selection)
+        try:
+            leave = await self._core.feed.join(request.prefix, form, render, watcher)
+        except Compacted as error:
+            raise expired(since, error.oldest) from error
+        try:
+            while not inbox.ended:
+                batch = await inbox.take(_BOOKMARK_S)
+                if batch:
+                    yield batch
+                elif not inbox.ended and self._core.feed.revision >= since:
+                    yield [_bookmark(kind, self._core.feed.revision)]
+        finally:
+            leave()
+
+    # -- writing
+
+    async def create(
+        self,
+        resource: Resource,
+        body: Object,
+        namespace: str = "",
+        *,
+        name: str = "",
+        subresource: str = "",
+    ) -> Object:
+        kind = self._kind(resource)
+        if subresource or "list" not in kind.verbs:
+            return await self._through("POST", kind, name, namespace, subresource, body)
+        self._authorize("create", kind, namespace)
+        context = self._context()
+        value = self._verbs.bodies.decoded(kind, copy_of(body), context)
+        return shown(kind, await create(self._core, kind, namespace, value, context))
+
+    async def update(
+        self, resource: Resource, body: Object, namespace: str = "", *, subresource: str = ""
+    ) -> Object:
+        kind = self._kind(resource)
+        name = body["metadata"]["name"]
+        if subresource not in {"", "status"}:
+            return await self._through("PUT", kind, name, namespace, subresource, body)
+        self._authorize("update", kind, namespace, name, subresource)
+        context = self._context()
+        value = self._verbs.bodies.decoded(kind, copy_of(body), context)
+        target = Target(kind, namespace, name, subresource, kind.create_on_update)
+        written = await update(self._core, target, self._verbs.patches.replacement(value), context)
+        return shown(kind, written.record)
+
+    async def patch(
+        self, resource: Resource, name: str, body: Value, namespace: str = "", *,
+        type: PatchType = PatchType.MERGE, subresource: str = "",
+        field_manager: str = "", force: bool = False,
+    ) -> Object:  # fmt: skip
+        kind = self._kind(resource)
+        query = {"fieldManager": field_manager} if field_manager else {}
+        if type is PatchType.APPLY:
+            query["force"] = "true" if force else "false"
+        return await self._through(
+            "PATCH", kind, name, namespace, subresource, body, str(type), query
+        )
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "",
+        options: DeleteOptions | None = None,
+    ) -> Object:  # fmt: skip
+        kind = self._kind(resource)
+        self._authorize("delete", kind, namespace, name)
+        given = options or DeleteOptions()
+        request = DeleteRequest(
+            given.grace_period_s, given.propagation, None, given.uid, given.resource_version
+        )
+        deleted = await delete(self._core, kind, namespace, name, request, self._context())
+        value = shown(kind, deleted.record)
+        if not deleted.gone or answered_whole(kind):
+            return value
+        return deleted_status(kind, value)
+
+    async def _through(
+        self, method: str, kind: Kind, name: str, namespace: str, subresource: str,
+        body: Value = None, media: str = "application/json", query: dict[str, str] | None = None,
+    ) -> Object:  # fmt: skip
+        """Go the way of an HTTP request: for the rarer verbs, whose inputs are texts anyway."""
+        verb = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch"}[method]
+        self._authorize(verb, kind, namespace, name, subresource)
+        request = Request(
+            method, "", "", {"content-type": media, "user-agent": self._manager},
+            b"" if body is None else encode(body), self._user,
+        )  # fmt: skip
+        info = RequestInfo(
+            True, verb, "", kind.group, kind.version, kind.plural, subresource, namespace, name
+        )
+        answer = await self._verbs.answer(kind, info, request, query or {})
+        if not isinstance(answer, Answer):
+            raise NotFound(f"{subresource} is a stream; use the HTTP form")
+        value: Object = decode(answer.body)
+        return value
+
+
+class _Inbox:
+    """Batches that wait for one watcher."""
+
+    __slots__ = ("_batches", "_changed", "_waiting", "ended")
+
+    def __init__(self) -> None:
+        self._batches: list[Sequence[WatchEvent]] = []
+        self._changed = asyncio.Event()
+        self._waiting = 0
+        self.ended = False
+
+    def push(self, batch: Sequence[WatchEvent]) -> None:
+        self._waiting += len(batch)
+        self._batches.append(batch)
+        if self._waiting > _BACKLOG_EVENTS:
+            self.end()
+        self._changed.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self._changed.set()
+
+    async def take(self, patience_s: float) -> Sequence[WatchEvent]:
+        """Return all that waits; empty when nothing came for `patience_s` seconds."""
+        if not self._batches and not self.ended:
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return ()
+        self._changed.clear()
+        batches, self._batches, self._waiting = self._batches, [], 0
+        if len(batches) == 1:
+            return batches[0]
+        return [event for batch in batches for event in batch]
+
+
+def _bookmark(kind: Kind, revision: int) -> WatchEvent:
+    value: Object = {
+        "kind": kind.name,
+        "apiVersion": kind.api_version,
+        "metadata": {"resourceVersion": str(revision)},
+    }
+    return WatchEvent("BOOKMARK", value)

@@ -1,0 +1,121 @@
+"""Which media type, and which form of an object, a client gets.
+
+Two filters of the real server follow each other: the router compares bare media types with what a
+route produces, then the serialiser looks at parameters (`as=Table;v=v1;g=meta.k8s.io`). Answers are
+remembered per header text, as clients send the same few for ever.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from roost.apiserver import failures
+from roost.apiserver.messages import JSON, YAML
+
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+BUILTIN_TYPES: Final = (JSON, YAML, PROTOBUF)
+CUSTOM_TYPES: Final = (JSON, YAML)
+_WATCHABLE_TYPES: Final = (*BUILTIN_TYPES, f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+_FORMS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+
+
+class Form(NamedTuple):
+    """What to answer with: `transform` is "", Table or PartialObjectMetadata(List)."""
+
+    media: str = JSON
+    transform: str = ""
+    version: str = "v1"
+
+
+PLAIN: Final = Form()
+
+
+class _Clause(NamedTuple):
+    media: str
+    params: tuple[tuple[str, str], ...]
+
+
+def _clauses(accept: str) -> list[_Clause]:
+    """Parse an Accept header; the most wanted come first."""
+    found: list[tuple[float, _Clause]] = []
+    for part in accept.split(","):
+        media, *params = (piece.strip() for piece in part.split(";"))
+        if not media:
+            continue
+        quality, kept = 1.0, []
+        for param in params:
+            key, _, value = param.partition("=")
+            if key.strip() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 1.0
+            else:
+                kept.append((key.strip(), value.strip().strip('"')))
+        found.append((quality, _Clause(media.lower(), tuple(kept))))
+    found.sort(key=lambda entry: -entry[0])
+    return [clause for _, clause in found]
+
+
+def _matches(media: str, offered: str) -> bool:
+    if media in {"*/*", offered}:
+        return True
+    return media.endswith("/*") and offered.startswith(media[:-1])
+
+
+def _form_of(clause: _Clause, offered: str, is_list: bool) -> Form | None:
+    params = dict(clause.params)
+    transform = params.get("as", "")
+    if not transform:
+        return Form(offered)
+    if transform not in _FORMS or params.get("g", "") != "meta.k8s.io":
+        return None
+    if params.get("v", "") not in {"v1", "v1beta1"}:
+        return None
+    if transform == "PartialObjectMetadata" and is_list:
+        return None
+    if transform == "PartialObjectMetadataList" and not is_list:
+        return None
+    return Form(offered, transform, params["v"])
+
+
+@lru_cache(maxsize=512)
+def negotiate(accept: str, shape: str = "object", custom: bool = False) -> Form:
+    """Return the form that an Accept header asks for.
+
+    `shape` is object, list or watch. Raises NotAcceptable.
+    """
+    if not accept:
+        return PLAIN
+    clauses = _clauses(accept)
+    if not custom:
+        produced = {JSON, YAML, PROTOBUF, "*/*"}
+        if not any(clause.media in produced for clause in clauses):
+            offered = BUILTIN_TYPES if shape == "object" else _WATCHABLE_TYPES
+            raise failures.not_acceptable(offered)
+    for clause in clauses:
+        for media in (JSON, YAML):
+            if _matches(clause.media, media):
+                form = _form_of(clause, media, shape == "list")
+                if form is not None:
+                    return form
+    raise failures.only_accepted(CUSTOM_TYPES if custom else BUILTIN_TYPES)
+
+
+def wants_pretty(query: dict[str, str], user_agent: str) -> bool:
+    """Say whether the answer shall be indented: asked for, or read by a person's tool."""
+    asked = query.get("pretty")
+    if asked is not None:
+        return asked.lower() not in {"false", "0"}
+    return user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+
+
+def body_type(content_type: str, custom: bool = False) -> str:
+    """Return JSON or YAML for the Content-Type of a body; raises UnsupportedMediaType."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media in {"", JSON}:
+        return JSON
+    if media == YAML:
+        return YAML
+    raise failures.unknown_format(CUSTOM_TYPES if custom else BUILTIN_TYPES)

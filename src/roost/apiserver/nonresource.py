@@ -1,0 +1,98 @@
+"""Paths that are no resources: version, health, metrics, discovery, OpenAPI, keys of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from roost.apiserver import failures
+from roost.apiserver.core import Core
+from roost.apiserver.encoding import encode
+from roost.apiserver.messages import TEXT, Answer, Request
+from roost.apiserver.requestinfo import RequestInfo
+
+VERSION: Final = {
+    "major": "1",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.0+roost",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "none",
+    "compiler": "cpython",
+    "platform": "linux/amd64",
+}
+_PAGE: Final = b"404 page not found\n"
+_HEALTH: Final = ("/healthz", "/livez", "/readyz")
+
+
+def page_not_found() -> Answer:
+    headers = (("X-Content-Type-Options", "nosniff"),)
+    return Answer(404, _PAGE, TEXT, headers)
+
+
+class NonResource:
+    """Answers every path that names no resource. `documents` maps exact paths to JSON bodies."""
+
+    def __init__(self, core: Core, documents: Mapping[str, Callable[[], bytes]]) -> None:
+        self._core = core
+        self._documents = documents
+        self.ready = False
+        #: Named health checks: each returns what is wrong, "" if nothing.
+        self.checks: dict[str, Callable[[], str]] = {
+            "ping": lambda: "",
+            "store": lambda: "",
+            "poststarthook/load": lambda: "" if self.ready else "still loading",
+        }
+
+    async def answer(self, request: Request, query: dict[str, str]) -> Answer:
+        path = request.path.rstrip("/") or "/"
+        for root in _HEALTH:
+            if path == root or path.startswith(root + "/"):
+                return self._health(root, path[len(root) + 1 :], query)
+        document = self._documents.get(path)
+        if path == "/version" or document is not None:
+            if request.method != "GET":
+                raise failures.method_not_allowed()
+            return Answer(200, encode(VERSION) if document is None else document())
+        return self._missing(path)
+
+    def _missing(self, path: str) -> Answer:
+        parts = path.split("/")
+        if parts[1] == "api" and len(parts) > 2:
+            raise failures.no_such_path()
+        if parts[1] == "apis" and len(parts) > 3 and self._core.registry.versions(parts[2]):
+            raise failures.no_such_path()
+        return page_not_found()
+
+    def unknown(self, info: RequestInfo) -> Answer:
+        """Answer a path that looks like a resource, but there is no such kind."""
+        return self._missing(info.path)
+
+    def _health(self, root: str, name: str, query: dict[str, str]) -> Answer:
+        checks = self.checks if root != "/livez" else {"ping": self.checks["ping"]}
+        if name:
+            if name not in checks:
+                return page_not_found()
+            checks = {name: checks[name]}
+        excluded = query.get("exclude", "")
+        lines, failed = [], False
+        for check, run in checks.items():
+            if check == excluded:
+                lines.append(f"[+]{check} excluded: ok")
+                continue
+            wrong = run()
+            failed = failed or bool(wrong)
+            lines.append(f"[-]{check} failed: reason withheld" if wrong else f"[+]{check} ok")
+        what = root[1:]
+        if failed:
+            text = "\n".join([*lines, f"{what} check failed", ""])
+            return Answer(500, text.encode(), TEXT)
+        if "verbose" in query:
+            text = "\n".join([*lines, f"{what} check passed", ""])
+            return Answer(200, text.encode(), TEXT)
+        return Answer(200, b"ok", TEXT)

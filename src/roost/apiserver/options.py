@@ -1,0 +1,212 @@
+"""The query parameters of requests: parsed, checked, with the real server's complaints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from roost.api.errors import BadRequest, Cause
+from roost.apiserver import failures
+
+_PAIRS_LIMIT = 1000
+FIELD_MANAGER_LIMIT_BYTES = 128
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """Return the first value of each parameter."""
+    found: dict[str, str] = {}
+    if query:
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_PAIRS_LIMIT)
+        except ValueError as error:
+            raise BadRequest("too many query parameters") from error
+        for key, value in pairs:
+            found.setdefault(key, value)
+    return found
+
+
+def parse_bool(text: str | None) -> bool:
+    """Read a boolean as the real server does: anything but false, 0 and nothing is true."""
+    if text is None:
+        return False
+    return text.lower() not in {"false", "0"}
+
+
+def parse_optional_bool(text: str | None) -> bool | None:
+    return None if text is None else parse_bool(text)
+
+
+def parse_int(text: str | None) -> int | None:
+    """Read an int64; raises BadRequest."""
+    if text is None or text == "":
+        return None
+    digits = text[1:] if text[:1] in {"+", "-"} else text
+    if not (digits.isascii() and digits.isdigit()):
+        raise failures.bad_integer(text)
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return value
+
+
+def parse_version(text: str) -> int | None:
+    """Read a resourceVersion: None when it is not an unsigned number."""
+    if text.isascii() and text.isdigit() and int(text) < 2**64:
+        return int(text)
+    return None
+
+
+@dataclass(slots=True)
+class ListOptions:
+    """What to list or watch, and from when."""
+
+    labels: str = ""
+    fields: str = ""
+    resource_version: str = ""
+    match: str = ""
+    limit: int = 0
+    continue_token: str = ""
+    timeout_s: int | None = None
+    bookmarks: bool = False
+    initial_events: bool | None = None
+
+
+def list_options(query: dict[str, str], *, watch: bool) -> ListOptions:
+    """Read and check the options of a list or a watch; raises BadRequest or Invalid."""
+    if not query:
+        options = ListOptions()
+    else:
+        options = ListOptions(
+            labels=query.get("labelSelector", ""),
+            fields=query.get("fieldSelector", ""),
+            resource_version=query.get("resourceVersion", ""),
+            match=query.get("resourceVersionMatch", ""),
+            limit=parse_int(query.get("limit")) or 0,
+            continue_token=query.get("continue", ""),
+            timeout_s=parse_int(query.get("timeoutSeconds")),
+            bookmarks=parse_bool(query.get("allowWatchBookmarks")),
+            initial_events=parse_optional_bool(query.get("sendInitialEvents")),
+        )
+    if watch:
+        _default_watch(options)
+        _check_watch(options)
+    elif query:
+        _check_list(options)
+    return options
+
+
+def _default_watch(options: ListOptions) -> None:
+    if (
+        options.initial_events is None
+        and not options.match
+        and options.resource_version in {"", "0"}
+    ):
+        options.initial_events = True
+        options.match = "NotOlderThan"
+
+
+def _check_match(options: ListOptions, supported: str) -> None:
+    if options.match not in {"", "Exact", "NotOlderThan"}:
+        text = f'Unsupported value: "{options.match}": supported values: {supported}'
+        raise failures.bad_options(
+            "ListOptions", Cause("FieldValueNotSupported", text, "resourceVersionMatch")
+        )
+
+
+def _forbid(field_name: str, why: str) -> None:
+    raise failures.forbidden_option("ListOptions", field_name, why)
+
+
+def _check_list(options: ListOptions) -> None:
+    match = "resourceVersionMatch"
+    if options.initial_events is not None:
+        _forbid("sendInitialEvents", "sendInitialEvents is forbidden for list")
+    if options.match:
+        if options.continue_token:
+            _forbid(match, f"{match} is forbidden when continue is provided")
+        if not options.resource_version:
+            _forbid(match, f"{match} is forbidden unless resourceVersion is provided")
+        _check_match(options, '"Exact", "NotOlderThan", ""')
+        if options.match == "Exact" and options.resource_version == "0":
+            _forbid(match, f'{match} "exact" is forbidden for resourceVersion "0"')
+
+
+def _check_watch(options: ListOptions) -> None:
+    match = "resourceVersionMatch"
+    if options.match:
+        if options.continue_token:
+            _forbid(match, f"{match} is forbidden when continue is provided")
+        if options.initial_events is None:
+            _forbid(match, f"{match} is forbidden for watch unless sendInitialEvents is provided")
+    if options.initial_events is not None and options.match != "NotOlderThan":
+        _forbid(match, f"sendInitialEvents requires setting {match} to NotOlderThan")
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    """The options of create, update and patch."""
+
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = "Warn"
+    force: bool | None = None
+    #: Did the request name its field manager itself?
+    manager_given: bool = False
+
+
+def write_options(query: dict[str, str], kind: str, user_agent: str) -> WriteOptions:
+    """Read the options of a write; `kind` is CreateOptions, UpdateOptions or PatchOptions."""
+    if not query:
+        return WriteOptions(field_manager=manager_of(user_agent))
+    manager = query.get("fieldManager", "")
+    check_manager(manager, kind)
+    dry_run = query.get("dryRun", "")
+    check_dry_run([dry_run] if dry_run else [], kind)
+    validation = query.get("fieldValidation", "")
+    if validation not in {"", "Ignore", "Warn", "Strict"}:
+        text = (
+            f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
+        )
+        raise failures.bad_options(kind, Cause("FieldValueNotSupported", text, "fieldValidation"))
+    force = parse_optional_bool(query.get("force"))
+    return WriteOptions(
+        dry_run == "All", manager or manager_of(user_agent), validation or "Warn", force,
+        bool(manager),
+    )  # fmt: skip
+
+
+def check_manager(manager: str, kind: str) -> None:
+    if len(manager.encode()) > FIELD_MANAGER_LIMIT_BYTES:
+        text = f"Too long: may not be more than {FIELD_MANAGER_LIMIT_BYTES} bytes"
+        raise failures.bad_options(kind, Cause("FieldValueTooLong", text, "fieldManager"))
+    for char in manager:
+        if not char.isprintable():
+            text = f'Invalid value: "{manager}": should only contain printable characters'
+            raise failures.bad_options(kind, Cause("FieldValueInvalid", text, "fieldManager"))
+
+
+def check_dry_run(values: list[str], kind: str) -> None:
+    if any(value != "All" for value in values):
+        listed = ",".join(f'"{value}"' for value in values)
+        text = f'Unsupported value: [{listed}]: supported values: "All"'
+        raise failures.bad_options(kind, Cause("FieldValueNotSupported", text, "dryRun"))
+
+
+def manager_of(user_agent: str) -> str:
+    """Return the default field manager: the user agent up to its first slash."""
+    name = user_agent.partition("/")[0]
+    kept = "".join(char for char in name if char.isprintable())
+    return kept.encode()[:FIELD_MANAGER_LIMIT_BYTES].decode(errors="ignore") or "unknown"
+
+
+@dataclass(slots=True)
+class DeleteRequest:
+    """The options of a deletion, from the body or the query."""
+
+    grace_period_s: int | None = None
+    propagation: str | None = None
+    orphan_dependents: bool | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    dry_run: bool = False
+    raw: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,214 @@
+"""PATCH in its four forms, as functions from the current object to the wanted one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from roost.api.errors import BadRequest, Cause, StatusError, invalid
+from roost.api.patches.apply import apply_configuration
+from roost.api.patches.json_patch import apply_json_patch
+from roost.api.patches.managed import reset_fields
+from roost.api.patches.merge_patch import apply_merge_patch, check_patch_object
+from roost.api.patches.strategic import apply_strategic_patch
+from roost.api.schema import yaml
+from roost.api.schema.body import Malformed, read
+from roost.api.schema.decode import decode, strict_message
+from roost.api.schema.node import Node
+from roost.api.schema.scalars import Mismatch
+from roost.api.values import Object, Value, copy_of
+from roost.apiserver import failures
+from roost.apiserver.bodies import Bodies
+from roost.apiserver.core import Core, WriteContext, is_custom
+from roost.apiserver.messages import Request
+from roost.apiserver.updating import Build, Target, Written, update
+
+JSON_PATCH: Final = "application/json-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+_BUILTIN: Final = frozenset({JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH})
+_CUSTOM: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+#: The order in which Go writes an object's metadata.
+_META_ORDER: Final = (
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
+    "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
+    "ownerReferences", "finalizers", "managedFields",
+)  # fmt: skip
+
+
+def patch_type(request: Request, custom: bool) -> str:
+    """Return the media type of a patch; raises UnsupportedMediaType."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip()
+    if custom:
+        if media not in _CUSTOM:
+            raise failures.unknown_format(_CUSTOM)
+    elif media not in _BUILTIN:
+        raise failures.unsupported_patch()
+    return media
+
+
+def read_patch(body: bytes) -> Value:
+    """Return a JSON patch document; raises BadRequest."""
+    try:
+        return read(body)
+    except Malformed as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+
+
+def shown_json(value: Object) -> str:
+    """Return an object as Go would write a patched one: sorted, but for its metadata."""
+    ordered: Object = {key: value[key] for key in sorted(value)}
+    metadata = value.get("metadata")
+    if isinstance(metadata, dict):
+        known = {key: metadata[key] for key in _META_ORDER if key in metadata}
+        ordered["metadata"] = {**known, **metadata}
+    return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
+
+
+def bad_patch(shown: str, why: str) -> StatusError:
+    """Return ` "" is invalid: patch: Invalid value: ...`: the patched object cannot be decoded."""
+    text = f"Invalid value: {json.dumps(shown, ensure_ascii=False)}: {why}"
+    return invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")])
+
+
+def go_map(value: Value) -> str:
+    """Return a JSON value as Go prints a map."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_map(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_map, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "<nil>" if value is None else str(value)
+
+
+class Patches:
+    """Makes the builds of PUT and PATCH."""
+
+    def __init__(self, core: Core, bodies: Bodies) -> None:
+        self._core = core
+        self._bodies = bodies
+
+    @staticmethod
+    def replacement(value: Object) -> Build:
+        """Return the build of a PUT: always the same object, a private copy for each attempt."""
+        return lambda _old: copy_of(value)
+
+    async def apply(self, target: Target, request: Request, context: WriteContext) -> Written:
+        """Patch an object; raises StatusError."""
+        media = patch_type(request, is_custom(target.kind))
+        check_options(media, context)
+        if media == APPLY_PATCH:
+            target.tracked = True
+            target.creates = not target.subresource
+            build = self._configuration(target, request.body, context)
+        else:
+            target.creates = False
+            build = self._patch(target, media, request.body, context)
+        return await update(self._core, target, build, context)
+
+    def _patch(self, target: Target, media: str, body: bytes, context: WriteContext) -> Build:
+        patch = read_patch(body)
+        kind, node = target.kind, self._bodies.node(target.kind)
+        if media != JSON_PATCH:
+            check_patch_object(patch)
+
+        def build(old: Object | None) -> Object:
+            assert old is not None
+            patched = patched_object(media, old, patch, node)
+            new = decode_patched(media, patch, patched, node, context)
+            check_type(media, patch, patched, kind.api_version, kind.name)
+            self._bodies.check_name(new, target.name)
+            return new
+
+        return build
+
+    def _configuration(self, target: Target, body: bytes, context: WriteContext) -> Build:
+        config = read_configuration(body)
+        kind, node = target.kind, self._bodies.node(target.kind)
+        options = context.options
+
+        def build(old: Object | None) -> Object:
+            applied = apply_configuration(
+                node, old, config, manager=options.field_manager, force=bool(options.force),
+                api_version=kind.api_version, now=self._core.now(),
+                subresource=target.subresource,
+                reset_fields=reset_fields(kind.group, kind.plural, target.subresource),
+            )  # fmt: skip
+            if old is None:
+                applied.setdefault("metadata", {}).setdefault("name", target.name)
+            new = self._bodies.decoded(kind, applied, WriteContext(context.user))
+            self._bodies.check_name(new, target.name)
+            return new
+
+        return build
+
+
+def check_options(media: str, context: WriteContext) -> None:
+    """Check what apply needs and others may not have; raises Invalid."""
+    options = context.options
+    if media == APPLY_PATCH:
+        if not options.manager_given:
+            text = "Required value: is required for apply patch"
+            cause = Cause("FieldValueRequired", text, "fieldManager")
+            raise failures.bad_options("PatchOptions", cause)
+    elif options.force is not None:
+        raise failures.forbidden_option(
+            "PatchOptions", "force", "may not be specified for non-apply patch"
+        )
+
+
+def patched_object(media: str, old: Object, patch: Any, node: Node) -> Object:
+    if media == JSON_PATCH:
+        return apply_json_patch(old, patch)
+    if media == MERGE_PATCH:
+        return apply_merge_patch(old, patch)
+    try:
+        return apply_strategic_patch(old, patch, node)
+    except BadRequest as error:
+        if type(error) is BadRequest and error.code == 400:
+            raise failures.Unclassified(error.message) from error
+        raise
+
+
+def check_type(media: str, patch: Value, patched: Object, api_version: str, kind: str) -> None:
+    """A patch may not make another kind of the object; raises Invalid."""
+    if patched.get("apiVersion") == api_version and patched.get("kind") == kind:
+        return
+    shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
+    raise bad_patch(
+        shown,
+        f'no kind "{patched.get("kind", "")}" is registered for version '
+        f'"{patched.get("apiVersion", "")}" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+    )
+
+
+def decode_patched(
+    media: str, patch: Value, patched: Object, node: Node, context: WriteContext
+) -> Object:
+    """Return the patched object decoded; raises Invalid with the patched object in its text."""
+    validation = context.options.field_validation
+    try:
+        decoded, complaints = decode(node, patched)
+    except Mismatch as error:
+        shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
+        raise bad_patch(shown, str(error)) from None
+    if complaints and validation == "Strict":
+        shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
+        raise bad_patch(shown, strict_message(complaints))
+    if validation == "Warn":
+        context.warnings += complaints
+    decoded.setdefault("metadata", {})
+    return decoded
+
+
+def read_configuration(body: bytes) -> Object:
+    """Return the object of an apply; raises BadRequest."""
+    try:
+        value, _ = yaml.parse(body)
+    except yaml.MalformedYAML as error:
+        raise BadRequest(f"error decoding YAML: {error}") from None
+    if not isinstance(value, dict):
+        raise BadRequest("error decoding YAML: the body is not an object")
+    return value

@@ -1,0 +1,80 @@
+"""Which objects of a kind a list or a watch means: label and field selectors, checked for the kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from roost.api.errors import BadRequest
+from roost.api.kind import Kind
+from roost.api.selectors import (
+    FieldSelector,
+    LabelSelector,
+    field_not_known,
+    field_not_supported,
+    parse_fields,
+    parse_labels,
+)
+from roost.api.values import Object
+
+_METADATA_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Label and field requirements on objects of one kind, in the version asked for."""
+
+    labels: LabelSelector
+    fields: FieldSelector
+    name: str = ""  # the only name that can match, if the fields say so
+    namespace: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return self.labels.empty and self.fields.empty
+
+    def matches(self, kind: Kind, value: Object) -> bool:
+        metadata = value["metadata"]
+        if not self.labels.empty and not self.labels.matches(metadata.get("labels")):
+            return False
+        if self.fields.empty:
+            return True
+
+        def value_of(field: str) -> str | None:
+            if field == "metadata.name":
+                return str(metadata.get("name", ""))
+            if field == "metadata.namespace":
+                return str(metadata.get("namespace", ""))
+            return kind.fields[field](value)
+
+        return self.fields.matches(value_of)
+
+
+@lru_cache(maxsize=4096)
+def _parse(labels: str, fields: str) -> Selection:
+    try:
+        by_label = parse_labels(labels)
+        by_field = parse_fields(fields)
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    return Selection(
+        by_label,
+        by_field,
+        by_field.exact("metadata.name") or "",
+        by_field.exact("metadata.namespace") or "",
+    )
+
+
+EVERYTHING = _parse("", "")
+
+
+def parse_selection(kind: Kind, labels: str, fields: str) -> Selection:
+    """Return the selection that the texts of a request ask for; raises BadRequest."""
+    if not labels and not fields:
+        return EVERYTHING
+    selection = _parse(labels, fields)
+    for field in selection.fields.fields:
+        if field not in _METADATA_FIELDS and field not in kind.fields:
+            text = field_not_supported(field) if kind.fields else field_not_known(field)
+            raise BadRequest(text)
+    return selection

@@ -1,0 +1,150 @@
+"""The API server: one pipeline from a request to its answer.
+
+Understand the path, authorise, then hand over to the module of the verb. Everything is a function of
+the store and the ports; sockets, and finding out who asks, are the business of roost.apiserver.http.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from roost.api.errors import RequestEntityTooLarge, StatusError
+from roost.api.kind import Kind, Resource
+from roost.api.registry import Registry
+from roost.apiserver.access.refusals import forbidden
+from roost.apiserver.admission.port import Plugin
+from roost.apiserver.allocation import Allocator
+from roost.apiserver.attributes import Attributes, Decision, Handler, User
+from roost.apiserver.core import Core, Lookup
+from roost.apiserver.encoding import encode
+from roost.apiserver.feed import Feed
+from roost.apiserver.forms import Forms
+from roost.apiserver.housekeeping import Housekeeping
+from roost.apiserver.inprocess import InProcessClient
+from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Request, Response
+from roost.apiserver.nonresource import NonResource
+from roost.apiserver.options import parse_bool, parse_query
+from roost.apiserver.requestinfo import RequestInfo, parse_path
+from roost.apiserver.tables import Tables
+from roost.apiserver.verbs import Verbs
+from roost.ports.port import Chance, Ids, WallClock
+from roost.store.port import Store
+
+_SERVICES = Resource("", "v1", "services")
+
+
+class Authorizer(Protocol):
+    """Says whether somebody may; see roost.apiserver.authorizer."""
+
+    def authorize(self, request: Attributes) -> Decision: ...
+
+
+class ApiServer:
+    """A Kubernetes API server without sockets. `run` must be running while it answers."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        clock: WallClock,
+        chance: Chance,
+        ids: Ids,
+        *,
+        authorizer: Authorizer,
+        admission: Sequence[Plugin] = (),
+        handlers: Mapping[tuple[str, str, str], Handler] | None = None,
+        documents: Mapping[str, Callable[[], bytes]] | None = None,
+        service_addresses: str = "10.96.0.0/16",
+        node_ports: range = range(30000, 32768),
+    ) -> None:
+        self.registry = registry
+        self.authorizer = authorizer
+        self.feed = Feed(store)
+        allocator = Allocator(chance, addresses=service_addresses, ports=node_ports)
+        self.core = Core(
+            store, registry, clock, chance, ids, admission, handlers or {}, allocator,
+            self.feed, Lookup(store, registry),
+        )  # fmt: skip
+        self._forms = Forms(self.core, Tables(clock))
+        self._verbs = Verbs(self.core, self._forms)
+        self._paths = NonResource(self.core, documents or {})
+        self._housekeeping = Housekeeping(self.core)
+        self._ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Load what is kept in memory, then feed watches and keep house until cancelled."""
+        await self._load()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.feed.run(), name="feed")
+            tasks.create_task(self._housekeeping.run(), name="housekeeping")
+            self._paths.ready = True
+            self._ready.set()
+
+    async def ready(self) -> None:
+        """Return once `run` has loaded everything."""
+        await self._ready.wait()
+
+    async def _load(self) -> None:
+        self.core.allocator.load(await self.core.lookup.list(_SERVICES))
+
+    def client(self, user: User | None = None) -> InProcessClient:
+        """Return a client in process; as `user` it is authorised, as None it may do everything."""
+        return InProcessClient(self.core, self._verbs, self.authorizer, user)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request. Never raises a StatusError; only cancellation and bugs get out."""
+        try:
+            return await self._answer(request)
+        except StatusError as error:
+            return error_answer(error)
+
+    async def _answer(self, request: Request) -> Response:
+        query = parse_query(request.query) if request.query else {}
+        watch = bool(query) and parse_bool(query.get("watch"))
+        info = parse_path(request.method, request.path, watch=watch)
+        self._authorize(info, request, query)
+        if not info.is_resource:
+            return await self._paths.answer(request, query)
+        kind = self.registry.find(info.group, info.version, info.resource)
+        if kind is None:
+            return self._paths.unknown(info)
+        if len(request.body) > BODY_LIMIT_BYTES:
+            raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
+        return await self._verbs.answer(kind, info, request, query)
+
+    def _authorize(self, info: RequestInfo, request: Request, query: dict[str, str]) -> None:
+        attributes = attributes_of(info, request.user, query)
+        decision = self.authorizer.authorize(attributes)
+        if not decision.allowed:
+            raise forbidden(attributes, decision.reason)
+
+    def serves(self, kind: Kind) -> bool:
+        return self.registry.find(kind.group, kind.version, kind.plural) is not None
+
+
+def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attributes:
+    """Return a request as authorisers see it."""
+    if not info.is_resource:
+        return Attributes(user, info.verb, path=info.path)
+    name = info.name
+    fields = query.get("fieldSelector", "")
+    if not name and fields.startswith("metadata.name=") and info.verb in _SELECTING:
+        name = fields.removeprefix("metadata.name=").removeprefix("=").partition(",")[0]
+    return Attributes(
+        user, info.verb, info.group, info.version, info.resource, info.subresource,
+        info.namespace, name, "", fields, query.get("labelSelector", ""),
+    )  # fmt: skip
+
+
+_SELECTING = frozenset({"list", "watch", "deletecollection"})
+
+
+def error_answer(error: StatusError) -> Answer:
+    """Return the answer that an error stands for."""
+    headers: tuple[tuple[str, str], ...] = ()
+    retry = (error.details or {}).get("retryAfterSeconds")
+    if retry:
+        headers = (("Retry-After", str(retry)),)
+    return Answer(error.code, encode(error.status()), headers=headers)

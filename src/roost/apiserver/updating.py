@@ -1,0 +1,201 @@
+"""Update: the loop that reads, changes, admits, checks and commits, whatever made the change.
+
+PUT, the four kinds of PATCH and the subresources that write give `update` a function from the current
+object to the wanted one. It is called again when somebody else wrote in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from roost.api.errors import Cause, StatusError, conflict, invalid, not_found
+from roost.api.kind import Change, Kind
+from roost.api.values import Object
+from roost.apiserver import keys
+from roost.apiserver.attributes import Admission
+from roost.apiserver.core import Core, WriteContext, shown, undo_all
+from roost.apiserver.creating import create, settle_namespace
+from roost.apiserver.encoding import draft_of
+from roost.apiserver.failures import Unclassified
+from roost.apiserver.options import parse_version
+from roost.apiserver.ownership import own
+from roost.store.port import Conflict, Record
+
+MODIFIED: Final = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+#: How often a write without a resourceVersion is tried again when it lost.
+_TRIES: Final = 16
+
+
+@dataclass(slots=True)
+class Target:
+    """What is written: one object of a kind, or a subresource of it."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    subresource: str = ""
+    #: Of the update itself: may it create the object?
+    creates: bool = False
+    #: Apply keeps its own record of who owns which fields.
+    tracked: bool = False
+
+    @property
+    def key(self) -> str:
+        return keys.key_of(self.kind, self.namespace, self.name)
+
+    def not_found(self) -> StatusError:
+        return not_found(self.kind.group, self.kind.plural, self.name)
+
+    def conflict(self, why: str) -> StatusError:
+        return conflict(self.kind.group, self.kind.plural, self.name, why)
+
+
+#: From the current object (None: there is none; never to be changed) to the wanted one, private.
+Build = Callable[[Object | None], Object]
+
+
+@dataclass(slots=True)
+class Written:
+    """The outcome of an update."""
+
+    record: Record
+    created: bool = False
+
+
+async def update(core: Core, target: Target, build: Build, context: WriteContext) -> Written:
+    """Bring an object to what `build` says; raises StatusError."""
+    for attempt in range(_TRIES):
+        record = await core.store.get(target.key)
+        if record is None:
+            return await _create_instead(core, target, build, context)
+        old = shown(target.kind, record)
+        new = build(old)
+        versioned = bool(new["metadata"].get("resourceVersion"))
+        warnings = len(context.warnings)
+        try:
+            return Written(await _attempt(core, target, record, old, new, context))
+        except Conflict as lost:
+            if versioned or attempt == _TRIES - 1:
+                raise target.conflict(MODIFIED) from lost
+            del context.warnings[warnings:]
+    raise AssertionError("the loop returns or raises")
+
+
+async def _create_instead(
+    core: Core, target: Target, build: Build, context: WriteContext
+) -> Written:
+    if not target.creates or target.subresource:
+        raise target.not_found()
+    new = build(None)
+    metadata = new.setdefault("metadata", {})
+    if metadata.get("resourceVersion") and not target.tracked:
+        if parse_version(metadata["resourceVersion"]):
+            raise target.not_found()
+    if metadata.get("uid"):
+        raise target.conflict(
+            f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
+        )
+    metadata.setdefault("name", target.name)
+    record = await create(core, target.kind, target.namespace, new, context, tracked=target.tracked)
+    return Written(record, created=True)
+
+
+def _check_preconditions(target: Target, record: Record, old: Object, new: Object) -> None:
+    metadata = new["metadata"]
+    version = metadata.get("resourceVersion")
+    if version:
+        wanted = parse_version(version)
+        if wanted is None:
+            raise Unclassified(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+        if wanted != 0 and wanted != record.revision:
+            raise target.conflict(MODIFIED)
+    uid, stored = metadata.get("uid"), old["metadata"].get("uid", "")
+    if uid and uid != stored:
+        key = keys.shown_key(target.kind, target.namespace, target.name)
+        raise target.conflict(
+            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
+            f"UID in object meta: {stored}"
+        )
+    if not version and not target.kind.unconditional_update:
+        text = "Invalid value: 0: must be specified for an update"
+        cause = Cause("FieldValueInvalid", text, "metadata.resourceVersion")
+        raise invalid(target.kind.group, target.kind.name, target.name, [cause])
+
+
+async def _attempt(
+    core: Core, target: Target, record: Record, old: Object, new: Object, context: WriteContext
+) -> Record:
+    kind, options = target.kind, context.options
+    settle_namespace(kind, new["metadata"], target.namespace)
+    if kind.default is not None:
+        kind.default(Change(new, old, target.subresource, core.now(), context.warnings))
+    if not target.tracked:
+        manager = options.field_manager
+        own(kind, core.node(kind), old, new, target.subresource, manager, core.now())
+    request = Admission(
+        "UPDATE", kind, target.namespace, target.name, context.user, new, old,
+        target.subresource, options.dry_run, {"fieldManager": options.field_manager},
+        context.warnings,
+    )  # fmt: skip
+    reservation = None
+    try:
+        await core.admit(request)
+        _check_preconditions(target, record, old, new)
+        change = Change(new, old, target.subresource, core.now(), context.warnings)
+        core.prepare(kind, change)
+        core.check(kind, change)
+        if kind.plural == "services" and kind.group == "":
+            reservation = core.allocator.reserve(change)
+        await core.validate(request)
+        written = await _commit(core, target, record, old, new, options.dry_run)
+    except BaseException:
+        undo_all(request)
+        if reservation is not None:
+            reservation.cancel()
+        raise
+    if options.dry_run:
+        undo_all(request)
+        if reservation is not None:
+            reservation.cancel()
+    elif reservation is not None:
+        reservation.settle()
+    return written
+
+
+def is_finished(value: Object) -> bool:
+    """Is the object deleted, and does nothing hold it back any longer?"""
+    metadata = value["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if value.get("kind") == "Namespace" and value.get("apiVersion") == "v1":
+        return not (value.get("spec") or {}).get("finalizers")
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+async def _commit(
+    core: Core, target: Target, record: Record, old: Object, new: Object, dry_run: bool
+) -> Record:
+    """Store the new state, delete the object if that was its last hold, or keep what is there."""
+    kind = target.kind
+    new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+    if new == old:
+        return record
+    if dry_run:
+        return core.unsaved(kind, target.key, new, record.revision)
+    if is_finished(new):
+        gone = await core.store.commit(target.key, None, record.revision)
+        release_held(core, kind, old)
+        return core.unsaved(kind, target.key, new, gone.revision)
+    draft = draft_of(core.storage(kind), core.to_storage(kind, new))
+    return await core.store.commit(target.key, draft, record.revision)
+
+
+def release_held(core: Core, kind: Kind, gone: Object) -> None:
+    """Take note that an object is gone: give back what it held outside the store."""
+    if kind.plural == "services" and kind.group == "":
+        core.allocator.release(gone)
