@@ -1,0 +1,157 @@
+"""conmon, the monitor of one container: how it is started, asked to do things, and what it leaves.
+
+It is conmon's contract: it says over a pipe how creation went, holds the container's terminal or pipes,
+writes the log and at the end the exit file, and lives and dies without the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from roost.runtimes.oci import processes
+from roost.runtimes.oci.records import Folder
+from roost.runtimes.port import ContainerSpec, RuntimeFault
+
+_CREATE_S = 60.0
+_OOM_SCORE = "-999"
+_SYNC_FD, _START_FD = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where the programs are, and where the OCI runtime keeps its state."""
+
+    conmon: str
+    runtime: str
+    state: str
+
+    def command(self, *words: str) -> list[str]:
+        """Return a command line of the OCI runtime."""
+        return [self.runtime, "--root", self.state, *words]
+
+
+def monitor_command(programs: Programs, spec: ContainerSpec, folder: Folder) -> list[str]:
+    """Return conmon's command line for a container whose bundle is `folder`."""
+    options = [programs.conmon, "--api-version", "1"]
+    options += ["--bundle", str(folder.path), "--cid", spec.id, "--cuuid", spec.id]
+    options += ["--name", spec.id, "--runtime", programs.runtime]
+    options += [f"--runtime-arg=--root={programs.state}"]
+    options += [
+        "--runtime-arg=--log-format=json",
+        f"--runtime-arg=--log={folder.file('fault.log')}",
+    ]
+    options += ["--container-pidfile", folder.file("pid")]
+    options += ["--conmon-pidfile", folder.file("monitor.pid")]
+    options += ["--log-path", f"k8s-file:{spec.log_path or os.devnull}", "--log-level", "error"]
+    options += ["--exit-dir", folder.file("exit"), "--socket-dir-path", folder.file("exit")]
+    options += ["--persist-dir", folder.file("exit"), "--full-attach", "--no-new-keyring"]
+    if spec.tty:
+        options.append("--terminal")
+    if spec.stdin:
+        options.append("--stdin")
+        if not spec.stdin_once:
+            options.append("--leave-stdin-open")
+    return options
+
+
+async def start_monitor(
+    command: list[str], folder: Folder, into_cgroup: Callable[[int], None]
+) -> None:
+    """Start conmon and return when it has created the container. Raises RuntimeFault if it cannot.
+
+    conmon waits for a byte before it does anything, so that it and what it starts are in the monitors'
+    cgroup from the beginning.
+    """
+    said, to_say = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    to_wait, go = os.pipe2(os.O_CLOEXEC)
+    environment = {
+        **processes.BARE_ENVIRONMENT,
+        "_OCI_SYNCPIPE": str(_SYNC_FD),
+        "_OCI_STARTPIPE": str(_START_FD),
+    }
+    os.set_blocking(to_say, True)
+    try:
+        try:
+            child = processes.spawn(
+                command, files={_SYNC_FD: to_say, _START_FD: to_wait}, environment=environment
+            )
+        except OSError as error:
+            raise RuntimeFault("CreateContainerError", f"conmon: {error.strerror}") from error
+        finally:
+            os.close(to_say)
+            os.close(to_wait)
+        with contextlib.suppress(OSError):  # root in a container may not
+            _lower_oom_score(child.pid)
+        into_cgroup(child.pid)
+        os.write(go, b"x")
+        os.close(go)
+        go = -1
+        await child.wait()  # the first process ends once the monitor is on its own
+        await _created(said, folder)
+    finally:
+        os.close(said)
+        if go >= 0:
+            os.close(go)
+
+
+def _lower_oom_score(pid: int) -> None:
+    fd = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, _OOM_SCORE.encode())
+    finally:
+        os.close(fd)
+
+
+async def _created(said: int, folder: Folder) -> None:
+    text = b""
+    try:
+        async with asyncio.timeout(_CREATE_S):
+            while b"\n" not in text:
+                await processes.readable(said)
+                piece = os.read(said, 65536)
+                if not piece:
+                    break
+                text += piece
+    except TimeoutError as error:
+        raise RuntimeFault(
+            "CreateContainerError", "the container runtime does not answer"
+        ) from error
+    try:
+        answer = msgspec.json.decode(text or b"{}")
+    except msgspec.DecodeError:
+        answer = {}
+    # Older and newer forms of the contract name the number differently.
+    pid = answer.get("data", answer.get("pid", -1))
+    if not isinstance(pid, int) or pid <= 0:
+        raise RuntimeFault("RunContainerError", fault_text(folder, str(answer.get("message", ""))))
+
+
+def fault_text(folder: Folder, otherwise: str = "") -> str:
+    """Return what the OCI runtime said went wrong, in its own words."""
+    said = otherwise.strip() or "no reason given"
+    with contextlib.suppress(OSError):
+        for line in (folder.path / "fault.log").read_text().splitlines():
+            with contextlib.suppress(msgspec.DecodeError, AttributeError):
+                entry = msgspec.json.decode(line)
+                if entry.get("level") in {"error", "fatal"}:
+                    said = str(entry.get("msg", said))
+    return f"failed to create shim task: OCI runtime create failed: {said}"
+
+
+def tell(folder: Folder, fifo: str, message: str) -> bool:
+    """Write to one of the monitor's fifos ("ctl" or "winsz"); False if no monitor reads it."""
+    try:
+        fd = os.open(folder.file(fifo), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, message.encode())
+    finally:
+        os.close(fd)
+    return True

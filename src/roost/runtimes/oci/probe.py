@@ -1,0 +1,120 @@
+"""Which OCI runtime works on this machine: found out by running a container, not by reading versions.
+
+The trial container is `true` over the machine's own programs, read-only. The same small bundle, with a
+program that waits, also holds the process namespace of pods that share one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from roost.api.values import Object
+from roost.runtimes.oci import processes
+from roost.runtimes.oci.cgroups import Cgroups
+from roost.runtimes.oci.decide import Probe, choose
+from roost.runtimes.oci.monitor import Programs
+from roost.runtimes.port import RuntimeFault
+
+_TRIAL_S = 20.0
+_TOOL_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "gnu/store")
+_NOBODY = 65534
+
+
+def tools_bundle(folder: Path, argv: Sequence[str], cgroup: str, namespaces: list[Object]) -> None:
+    """Write a bundle that runs one of the machine's own programs with no rights to speak of."""
+    root = folder / "tools"
+    root.mkdir(parents=True, exist_ok=True, mode=0o755)
+    mounts = [{"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"]}]
+    for name in _TOOL_FOLDERS:
+        source = Path("/", name)
+        if source.is_symlink():
+            (root / name).unlink(missing_ok=True)
+            (root / name).symlink_to(source.readlink())
+        elif source.is_dir():
+            options = ["rbind", "rprivate", "ro", "nosuid", "nodev"]
+            mounts.append(
+                {
+                    "destination": f"/{name}",
+                    "type": "bind",
+                    "source": f"/{name}",
+                    "options": options,
+                }
+            )
+    document = {
+        "ociVersion": "1.0.2",
+        "process": {
+            "args": list(argv),
+            "cwd": "/",
+            "env": ["PATH=/usr/bin:/bin"],
+            "user": {"uid": _NOBODY, "gid": _NOBODY},
+            "capabilities": {},
+            "noNewPrivileges": True,
+        },
+        "root": {"path": str(root), "readonly": True},
+        "mounts": mounts,
+        "linux": {
+            "cgroupsPath": cgroup,
+            "namespaces": [{"type": "mount"}, *namespaces],
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+        },
+    }
+    (folder / "config.json").write_bytes(msgspec.json.encode(document))
+
+
+async def find_programs(
+    root: Path, candidates: Sequence[str], cgroups: Cgroups
+) -> tuple[Programs, Probe]:
+    """Return the programs that work here, trying `candidates` in order.
+
+    Raises RuntimeFault (RuntimeUnavailable) with one line that says why none does.
+    """
+    mode = cgroups.layout.mode
+    if os.geteuid() != 0:
+        raise RuntimeFault("RuntimeUnavailable", "containers need root on this node")
+    conmon = shutil.which("conmon", path=processes.BARE_ENVIRONMENT["PATH"])
+    if conmon is None:
+        raise RuntimeFault("RuntimeUnavailable", "conmon is not installed")
+    probes = []
+    for name in candidates:
+        probe = await _try(root, name, cgroups)
+        probes.append(probe)
+        if not probe.fault:
+            break
+    chosen = choose(probes, mode)
+    if isinstance(chosen, str):
+        raise RuntimeFault("RuntimeUnavailable", chosen)
+    return Programs(conmon, chosen.path, str(root / "state")), chosen
+
+
+async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
+    path = shutil.which(name, path=processes.BARE_ENVIRONMENT["PATH"])
+    if path is None:
+        return Probe(name, "", "", "is not installed")
+    version = (await processes.run([path, "--version"])).output.partition("\n")[0].split()
+    identity = f"roost-probe-{os.getpid()}"
+    folder = root / "probe"
+    cgroup = cgroups.path(identity)
+    tools_bundle(folder, ["true"], cgroup, [{"type": "pid"}, {"type": "network"}])
+    state = ["--root", str(folder / "state")]
+    try:
+        ended = await processes.run(
+            [path, *state, "run", "--bundle", str(folder), identity], timeout_s=_TRIAL_S
+        )
+        fault = "" if ended.code == 0 else _last_words(ended.output, ended.code)
+    except TimeoutError:
+        fault = "a trial container did not end"
+    finally:
+        await processes.run([path, *state, "delete", "--force", identity])
+        cgroups.remove(cgroup)
+        shutil.rmtree(folder, ignore_errors=True)
+    return Probe(name, path, version[-1] if version else "", fault)
+
+
+def _last_words(output: str, code: int) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"exit code {code}"

@@ -1,0 +1,280 @@
+"""Sessions with people in them: exec, attach and port-forward, as Process of the port.
+
+All of them read only when somebody wants output, so that a slow client slows the program down and fills
+no memory. Descriptors are non-blocking and waited for in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import struct
+import termios
+from collections.abc import AsyncIterator, Callable
+
+from roost.runtimes.oci import processes
+
+_CHUNK = 32768
+#: What conmon's attach socket carries in one packet.
+_PACKET = 8192
+_CONMON_STREAMS = {2: 1, 3: 2}
+
+
+async def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            await processes.writable(fd)
+
+
+async def _any_readable(fds: list[int]) -> list[int]:
+    """Return those of `fds` that can be read, when there is one."""
+    loop = asyncio.get_running_loop()
+    ready: list[int] = []
+    first: asyncio.Future[None] = loop.create_future()
+
+    def mark(fd: int) -> None:
+        ready.append(fd)
+        loop.remove_reader(fd)
+        if not first.done():
+            first.set_result(None)
+
+    for fd in fds:
+        loop.add_reader(fd, mark, fd)
+    try:
+        await first
+    finally:
+        for fd in fds:
+            loop.remove_reader(fd)
+    return ready
+
+
+def _read(fd: int) -> bytes | None:
+    """Return what can be read now, b"" at the end, None if nothing yet."""
+    try:
+        return os.read(fd, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""  # a terminal whose other side has gone says EIO
+
+
+async def _outputs(streams: dict[int, int]) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield (stream, bytes) from descriptors until all have ended."""
+    open_fds = dict(streams)
+    while open_fds:
+        for fd in await _any_readable(list(open_fds)):
+            data = _read(fd)
+            if data:
+                yield open_fds[fd], data
+            elif data is not None:
+                del open_fds[fd]
+
+
+class ExecSession:
+    """A further process in a container: the OCI runtime's exec, on a terminal or on three pipes."""
+
+    def __init__(self, argv: list[str], *, tty: bool, stdin: bool) -> None:
+        self._code: asyncio.Future[int] | None = None
+        self._terminal = tty
+        ours, theirs = self._open_terminal() if tty else self._open_pipes(stdin=stdin)
+        try:
+            self._child = processes.spawn(argv, files=theirs)
+        except OSError:
+            for fd in set(ours.values()):
+                os.close(fd)
+            raise
+        finally:
+            for fd in set(theirs.values()):
+                os.close(fd)
+        self._stdin = ours.pop(0, -1)
+        self._streams = {fd: stream for stream, fd in ours.items()}
+        self._ended = asyncio.Lock()
+        self._exit_code: int | None = None
+        self._closed = False
+
+    @staticmethod
+    def _open_terminal() -> tuple[dict[int, int], dict[int, int]]:
+        master, slave = os.openpty()
+        os.set_blocking(master, False)
+        # The program in the container has a terminal of its own behind this one: pass bytes untouched.
+        attributes = termios.tcgetattr(slave)
+        attributes[0] = attributes[1] = attributes[3] = 0
+        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        return {0: os.dup(master), 1: master}, {0: slave, 1: slave, 2: slave}
+
+    @staticmethod
+    def _open_pipes(*, stdin: bool) -> tuple[dict[int, int], dict[int, int]]:
+        ours, theirs = {}, {}
+        for number in (0, 1, 2) if stdin else (1, 2):
+            reading, writing = os.pipe2(os.O_CLOEXEC)
+            ours[number], theirs[number] = (writing, reading) if number == 0 else (reading, writing)
+            os.set_blocking(ours[number], False)
+        return ours, theirs
+
+    async def write(self, data: bytes) -> None:
+        """Pass input on; waits while the program does not read. Input after its end is dropped."""
+        if self._stdin >= 0:
+            with contextlib.suppress(BrokenPipeError, OSError):
+                await _write_all(self._stdin, data)
+
+    async def close_stdin(self) -> None:
+        """End the input; on a terminal that is what ^D would do."""
+        if self._stdin >= 0:
+            if self._terminal:
+                await self.write(b"\x04")
+            os.close(self._stdin)
+            self._stdin = -1
+
+    async def resize(self, width: int, height: int) -> None:
+        """Set the terminal's size in characters."""
+        if self._terminal and not self._closed:
+            size = struct.pack("HHHH", height, width, 0, 0)
+            for fd in self._streams:
+                fcntl.ioctl(fd, termios.TIOCSWINSZ, size)
+            self._child.signal(signal.SIGWINCH)
+
+    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (1 or 2, bytes) until both streams have ended."""
+        return _outputs(self._streams)
+
+    async def wait(self) -> int:
+        """Return the exit code."""
+        async with self._ended:
+            if self._exit_code is None:
+                self._exit_code = await self._child.wait()
+            return self._exit_code
+
+    async def close(self) -> None:
+        """Hang up, close the streams, and wait a moment for the end."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._exit_code is None:
+            self._child.signal(signal.SIGHUP)
+        for fd in [self._stdin, *self._streams]:
+            if fd >= 0:
+                os.close(fd)
+        self._stdin = -1
+        self._streams = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                await self.wait()
+                return
+        # It does not listen: end the go-between, so that nothing of ours is left.
+        self._child.signal(signal.SIGKILL)
+        await self.wait()
+
+
+class AttachSession:
+    """A connection to a container's main process, by the monitor's packet socket."""
+
+    def __init__(
+        self, connection: socket.socket, *, stdin: bool, resize: Callable[[int, int], None]
+    ) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._stdin = stdin
+        self._resize = resize
+        self._over = asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        """Pass input on to the container's main process."""
+        if not self._stdin:
+            return
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(data), _PACKET):
+            with contextlib.suppress(ConnectionError, OSError):
+                await loop.sock_sendall(self._socket, data[start : start + _PACKET])
+
+    async def close_stdin(self) -> None:
+        """Say that no more input comes; the container keeps its stdin open unless it is stdinOnce."""
+        if self._stdin:
+            self._stdin = False
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Set the size of the container's terminal in characters."""
+        self._resize(width, height)
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (1 or 2, bytes) until the container ends."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    packet = await loop.sock_recv(self._socket, _PACKET + 1)
+                except OSError:
+                    return
+                if not packet:
+                    return
+                if len(packet) > 1:
+                    yield _CONMON_STREAMS.get(packet[0], 1), packet[1:]
+        finally:
+            self._over.set()
+
+    async def wait(self) -> int:
+        """Return 0 when the output has ended or the session was closed."""
+        await self._over.wait()
+        return 0
+
+    async def close(self) -> None:
+        """Leave; the container goes on."""
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+class PortSession:
+    """A TCP connection into a sandbox."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._over = asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        """Send; raises ConnectionError when the other side has gone."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+
+    async def close_stdin(self) -> None:
+        """Half-close: no more comes from us."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    async def resize(self, width: int, height: int) -> None:  # noqa: ARG002  # the port's signature
+        """Do nothing: there is no terminal."""
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (1, bytes) until the other side closes."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    data = await loop.sock_recv(self._socket, _CHUNK)
+                except OSError:
+                    return
+                if not data:
+                    return
+                yield 1, data
+        finally:
+            self._over.set()
+
+    async def wait(self) -> int:
+        """Return 0 when the connection is over."""
+        await self._over.wait()
+        return 0
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
