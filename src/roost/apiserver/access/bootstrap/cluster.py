@@ -22,6 +22,8 @@ _RBAC = "rbac.authorization.k8s.io"
 _RESOURCE = "resource.k8s.io"
 _STORAGE = "storage.k8s.io"
 _CSR = "certificatesigningrequests"
+#: The group of the bootstrap tokens with which nodes join.
+JOINERS = "system:bootstrappers:roost:nodes"
 _STREAMS = "pods/attach pods/proxy pods/exec pods/portforward"
 
 #: What a node may do with things that the Node authoriser does not decide one by one.
@@ -277,6 +279,20 @@ PARTS: dict[str, str] = {
     "system:aggregate-to-admin": AGGREGATED["admin"],
     "system:aggregate-to-edit": AGGREGATED["edit"],
     "system:aggregate-to-view": AGGREGATED["view"],
+}
+
+#: What lets a machine that holds a join token become a node, beside what Kubernetes starts with:
+#: binding -> (role, subject).
+JOINING: dict[str, tuple[str, tuple[str, str]]] = {
+    "roost:node-bootstrap": ("system:node-bootstrapper", ("Group", JOINERS)),
+    "roost:node-autoapprove-bootstrap": (
+        f"system:{_CERTIFICATES}:{_CSR}:nodeclient",
+        ("Group", JOINERS),
+    ),
+    "roost:node-autoapprove-certificate-rotation": (
+        f"system:{_CERTIFICATES}:{_CSR}:selfnodeclient",
+        ("Group", "system:nodes"),
+    ),
 }
 
 #: Role -> who has it, as (kind, name) or, for a service account, (kind, namespace/name).

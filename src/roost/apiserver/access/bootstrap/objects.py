@@ -13,7 +13,7 @@ from typing import NamedTuple
 from roost.api.kind import Resource
 from roost.api.values import Object, Value
 from roost.apiserver.access.aggregation import aggregated_rules
-from roost.apiserver.access.bootstrap.cluster import AGGREGATED, BINDINGS, PARTS, ROLES
+from roost.apiserver.access.bootstrap.cluster import AGGREGATED, BINDINGS, JOINING, PARTS, ROLES
 from roost.apiserver.access.bootstrap.controllers import CONTROLLER_ROLES
 from roost.apiserver.access.bootstrap.namespaces import NAMESPACE_BINDINGS, NAMESPACE_ROLES
 from roost.apiserver.access.escalation import missing_rules
@@ -52,6 +52,8 @@ def starting_objects() -> list[tuple[Resource, Object]]:
         found.append((ROLES_RESOURCE, _role(ROLES_RESOURCE, name, rules, namespace)))
     for name, subjects in BINDINGS.items():
         found.append((CLUSTER_ROLE_BINDINGS, _binding(name, "ClusterRole", name, subjects)))
+    for name, (role, subject) in JOINING.items():
+        found.append((CLUSTER_ROLE_BINDINGS, _binding(name, "ClusterRole", role, (subject,))))
     for controller in CONTROLLER_ROLES:
         account = (("ServiceAccount", f"kube-system/{controller}"),)
         role = f"system:controller:{controller}"

@@ -1,0 +1,207 @@
+"""Who asks: client certificates, bearer tokens, or nobody.
+
+Rule: credentials that are given must be good; only who gives none is anonymous. A client certificate
+counts before a token. Successes are cached for a few seconds, failures never.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from base64 import urlsafe_b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from roost.api.errors import Unauthorized
+from roost.apiserver import bootstrap_tokens, tokens
+from roost.apiserver.access.identity import from_certificate
+from roost.apiserver.admission.port import Lookup
+from roost.apiserver.attributes import ANONYMOUS, User
+from roost.apiserver.pki.signing import SigningKeys
+from roost.apiserver.static_tokens import StaticTokens
+from roost.ports.port import WallClock
+
+#: For how long an answer may be out of date, in seconds; the real server caches as long.
+CACHE_S = 10.0
+_CACHE_LIMIT = 4096
+_WEBSOCKET_BEARER = "base64url.bearer.authorization.k8s.io."
+_CLIENT_USAGES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings. `certificate` is DER, and TLS has verified its chain."""
+
+    authorization: str = ""
+    certificate: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a token is worth: a user with the audiences it is good for, or an error."""
+
+    user: User | None
+    audiences: tuple[str, ...] = ()
+    error: str = ""
+
+
+class Authenticator:
+    """Finds out who asks."""
+
+    def __init__(
+        self,
+        clock: WallClock,
+        keys: SigningKeys,
+        lookup: Lookup,
+        static: StaticTokens | None = None,
+        *,
+        issuer: str = tokens.ISSUER,
+        anonymous: bool = True,
+    ) -> None:
+        self.audiences = (issuer,)
+        self._clock = clock
+        self._keys = keys
+        self._lookup = lookup
+        self._static = static
+        self._issuer = issuer
+        self._anonymous = anonymous
+        self._tokens: dict[bytes, tuple[User, float]] = {}
+        self._certificates: dict[bytes, tuple[User, float, float]] = {}
+
+    async def authenticate(self, credentials: Credentials) -> User:
+        """Return who asks. Raises Unauthorized for bad credentials."""
+        if credentials.certificate is not None:
+            user = self._by_certificate(credentials.certificate)
+            if user is not None:
+                return user
+        token = bearer_token(credentials.authorization)
+        if token:
+            return await self._by_token(token)
+        if credentials.certificate is not None or not self._anonymous:
+            raise _unauthorized()
+        return ANONYMOUS
+
+    async def review(self, token: str, audiences: Sequence[str] = ()) -> Reviewed:
+        """Return what a token is worth for some audiences (none: this API server)."""
+        try:
+            user, good_for, _ = await self._find(token, audiences or self.audiences)
+        except tokens.NotOurs:
+            return Reviewed(None, error="invalid bearer token")
+        except tokens.BadToken as error:
+            return Reviewed(None, error=f"[invalid bearer token, {error}]")
+        return Reviewed(user, good_for)
+
+    async def _by_token(self, token: str) -> User:
+        now = self._clock.now()
+        key = hashlib.sha256(token.encode()).digest()
+        if (known := self._tokens.get(key)) is not None:
+            if now < known[1]:
+                return known[0]
+            del self._tokens[key]
+        try:
+            user, _, expires = await self._find(token, self.audiences)
+        except (tokens.NotOurs, tokens.BadToken) as error:
+            raise _unauthorized() from error
+        if len(self._tokens) >= _CACHE_LIMIT:
+            del self._tokens[next(iter(self._tokens))]  # the oldest
+        self._tokens[key] = (user, min(expires, now + CACHE_S))
+        return user
+
+    async def _find(
+        self, token: str, audiences: Sequence[str]
+    ) -> tuple[User, tuple[str, ...], float]:
+        """Return (user, audiences it is good for, when it ends).
+
+        Raises NotOurs or BadToken.
+        """
+        now = self._clock.now()
+        if token.count(".") == 2:
+            verified = tokens.verify(self._keys, token, audiences, now=now, issuer=self._issuer)
+            user = await tokens.living_user(verified, self._lookup, now=now)
+            return user, verified.audiences, verified.expires
+        # The others are for this server alone, whatever audience was asked for.
+        good_for = tuple(audience for audience in audiences if audience in self.audiences)
+        found: User | None = None
+        if good_for and self._static is not None:
+            found = self._static.find(token, now=now)
+        if good_for and found is None:
+            found = await bootstrap_tokens.find(token, self._lookup, now=now)
+        if found is None:
+            raise tokens.NotOurs("nobody knows the token")
+        return found, good_for, now + CACHE_S
+
+    def _by_certificate(self, der: bytes) -> User | None:
+        known = self._certificates.get(der)
+        if known is None:
+            if len(self._certificates) >= _CACHE_LIMIT:
+                del self._certificates[next(iter(self._certificates))]
+            known = self._certificates[der] = _read_certificate(der)
+        user, start, end = known
+        # TLS looked at the dates when the connection began, which may be long ago.
+        return user if start <= self._clock.now() < end else None
+
+
+def bearer_token(authorization: str) -> str:
+    """Return the token of an Authorization header, "" if it has none."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def websocket_token(protocols: str) -> tuple[str, str]:
+    """Return the bearer token in a Sec-WebSocket-Protocol header, and the header without it.
+
+    Browsers cannot send an Authorization header with a WebSocket. Raises Unauthorized if it is
+    not readable, or the only protocol.
+    """
+    offered = [protocol.strip() for protocol in protocols.split(",")]
+    carriers = [protocol for protocol in offered if protocol.startswith(_WEBSOCKET_BEARER)]
+    if not carriers:
+        return "", protocols
+    rest = [protocol for protocol in offered if protocol not in carriers]
+    encoded = carriers[0][len(_WEBSOCKET_BEARER) :]
+    try:
+        token = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise _unauthorized() from error
+    if not rest or not token or len(carriers) > 1:
+        raise _unauthorized()
+    return token, ", ".join(rest)
+
+
+def _read_certificate(der: bytes) -> tuple[User, float, float]:
+    """Return the user that a certificate names and from when until when it is good.
+
+    A certificate that is not for clients is never good.
+    """
+    certificate = x509.load_der_x509_certificate(der)
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    user = from_certificate(
+        str(names[0].value) if names else "",
+        [str(organization.value) for organization in organizations],
+        hashlib.sha256(der).hexdigest(),
+    )
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not names or not _is_for_clients(certificate):
+        return replace(user, groups=()), 0.0, 0.0
+    return user, _seconds(start), _seconds(end)
+
+
+def _is_for_clients(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return True
+    return any(allowed in usage.value for allowed in _CLIENT_USAGES)
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.timestamp()
+
+
+def _unauthorized() -> Unauthorized:
+    return Unauthorized("Unauthorized")

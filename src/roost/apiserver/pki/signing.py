@@ -1,0 +1,74 @@
+"""The key that signs service account tokens, and the document by which others verify them."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from roost.api.values import Object
+from roost.apiserver.pki.files import key_pem, new_key, read_key, write
+from roost.ports.port import Files
+
+ALGORITHM = "ES256"
+
+
+class SigningKeys:
+    """The signing key and every key that still verifies."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+        self.private = key
+        self.public = key.public_key()
+        self.key_id = _key_id(self.public)
+
+    @classmethod
+    def open(cls, files: Files, directory: str) -> SigningKeys:
+        """Return the key of a directory, made if there is none. Raises PkiError if damaged."""
+        path = f"{directory}/service-account.key"
+        key = read_key(files, path)
+        if key is None:
+            key = new_key()
+            write(files, path, key_pem(key))
+        return cls(key)
+
+    def verifying(self, key_id: str | None) -> ec.EllipticCurvePublicKey | None:
+        """Return the key that verifies tokens with this `kid`, None if it is not ours."""
+        return self.public if key_id in (None, self.key_id) else None
+
+    def jwks(self) -> Object:
+        """Return the JSON Web Key Set that /openid/v1/jwks answers."""
+        numbers = self.public.public_numbers()
+        key = {
+            "use": "sig",
+            "kty": "EC",
+            "kid": self.key_id,
+            "crv": "P-256",
+            "alg": ALGORITHM,
+            "x": _base64(numbers.x.to_bytes(32, "big")),
+            "y": _base64(numbers.y.to_bytes(32, "big")),
+        }
+        return {"keys": [key]}
+
+
+def discovery(issuer: str, jwks_uri: str) -> Object:
+    """Return the document of /.well-known/openid-configuration."""
+    return {
+        "issuer": issuer,
+        "jwks_uri": jwks_uri,
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+    }
+
+
+def _key_id(key: ec.EllipticCurvePublicKey) -> str:
+    der = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return _base64(hashlib.sha256(der).digest())
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,368 @@
+"""Resources that are computed: access reviews, token reviews, and tokens for service accounts.
+
+`handlers` gives the table that the core serves them from. Answers carry what was asked in `spec` and
+the verdict in `status`; nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from roost.api.errors import BadRequest, Cause, conflict, invalid, not_found
+from roost.api.values import Object
+from roost.apiserver import tokens
+from roost.apiserver.admission.port import Lookup
+from roost.apiserver.attributes import Attributes, Call, Decision, Handler, User
+from roost.apiserver.authenticator import Authenticator
+from roost.apiserver.authorizer import Authorizer
+from roost.apiserver.pki.signing import SigningKeys
+from roost.ports.port import Ids, WallClock
+
+AUTHENTICATION = "authentication.k8s.io"
+AUTHORIZATION = "authorization.k8s.io"
+
+_MIN_LIFE_S = 600
+_MAX_LIFE_S = 1 << 32
+_DEFAULT_LIFE_S = 3600
+
+
+def handlers(
+    authenticator: Authenticator,
+    authorizer: Authorizer,
+    keys: SigningKeys,
+    lookup: Lookup,
+    clock: WallClock,
+    ids: Ids,
+) -> Mapping[tuple[str, str, str], Handler]:
+    """Return (group, plural, subresource) -> handler."""
+    access = AccessReviews(authorizer)
+    identity = IdentityReviews(authenticator, clock)
+    requests = TokenRequests(keys, lookup, clock, ids, authenticator.audiences)
+    return {
+        (AUTHENTICATION, "tokenreviews", ""): identity.token,
+        (AUTHENTICATION, "selfsubjectreviews", ""): identity.self,
+        (AUTHORIZATION, "subjectaccessreviews", ""): access.subject,
+        (AUTHORIZATION, "localsubjectaccessreviews", ""): access.local,
+        (AUTHORIZATION, "selfsubjectaccessreviews", ""): access.self,
+        (AUTHORIZATION, "selfsubjectrulesreviews", ""): access.rules,
+        ("", "serviceaccounts", "token"): requests.create,
+    }
+
+
+def _answer(call: Call, kind: str, group: str, spec: Object | None, status: Object) -> Object:
+    answer: Object = {
+        "kind": kind,
+        "apiVersion": f"{group}/v1",
+        "metadata": dict(call.body.get("metadata") or {}),
+    }
+    if spec is not None:
+        answer["spec"] = spec
+    answer["status"] = status
+    return answer
+
+
+def _stamp(now: float) -> str:
+    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# ------------------------------------------------------------------ who
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityReviews:
+    """TokenReview and SelfSubjectReview."""
+
+    authenticator: Authenticator
+    clock: WallClock
+
+    async def token(self, call: Call) -> Object:
+        spec = call.body.get("spec") or {}
+        token = spec.get("token") or ""
+        if not token:
+            raise BadRequest("token is required for TokenReview in authentication")
+        reviewed = await self.authenticator.review(token, tuple(spec.get("audiences") or ()))
+        status: Object = {"user": user_info(reviewed.user) if reviewed.user else {}}
+        if reviewed.user is not None:
+            status = {"authenticated": True, **status, "audiences": list(reviewed.audiences)}
+        elif reviewed.error:
+            status["error"] = reviewed.error
+        return _answer(call, "TokenReview", AUTHENTICATION, spec, status)
+
+    async def self(self, call: Call) -> Object:
+        status = {"userInfo": user_info(call.user)}
+        answer = _answer(call, "SelfSubjectReview", AUTHENTICATION, None, status)
+        answer["metadata"] = {"creationTimestamp": _stamp(self.clock.now())}
+        return answer
+
+
+def user_info(user: User) -> Object:
+    """Return a user as the API shows it."""
+    info: Object = {"username": user.name}
+    if user.uid:
+        info["uid"] = user.uid
+    if user.groups:
+        info["groups"] = list(user.groups)
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return info
+
+
+# ------------------------------------------------------------------ may they
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReviews:
+    """The reviews of access, over one authoriser."""
+
+    authorizer: Authorizer
+
+    async def subject(self, call: Call) -> Object:
+        spec = call.body.get("spec") or {}
+        _refuse([*_attribute_faults(spec), *_subject_faults(spec)])
+        return self._verdict(call, "SubjectAccessReview", spec, _user_of(spec))
+
+    async def local(self, call: Call) -> Object:
+        spec = call.body.get("spec") or {}
+        metadata = call.body.get("metadata") or {}
+        namespace = metadata.get("namespace") or call.namespace
+        faults = [*_attribute_faults(spec), *_subject_faults(spec)]
+        asked = spec.get("resourceAttributes")
+        if asked is not None and (found := asked.get("namespace", "")) != namespace:
+            faults.append(
+                _fault("spec.resourceAttributes.namespace", f'"{found}"', _MATCH_NAMESPACE)
+            )
+        if (paths := spec.get("nonResourceAttributes")) is not None:
+            faults.append(_fault("spec.nonResourceAttributes", _path_text(paths), _DISALLOWED))
+        _refuse(faults)
+        answer = self._verdict(call, "LocalSubjectAccessReview", spec, _user_of(spec))
+        answer["metadata"]["namespace"] = namespace
+        return answer
+
+    async def self(self, call: Call) -> Object:
+        spec = call.body.get("spec") or {}
+        _refuse(_attribute_faults(spec))
+        return self._verdict(call, "SelfSubjectAccessReview", spec, call.user)
+
+    async def rules(self, call: Call) -> Object:
+        namespace = (call.body.get("spec") or {}).get("namespace") or ""
+        if not namespace:
+            raise BadRequest("no namespace on request")
+        rules = self.authorizer.rules_for(call.user, namespace)
+        status: Object = {
+            "resourceRules": rules.resource_rules,
+            "nonResourceRules": rules.url_rules,
+            "incomplete": rules.incomplete,
+        }
+        if rules.error:
+            status["evaluationError"] = rules.error
+        return _answer(call, "SelfSubjectRulesReview", AUTHORIZATION, {}, status)
+
+    def _verdict(self, call: Call, kind: str, spec: Object, user: User) -> Object:
+        decision = self.authorizer.authorize(attributes_of(spec, user))
+        return _answer(call, kind, AUTHORIZATION, spec, _status(decision))
+
+
+_MATCH_NAMESPACE = "must match metadata.namespace"
+_DISALLOWED = "disallowed on this kind of request"
+_ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+_NOT_BOTH = "cannot be specified in combination with resourceAttributes"
+_NOBODY = "at least one of user or group must be specified"
+
+
+def attributes_of(spec: Object, user: User) -> Attributes:
+    """Return what an access review asks about."""
+    paths = spec.get("nonResourceAttributes")
+    if paths is not None:
+        return Attributes(user, paths.get("verb", ""), path=paths.get("path", ""))
+    asked: Mapping[str, Any] = spec["resourceAttributes"]
+    return Attributes(
+        user,
+        asked.get("verb", ""),
+        asked.get("group", ""),
+        asked.get("version", ""),
+        asked.get("resource", ""),
+        asked.get("subresource", ""),
+        asked.get("namespace", ""),
+        asked.get("name", ""),
+        field_selector=_selector_text(asked.get("fieldSelector")),
+        label_selector=_selector_text(asked.get("labelSelector")),
+    )
+
+
+def _selector_text(selector: Object | None) -> str:
+    """Return the requirements that say `key is value`; leaving others out only widens the question."""
+    if not selector:
+        return ""
+    if raw := selector.get("rawSelector"):
+        return str(raw)
+    return ",".join(
+        f"{requirement['key']}={requirement['values'][0]}"
+        for requirement in selector.get("requirements") or ()
+        if requirement.get("operator") == "In" and len(requirement.get("values") or ()) == 1
+    )
+
+
+def _user_of(spec: Object) -> User:
+    extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+    return User(
+        spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "", extra
+    )
+
+
+def _status(decision: Decision) -> Object:
+    status: Object = {"allowed": decision.allowed}
+    if decision.denied:
+        status["denied"] = True
+    if decision.reason:
+        status["reason"] = decision.reason
+    return status
+
+
+def _attribute_faults(spec: Object) -> list[Cause]:
+    resource, paths = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and paths is not None:
+        return [_fault("spec.nonResourceAttributes", _path_text(paths), _NOT_BOTH)]
+    if resource is None and paths is None:
+        return [_fault("spec.resourceAttributes", "null", _ONE_OF)]
+    return []
+
+
+def _subject_faults(spec: Object) -> list[Cause]:
+    if spec.get("user") or spec.get("groups"):
+        return []
+    return [_fault("spec.user", '""', _NOBODY)]
+
+
+def _path_text(paths: Object) -> str:
+    return f'{{"Path":"{paths.get("path", "")}","Verb":"{paths.get("verb", "")}"}}'
+
+
+def _fault(field: str, value: str, why: str) -> Cause:
+    return Cause("FieldValueInvalid", f"Invalid value: {value}: {why}", field)
+
+
+def _refuse(faults: list[Cause]) -> None:
+    if faults:
+        raise invalid(AUTHORIZATION, "", "", faults)
+
+
+# ------------------------------------------------------------------ tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequests:
+    """serviceaccounts/NAME/token."""
+
+    keys: SigningKeys
+    lookup: Lookup
+    clock: WallClock
+    ids: Ids
+    audiences: tuple[str, ...]
+
+    async def create(self, call: Call) -> Object:
+        metadata = call.body.get("metadata") or {}
+        _check_address(metadata, call)
+        account = await self.lookup.get(tokens.ACCOUNTS, call.name, call.namespace)
+        if account is None:
+            raise not_found("", "serviceaccounts", call.name)
+        spec: Object = call.body.get("spec") or {}
+        life_s = spec.get("expirationSeconds")
+        life_s = _DEFAULT_LIFE_S if life_s is None else int(life_s)
+        _check_life(life_s)
+        audiences = list(spec.get("audiences") or self.audiences)
+        reference = spec.get("boundObjectRef")
+        bound = await self._bind(reference, account, call)
+        now = self.clock.now()
+        token = tokens.issue(
+            self.keys,
+            bound,
+            audiences,
+            life_s,
+            now=now,
+            token_id=self.ids.uid(),
+            issuer=self.audiences[0],
+        )
+        answer = _answer(
+            call,
+            "TokenRequest",
+            AUTHENTICATION,
+            {"audiences": audiences, "expirationSeconds": life_s, "boundObjectRef": reference},
+            {"token": token, "expirationTimestamp": _stamp(int(now) + life_s)},
+        )
+        answer["metadata"] |= {
+            "name": call.name,
+            "namespace": call.namespace,
+            "uid": self.ids.uid(),
+            "creationTimestamp": _stamp(now),
+        }
+        return answer
+
+    async def _bind(self, reference: Object | None, account: Object, call: Call) -> tokens.Bound:
+        uid = account["metadata"]["uid"]
+        if not reference:
+            return tokens.Bound(call.namespace, call.name, uid)
+        api_version, kind = reference.get("apiVersion") or "", reference.get("kind") or ""
+        resource = _BINDABLE.get((api_version, kind))
+        if resource is None:
+            group, _, version = api_version.rpartition("/")
+            raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+        name = reference.get("name") or ""
+        namespace = "" if resource == tokens.NODES else call.namespace
+        found = await self.lookup.get(resource, name, namespace)
+        if found is None:
+            raise not_found("", resource.plural, name)
+        if kind == "Pod" and found["spec"].get("serviceAccountName") != call.name:
+            raise BadRequest(
+                f'cannot bind token for serviceaccount "{call.name}" to pod running with'
+                " different serviceaccount name."
+            )
+        if (wanted := reference.get("uid")) and wanted != found["metadata"]["uid"]:
+            raise conflict(
+                "",
+                kind,
+                name,
+                f"the UID in the bound object reference ({wanted}) does not match the UID in"
+                " record. The object might have been deleted and then recreated",
+            )
+        own = (name, found["metadata"]["uid"])
+        if kind == "Secret":
+            return tokens.Bound(call.namespace, call.name, uid, secret=own)
+        if kind == "Node":
+            return tokens.Bound(call.namespace, call.name, uid, node=own)
+        node = await self._node_of(found)
+        return tokens.Bound(call.namespace, call.name, uid, pod=own, node=node)
+
+    async def _node_of(self, pod: Object) -> tuple[str, str] | None:
+        name = pod["spec"].get("nodeName")
+        node = await self.lookup.get(tokens.NODES, name) if name else None
+        return (name, node["metadata"]["uid"]) if name and node else None
+
+
+_BINDABLE = {
+    ("v1", "Pod"): tokens.PODS,
+    ("v1", "Secret"): tokens.SECRETS,
+    ("v1", "Node"): tokens.NODES,
+}
+
+
+def _check_address(metadata: Object, call: Call) -> None:
+    for field, own in (("name", call.name), ("namespace", call.namespace)):
+        given = metadata.get(field)
+        if given and given != own:
+            why = f"must match the service account {field} if specified"
+            fault = _fault(f"metadata.{field}", f'"{given}"', why)
+            raise invalid(AUTHENTICATION, "TokenRequest", call.name, [fault])
+
+
+def _check_life(life_s: int) -> None:
+    why = ""
+    if life_s < _MIN_LIFE_S:
+        why = "may not specify a duration less than 10 minutes"
+    elif life_s > _MAX_LIFE_S:
+        why = "may not specify a duration larger than 2^32 seconds"
+    if why:
+        fault = _fault("spec.expirationSeconds", str(life_s), why)
+        raise invalid(AUTHENTICATION, "TokenRequest", "", [fault])
