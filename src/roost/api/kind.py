@@ -115,6 +115,8 @@ class Kind:
     #: May PUT and apply create it? Must an update carry a resourceVersion?
     create_on_update: bool = False
     unconditional_update: bool = True
+    #: Is a DELETE answered with the object as it was, in place of a Status that says Success?
+    returns_deleted: bool = False
     #: Plural of the resource whose stored objects this one shares, and their version, if another.
     storage_group: str | None = None
     storage_version: str | None = None

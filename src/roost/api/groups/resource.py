@@ -18,6 +18,7 @@ KINDS = (
         namespaced=False,
         schema="io.k8s.api.resource.v1.DeviceClass",
         singular="deviceclass",
+        returns_deleted=True,
         prepare=COUNTED,
     ),
     Kind(
@@ -28,6 +29,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.resource.v1.ResourceClaim",
         singular="resourceclaim",
+        returns_deleted=True,
         subresources={"status": Subresource(READ_WRITE, "ResourceClaim")},
         default=storage_defaults.resource_claim,
         prepare=storage_strategy.RESOURCE_CLAIM,
@@ -40,6 +42,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.resource.v1.ResourceClaimTemplate",
         singular="resourceclaimtemplate",
+        returns_deleted=True,
         default=storage_defaults.resource_claim_template,
         prepare=PLAIN,
     ),
@@ -51,6 +54,7 @@ KINDS = (
         namespaced=False,
         schema="io.k8s.api.resource.v1.ResourceSlice",
         singular="resourceslice",
+        returns_deleted=True,
         prepare=COUNTED,
     ),
 )

@@ -112,6 +112,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.core.v1.ResourceQuota",
         singular="resourcequota",
+        returns_deleted=True,
         short_names=("quota",),
         subresources={"status": Subresource(READ_WRITE, "ResourceQuota")},
         default=config_defaults.resource_quota,

@@ -40,6 +40,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.core.v1.ServiceAccount",
         singular="serviceaccount",
+        returns_deleted=True,
         short_names=("sa",),
         subresources={
             "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1")

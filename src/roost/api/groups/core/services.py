@@ -30,6 +30,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.core.v1.Service",
         singular="service",
+        returns_deleted=True,
         short_names=("svc",),
         categories=("all",),
         subresources={

@@ -57,6 +57,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.core.v1.Pod",
         singular="pod",
+        returns_deleted=True,
         short_names=("po",),
         categories=("all",),
         subresources={
@@ -84,6 +85,7 @@ KINDS = (
         namespaced=True,
         schema="io.k8s.api.core.v1.PodTemplate",
         singular="podtemplate",
+        returns_deleted=True,
         default=pods_defaults.pod_template_object,
         prepare=workloads_strategy.POD_TEMPLATE,
     ),
