@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_APPLETS = (
-    "sh ls cat echo sleep true false id env head tail wc grep sed dd ps kill mkdir rm touch stat hostname "
-    "nc httpd wget trap df mount ln chmod yes seq date stty tty test printf find sync awk sha256sum tr cut "
-    "sort ip vi top nslookup usleep timeout readlink"
-).split()
+_APPLETS = """
+sh ls cat echo sleep true false id env head tail wc grep sed dd ps kill mkdir rm touch stat hostname nc
+httpd wget df mount ln chmod yes seq date stty tty test printf find sync awk sha256sum tr cut sort ip vi
+top nslookup usleep timeout readlink
+"""
 
 
 def architecture() -> str:
@@ -84,7 +84,7 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class TestImage:
-    """An image of layers (lowest first), each a dict of files; `config` is the OCI config's inner part."""
+    """An image of layers, lowest first, each a dict of files; `config` is its config's inner part."""
 
     __test__ = False
 
@@ -169,7 +169,7 @@ def busybox_image(files: Files | None = None, config: Mapping[str, Any] | None =
     base: dict[str, Entry | bytes | str] = {
         "bin/": folder(),
         "bin/busybox": Entry(Path(program).read_bytes(), 0o755),
-        **{f"bin/{name}": link("busybox") for name in _APPLETS},
+        **{f"bin/{name}": link("busybox") for name in _APPLETS.split()},
         "etc/": folder(),
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001:web:/home:/bin/sh\n",
         "etc/group": "root:x:0:\nweb:x:1001:\nextra:x:2000:web\n",

@@ -1,6 +1,6 @@
 """What an image's own documents say: manifests, indexes and the config. Pure.
 
-Documents come from strangers: whatever is not as it must be raises BadImage with one line that says what.
+Documents come from strangers: what is not as it must be raises BadImage with one line that says what.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
-ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
+ACCEPT = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-#: A foreign layer's bytes are elsewhere by licence; nobody uses them for Linux.
 _MAX_LAYERS = 500
 
 
@@ -166,7 +165,7 @@ def _variant_rank(variant: str, platform: Platform) -> int | None:
 
 
 def read_config(document: Object, platform: Platform) -> ImageConfig:
-    """Return a container's inheritance. Raises BadImage, also for another operating system or machine."""
+    """Return a container's inheritance. Raises BadImage, also for another kind of machine."""
     found = (str(document.get("os", "")), str(document.get("architecture", "")))
     if any(found) and found != (platform.os, platform.architecture):
         raise BadImage(

@@ -1,8 +1,9 @@
 """Folders that layers use but do not describe.
 
-A layer may hold "tmp/x" without an entry for "tmp". Unpacked by itself, its "tmp" would hide the mode and
-owner that a lower layer gave. So an image with such layers gets one thin folder on top of its overlay that
-says again what the topmost layer with an opinion said; folders merge, and the topmost decides.
+A layer may hold "tmp/x" without an entry for "tmp". Unpacked by itself, its "tmp" would hide the mode
+and owner that a lower layer gave. So an image with such layers gets one thin folder on top of its
+overlay that says again what the topmost layer with an opinion said; folders merge, and the topmost
+decides.
 """
 
 from __future__ import annotations

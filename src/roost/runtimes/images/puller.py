@@ -80,8 +80,7 @@ class Puller:
             about = documents.read_config(
                 documents.decode(config, "the image's config"), self._store.platform
             )
-            if len(about.diff_ids) != len(manifest.layers):
-                raise BadImage("config and manifest differ in the number of layers")
+            _match(manifest, about.diff_ids)
             with self._store.pinned(about.diff_ids):
                 await self._layers(client, manifest.layers, about.diff_ids)
                 return await self._store.add(
@@ -225,6 +224,11 @@ async def _retrying(attempt: Callable[[], Awaitable[_T]]) -> _T:
         await asyncio.sleep(pause_s)
         pause_s *= 3
     return await attempt()
+
+
+def _match(manifest: Manifest, diff_ids: tuple[str, ...]) -> None:
+    if len(diff_ids) != len(manifest.layers):
+        raise BadImage("config and manifest differ in the number of layers")
 
 
 def _verify(content: bytes, wanted: Descriptor) -> None:

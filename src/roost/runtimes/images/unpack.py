@@ -1,9 +1,9 @@
 """A layer's tar into a folder that overlayfs can use as it is. Runs in a thread.
 
 Layers come from strangers and are unpacked by root. Every name is resolved by the kernel as if the
-layer's folder were / (openat2 RESOLVE_IN_ROOT), and the last component is never followed: nothing outside
-the folder can be read, written or linked, whatever links and ".." a tar carries. Extended attributes that
-mean something to overlayfs itself are not taken from a tar.
+layer's folder were / (openat2 RESOLVE_IN_ROOT), and the last component is never followed: nothing
+outside the folder can be read, written or linked, whatever links and ".." a tar carries. Extended
+attributes that mean something to overlayfs itself are not taken from a tar.
 Whiteouts become character devices 0/0, opaque folders the attribute trusted.overlay.opaque.
 """
 

@@ -137,6 +137,10 @@ class Containers:
     def _cgroup(self, record: ContainerRecord) -> str:
         return self._host.cgroups.path(record.spec.sandbox_id, record.spec.id)
 
+    def _state(self, record: ContainerRecord) -> Path:
+        """Return the OCI runtime's own folder of a container."""
+        return Path(self._host.programs.state, record.spec.id)
+
     def _facts(self, container: Container) -> Facts:
         record, folder = container.record, container.folder
         same_boot = record.boot == self._host.boot
@@ -149,7 +153,7 @@ class Containers:
             alive=same_boot and _lives(record.pid, record.pid_start),
             monitored=same_boot and _lives(record.monitor_pid, record.monitor_start),
             created=bool(record.pid),
-            waits=(self._host.root / "state" / record.spec.id / "exec.fifo").exists(),
+            waits=self._state(record).joinpath("exec.fifo").exists(),
             exit_code=exit_code,
             oom_kills=oom_kills,
         )
@@ -201,9 +205,7 @@ class Containers:
         )
         try:
             record = await self._create(order, folder, record)
-            ended = await self._host.oci("start", spec.id)
-            if ended.code != 0:
-                raise RuntimeFault("RunContainerError", fault_text(folder, ended.output))
+            await self._run(spec.id, folder)
         except BaseException as error:
             await self._erase(record, folder)
             if isinstance(error, OSError):
@@ -212,6 +214,11 @@ class Containers:
         container = self.known[spec.id] = Container(record, folder)
         self._observe(container)
         return container
+
+    async def _run(self, container_id: str, folder: Folder) -> None:
+        ended = await self._host.oci("start", container_id)
+        if ended.code != 0:
+            raise RuntimeFault("RunContainerError", fault_text(folder, ended.output))
 
     async def _create(
         self, order: Order, folder: Folder, record: ContainerRecord
@@ -357,7 +364,7 @@ class Containers:
         cgroup = self._cgroup(record)
         await self._host.cgroups.kill(cgroup)
         await self._end_monitor(record, folder)
-        if (self._host.root / "state" / record.spec.id).exists():
+        if self._state(record).exists():
             with contextlib.suppress(TimeoutError):
                 await self._host.oci("delete", "--force", record.spec.id)
 

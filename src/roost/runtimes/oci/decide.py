@@ -81,9 +81,10 @@ class CgroupLayout:
         return tuple(dict.fromkeys([*self.v1.values(), *([self.v2] if self.v2 else [])]))
 
 
-_CONTROLLERS = frozenset(
-    "cpu cpuacct cpuset memory devices freezer blkio pids net_cls net_prio perf_event hugetlb rdma misc".split()
-)
+_CONTROLLER_NAMES = """
+cpu cpuacct cpuset memory devices freezer blkio pids net_cls net_prio perf_event hugetlb rdma misc
+"""
+_CONTROLLERS = frozenset(_CONTROLLER_NAMES.split())
 
 
 def read_cgroup_layout(mountinfo: str) -> CgroupLayout:
@@ -125,11 +126,12 @@ def cpu_quota_us(limit_millis: int | None, period_us: int) -> int | None:
 
 # ---------------------------------------------------------------------- signals
 
-_NAMES = (
-    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP "
-    "TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
-).split()
-SIGNALS: Mapping[str, int] = {name: number for number, name in enumerate(_NAMES, 1)}
+#: In the order of their numbers, from 1.
+_SIGNAL_NAMES = """
+HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN
+TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS
+"""
+SIGNALS: Mapping[str, int] = {name: number for number, name in enumerate(_SIGNAL_NAMES.split(), 1)}
 SIGTERM = SIGNALS["TERM"]
 _FIRST_REALTIME, _LAST_REALTIME = 34, 64
 

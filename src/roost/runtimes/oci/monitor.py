@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -155,3 +156,15 @@ def tell(folder: Folder, fifo: str, message: str) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def rotate(folder: Folder, log: str, to: str) -> bool:
+    """Move a log away and have the monitor begin a new one; False if either cannot be done."""
+    try:
+        Path(log).rename(to)
+    except OSError:
+        return False
+    if tell(folder, "ctl", "2 0 0\n"):
+        return True
+    Path(to).rename(log)
+    return False

@@ -1,9 +1,9 @@
 """Programs and processes: start, wait, identify, signal. No threads, no polling, no shell.
 
-A program is started with posix_spawn and waited for through its pidfd in the event loop. Its output goes
-to a memory file, never to a pipe: what it leaves behind (a container holds its creator's files open) then
-cannot keep us waiting. A process of another parent is named by (pid, start time), and signalled through a
-pidfd that was opened before the start time was compared.
+A program is started with posix_spawn and waited for through its pidfd in the event loop. Its output
+goes to a memory file, never to a pipe: what it leaves behind (a container holds its creator's files)
+then cannot keep us waiting. A process of another parent is named by (pid, start time), and signalled
+through a pidfd that was opened before the start time was compared.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ class Child:
     async def wait(self) -> int:
         """Return the exit code, 128 + signal if it was killed. Safe to cancel and call again."""
         await readable(self.pidfd)
+        return self._reap()
+
+    def _reap(self) -> int:
         result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         os.close(self.pidfd)
         if result is None:

@@ -1,7 +1,8 @@
 """What is on disk about sandboxes and containers: one folder each, one record in it, written durably.
 
-A record is there before anything of its owner runs, and everything else of the owner is inside its folder
-or is named in the record, so that removal after any crash is complete. Files are 0600, folders 0700.
+A record is there before anything of its owner runs, and everything else of the owner is inside its
+folder or is named in the record, so that removal after any crash is complete. Files are 0600, folders
+0700.
 """
 
 from __future__ import annotations

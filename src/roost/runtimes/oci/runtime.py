@@ -82,15 +82,16 @@ class OciRuntime:
 
         Raises RuntimeFault (RuntimeUnavailable) if this machine cannot run containers, in one line.
         """
-        settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root = settings.root / "oci"
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         cgroups = Cgroups.of_this_machine(settings.cgroup_root)
-        programs, probe = await find_programs(settings.root, settings.runtimes, cgroups)
+        programs, probe = await find_programs(root, settings.runtimes, cgroups)
         platform = this_machine()
         registry = Registry(
             certificates=settings.registry_certificates, insecure=settings.insecure_registries
         )
         images = ImageService(ImageStore(settings.root / "images", platform), registry)
-        host = Host(settings.root / "oci", programs, cgroups, clock, platform.architecture)
+        host = Host(root, programs, cgroups, clock, platform.architecture)
         runtime = cls(host, probe, images, platform)
         await images.open()
         runtime._sandboxes.load()
@@ -230,15 +231,7 @@ class OciRuntime:
         Return False if there is no log, or no monitor that could begin another.
         """
         container = self._running(container_id)
-        log = Path(container.record.spec.log_path)
-        try:
-            log.rename(to)
-        except OSError:
-            return False
-        if monitor.tell(container.folder, "ctl", "2 0 0\n"):
-            return True
-        Path(to).rename(log)
-        return False
+        return monitor.rotate(container.folder, container.record.spec.log_path, to)
 
     # ------------------------------------------------------------------ Exec, Attach, PortForward
 

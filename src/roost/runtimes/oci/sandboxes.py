@@ -67,7 +67,7 @@ class Sandboxes:
         spec = record.spec
         if record.boot != self._host.boot:
             return False
-        if spec.network_namespace and not os.path.exists(spec.network_namespace):
+        if spec.network_namespace and not Path(spec.network_namespace).exists():
             return False
         shared = self.shared(spec)
         bound = [path for path in (shared.uts, shared.ipc, shared.pid) if path]
@@ -124,7 +124,7 @@ class Sandboxes:
     def _mount_shm(path: str) -> None:
         if os.path.ismount(path):
             return
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        Path(path).mkdir(mode=0o700, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
         syscalls.mount("shm", path, "tmpfs", flags, f"mode=1777,{_SHM_SIZE}")
 

@@ -178,7 +178,7 @@ class AttachSession:
     def __init__(
         self, connection: socket.socket, *, stdin: bool, resize: Callable[[int, int], None]
     ) -> None:
-        connection.setblocking(False)
+        os.set_blocking(connection.fileno(), False)
         self._socket = connection
         self._stdin = stdin
         self._resize = resize
@@ -249,7 +249,7 @@ class PortSession:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
-    async def resize(self, width: int, height: int) -> None:  # noqa: ARG002  # the port's signature
+    async def resize(self, width: int, height: int) -> None:
         """Do nothing: there is no terminal."""
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:

@@ -25,18 +25,16 @@ PERFMON BPF CHECKPOINT_RESTORE
 """
 #: In the kernel's order, so that its last capability number cuts the list.
 ALL_CAPABILITIES = tuple(f"CAP_{name}" for name in _CAPABILITIES.split())
-DEFAULT_CAPABILITIES = tuple(
-    f"CAP_{name}"
-    for name in (
-        "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP "
-        "SETGID SETPCAP SETUID SYS_CHROOT"
-    ).split()
-)
-_MASKED = (
-    "/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug "
-    "/proc/scsi /proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware"
-).split()
-_READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger".split()
+_DEFAULT = """
+AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP
+SETUID SYS_CHROOT
+"""
+DEFAULT_CAPABILITIES = tuple(f"CAP_{name}" for name in _DEFAULT.split())
+_MASKED = """
+/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug
+/proc/scsi /proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware
+"""
+_READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PERIOD_US = 100_000
 
@@ -83,7 +81,7 @@ def runtime_spec(
     """Return config.json. Raises RuntimeFault for what cannot be."""
     security = spec.security
     capabilities = granted(security, around.capabilities)
-    mounts = _mounts(spec, sandbox, around)
+    mounts = _mounts(spec, around)
     linux: Object = {
         "cgroupsPath": around.cgroup,
         "namespaces": _namespaces(sandbox, around),
@@ -93,8 +91,8 @@ def runtime_spec(
     if security.privileged:
         linux["devices"] = [_device(device) for device in around.devices]
     else:
-        linux["maskedPaths"] = _MASKED
-        linux["readonlyPaths"] = _READ_ONLY
+        linux["maskedPaths"] = _MASKED.split()
+        linux["readonlyPaths"] = _READ_ONLY.split()
         profile = _seccomp(security, around.architecture, capabilities)
         if profile is not None:
             linux["seccomp"] = profile
@@ -225,7 +223,7 @@ def _default_mounts(security: Security, around: Surroundings) -> Iterable[Object
     yield _mount("/sys/fs/cgroup", "cgroup", "cgroup", *careful, "relatime", access)
 
 
-def _mounts(spec: ContainerSpec, sandbox: SandboxSpec, around: Surroundings) -> list[Object]:
+def _mounts(spec: ContainerSpec, around: Surroundings) -> list[Object]:
     own = {mount.target: mount for mount in (*around.volumes, *spec.mounts)}
     defaults = [
         mount for mount in _default_mounts(spec.security, around) if mount["destination"] not in own
