@@ -1,0 +1,222 @@
+"""The kubelet's HTTPS server: paths, and who may use them.
+
+Serves what API servers and metrics collectors ask of a node. Paths and queries are those of the kubelet;
+every refusal is plain text, as there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from roost.adapters.real.kubelet.access import Access
+from roost.adapters.real.kubelet.sessions import (
+    Wanted,
+    is_spdy,
+    is_websocket,
+    serve_command,
+    serve_ports,
+)
+from roost.adapters.real.tail import read_log
+from roost.node.logs import parse_options
+from roost.node.streaming.port import Agent, FoundContainer
+from roost.ports.port import WallClock
+from roost.runtimes.port import Attach, Exec, PortForward, Process, RuntimeFault
+
+_Handler = Callable[["KubeletServer", web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
+_DRAIN_S: Final = 1.0
+
+
+class KubeletServer:
+    """Serves one agent's API until `run` is cancelled."""
+
+    def __init__(self, agent: Agent, access: Access, clock: WallClock) -> None:
+        self._agent = agent
+        self._access = access
+        self._clock = clock
+
+    async def run(
+        self,
+        context: ssl.SSLContext,
+        address: str,
+        port: int,
+        ready: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Listen; `ready` gets the port. Raises OSError when the port cannot be used."""
+        server = web.Server(self._handle, access_log=None)
+        listener = await asyncio.get_running_loop().create_server(
+            server, address, port, ssl=context, backlog=256
+        )
+        ready(listener.sockets[0].getsockname()[1])
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            listener.close()
+            await server.shutdown(_DRAIN_S)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        parts = [part for part in request.path.split("/") if part]
+        if parts == ["healthz"]:
+            return web.Response(text="ok")
+        refusal = await self._refuse(request)
+        if refusal is not None:
+            return refusal
+        handler = _ROUTES.get(parts[0]) if parts else None
+        if handler is None:
+            return web.Response(status=404, text="404 page not found\n")
+        try:
+            return await handler(self, request, parts[1:])
+        except RuntimeFault as fault:
+            return web.Response(status=500, text=fault.message)
+        except web.HTTPException as refused:
+            return web.Response(status=refused.status, text=refused.text)
+
+    async def _refuse(self, request: web.BaseRequest) -> web.Response | None:
+        transport = request.transport
+        peer = transport.get_extra_info("peercert") if transport is not None else None
+        caller = await self._access.authenticate(peer, request.headers.get("Authorization", ""))
+        if caller is None:
+            return web.Response(status=401, text="Unauthorized")
+        if not await self._access.may(caller, request.method, request.path):
+            why = f"Forbidden (user={caller.name}, verb={request.method}, path={request.path})"
+            return web.Response(status=403, text=why)
+        return None
+
+    def _find(self, namespace: str, pod: str, container: str) -> FoundContainer:
+        found = self._agent.find_container(namespace, pod, container)
+        if found is None:
+            what = f"container {container!r} in pod {pod!r}" if container else f"pod {pod!r}"
+            raise web.HTTPNotFound(text=f"{what} not found")
+        return found
+
+    def _running(self, namespace: str, pod: str, container: str) -> FoundContainer:
+        found = self._find(namespace, pod, container)
+        if not found.running:
+            raise web.HTTPInternalServerError(text=f"container not found ({container!r})")
+        return found
+
+    # -- one method a path
+
+    async def _logs(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
+        namespace, pod, container = _three(parts)
+        try:
+            options = parse_options(request.query, self._clock.now())
+        except ValueError as error:
+            return web.Response(status=422, text=str(error))
+        found = self._find(namespace, pod, container)
+        paths = found.previous_log_paths if options.previous else found.log_paths
+        if options.previous and not paths:
+            text = f"previous terminated container {container!r} in pod {pod!r} not found"
+            return web.Response(status=400, text=text)
+        if not found.container_id:
+            text = f"container {container!r} in pod {pod!r} is waiting to start"
+            return web.Response(status=400, text=text)
+
+        def is_running() -> bool:
+            now = self._agent.find_container(namespace, pod, container)
+            return now is not None and now.container_id == found.container_id and now.running
+
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        try:
+            async for piece in read_log(paths, options, is_running):
+                await response.write(piece)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the reader has seen enough
+        return response
+
+    async def _exec(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
+        namespace, pod, container = _three(parts)
+        argv = tuple(request.query.getall("command", []))
+        wanted = _wanted(request)
+        if not argv:
+            raise web.HTTPBadRequest(text="you must specify a command")
+        found = self._running(namespace, pod, container)
+        runtime = found.runtime
+        if not isinstance(runtime, Exec):
+            raise web.HTTPNotImplemented(text="this runtime cannot run further processes")
+
+        async def start() -> Process:
+            return await runtime.exec(found.container_id, argv, tty=wanted.tty, stdin=wanted.stdin)
+
+        return await serve_command(request, start, wanted)
+
+    async def _attach(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
+        namespace, pod, container = _three(parts)
+        wanted = _wanted(request)
+        found = self._running(namespace, pod, container)
+        runtime = found.runtime
+        if not isinstance(runtime, Attach):
+            raise web.HTTPNotImplemented(text="this runtime cannot attach")
+
+        async def start() -> Process:
+            return await runtime.attach(found.container_id, stdin=wanted.stdin)
+
+        return await serve_command(request, start, wanted)
+
+    async def _ports(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
+        if len(parts) not in (2, 3):
+            raise web.HTTPNotFound(text="404 page not found\n")
+        _needs_upgrade(request)
+        found = self._find(parts[0], parts[1], "")
+        runtime = found.runtime
+        if not isinstance(runtime, PortForward):
+            raise web.HTTPNotImplemented(text="this runtime cannot forward ports")
+
+        async def open_port(port: int) -> Process:
+            return await runtime.open_port(found.sandbox_id, port)
+
+        return await serve_ports(request, open_port)
+
+    async def _pods(self, _request: web.BaseRequest, _parts: list[str]) -> web.StreamResponse:
+        pods = list(self._agent.pods())
+        return _json({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods})
+
+    async def _stats(self, _request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
+        if parts != ["summary"]:
+            raise web.HTTPNotFound(text="404 page not found\n")
+        return _json(await self._agent.summary())
+
+
+_ROUTES: Final[dict[str, _Handler]] = {
+    "containerLogs": KubeletServer._logs,
+    "exec": KubeletServer._exec,
+    "attach": KubeletServer._attach,
+    "portForward": KubeletServer._ports,
+    "pods": KubeletServer._pods,
+    "runningpods": KubeletServer._pods,
+    "stats": KubeletServer._stats,
+}
+
+
+def _three(parts: list[str]) -> tuple[str, str, str]:
+    """Return namespace, pod and container; paths may have the pod's uid before the container."""
+    if len(parts) == 4:
+        parts = [parts[0], parts[1], parts[3]]
+    if len(parts) != 3:
+        raise web.HTTPNotFound(text="404 page not found\n")
+    return parts[0], parts[1], parts[2]
+
+
+def _needs_upgrade(request: web.BaseRequest) -> None:
+    if not is_websocket(request) and not is_spdy(request):
+        raise web.HTTPBadRequest(text="Upgrade request required")
+
+
+def _wanted(request: web.BaseRequest) -> Wanted:
+    _needs_upgrade(request)
+    wanted = Wanted(request)
+    if not wanted.any():
+        raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
+    return wanted
+
+
+def _json(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
