@@ -15,8 +15,8 @@ from typing import NamedTuple, TypeAlias
 from roost.api.errors import Expired, Gone, StatusError
 from roost.api.kind import Resource
 from roost.api.values import Object
-from roost.client.port import Client, Query, WatchEvent
 from roost.client.cache import Cache
+from roost.client.port import Client, Query, WatchEvent
 from roost.ports.port import Chance
 
 PAGE = 1000

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from roost.api.kind import Resource
 from roost.api.values import Object
-from roost.decisions.controller import Key
 from roost.client.informer import Informers
+from roost.decisions.controller import Key
 
 TIMEOUT_S = 30.0
 

@@ -15,6 +15,7 @@ from functools import partial
 
 from roost.api.errors import Conflict, NotFound, StatusError, TooManyRequests
 from roost.api.kind import Resource
+from roost.client.informer import Delta, Informers
 from roost.client.port import Client
 from roost.client.recorder import EventRecorder
 from roost.decisions.controller import AnyController, Key, Watch
@@ -22,7 +23,6 @@ from roost.decisions.plan import EmitEvent, Plan
 from roost.engine.barrier import Barrier
 from roost.engine.counters import Counters
 from roost.engine.execution import Executor
-from roost.client.informer import Delta, Informers
 from roost.engine.workqueue import WorkQueue
 from roost.ports.port import Chance, WallClock
 

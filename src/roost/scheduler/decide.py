@@ -1,0 +1,224 @@
+"""Where should this pod run? Bind, Preempt or Unschedulable(reasons).
+
+A `Scheduler` holds the snapshot and what was found out about nodes for each shape; it asks nobody and
+changes nothing but its own memory. The caller assumes (`snapshot.add_pod`) what it binds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from roost.decisions.controller import Key
+from roost.scheduler.filters import Rejection, check
+from roost.scheduler.neighbours import HardNeighbours, neighbour_scores
+from roost.scheduler.scores import (
+    WEIGHT_NEIGHBOURS,
+    WEIGHT_NODE_AFFINITY,
+    WEIGHT_SPREAD,
+    WEIGHT_TAINTS,
+    base_score,
+    node_affinity_scores,
+    taint_scores,
+)
+from roost.scheduler.shape import PodInfo, Shape, Shapes
+from roost.scheduler.snapshot import NodeInfo, Snapshot
+from roost.scheduler.spreading import HardSpread, Selectors, spread_scores
+
+#: With fewer nodes all are looked at; with more, a share of them that shrinks to 5 %.
+ALL_NODES_UP_TO = 100
+_SHAPES_KEPT = 512
+NO_NODES = "no nodes available to schedule pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Run the pod on `node`."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preempt:
+    """Delete `victims` on `node`, which makes room there; `message` says why it cannot run now."""
+
+    node: str
+    victims: tuple[Key, ...]
+    message: str
+    plugins: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unschedulable:
+    """No node will do; `plugins` are those that rejected nodes."""
+
+    message: str
+    plugins: frozenset[str] = frozenset()
+
+
+Decision: TypeAlias = Bind | Preempt | Unschedulable
+
+
+def histogram(total: int, reasons: Iterable[str]) -> str:
+    """Return `0/3 nodes are available: 1 Too many pods, 2 Insufficient cpu.`"""
+    counted = sorted(f"{count} {reason}" for reason, count in Counter(reasons).items())
+    head = f"0/{total} nodes are available:"
+    return f"{head} {', '.join(counted)}." if counted else head
+
+
+def nodes_to_find(total: int) -> int:
+    """Return how many feasible nodes are enough."""
+    if total <= ALL_NODES_UP_TO:
+        return total
+    percent = max(50 - total // 125, 5)
+    return max(total * percent // 100, ALL_NODES_UP_TO)
+
+
+class Hard:
+    """The rules of one pod that depend on other pods; absent where the pod has none."""
+
+    def __init__(
+        self, shape: Shape, snapshot: Snapshot, excluded: frozenset[Key] = frozenset()
+    ) -> None:
+        self._spread: HardSpread | None = None
+        self._neighbours: HardNeighbours | None = None
+        if any(c.hard for c in shape.spread):
+            self._spread = HardSpread(shape, snapshot, excluded)
+        if shape.affinity or shape.anti_affinity or snapshot.with_affinity:
+            self._neighbours = HardNeighbours(shape, snapshot, excluded)
+
+    @property
+    def none(self) -> bool:
+        return self._spread is None and self._neighbours is None
+
+    def check(self, node: NodeInfo) -> Rejection | None:
+        """Return why the node will not do."""
+        rejection = self._spread.check(node) if self._spread is not None else None
+        if rejection is None and self._neighbours is not None:
+            rejection = self._neighbours.check(node)
+        return rejection
+
+
+Finding = tuple[int, Rejection | None, int]  # generation, rejection, base score
+
+
+class Scheduler:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot()
+        self.shapes = Shapes()
+        self.selectors = Selectors()
+        self.nominated: dict[Key, tuple[PodInfo, str]] = {}
+        self._findings: dict[Shape, dict[str, Finding]] = {}
+        self._start = 0
+
+    def schedule(self, info: PodInfo, luck: float = 0.0) -> Bind | Rejections:
+        """Find the best node. `luck` in [0, 1) chooses among equals."""
+        shape, snapshot = info.shape, self.snapshot
+        nodes = snapshot.present()
+        if not nodes:
+            return Rejections(0, {})
+        hard = Hard(shape, snapshot)
+        feasible, scores, rejected = self._filter(info, nodes, hard)
+        if not feasible:
+            return Rejections(len(nodes), rejected)
+        if len(feasible) > 1:
+            self._add_scores(shape, feasible, scores)
+        best = max(scores)
+        ties = [at for at, score in enumerate(scores) if score == best]
+        return Bind(feasible[ties[int(luck * len(ties))]].name)
+
+    def _filter(
+        self, info: PodInfo, nodes: Sequence[NodeInfo], hard: Hard
+    ) -> tuple[list[NodeInfo], list[int], dict[str, Rejection]]:
+        shape, snapshot = info.shape, self.snapshot
+        findings = self._findings.get(shape)
+        if findings is None:
+            if len(self._findings) >= _SHAPES_KEPT:
+                self._findings.clear()
+            findings = self._findings[shape] = {}
+        feasible: list[NodeInfo] = []
+        scores: list[int] = []
+        rejected: dict[str, Rejection] = {}
+        enough, total = nodes_to_find(len(nodes)), len(nodes)
+        start = self._start % total if enough < total else 0
+        ordered = nodes if not start else [*nodes[start:], *nodes[:start]]
+        plain, nominated = hard.none, self._nominated_nodes(info)
+        looked = 0
+        for node in ordered:
+            looked += 1
+            name = node.name
+            finding = findings.get(name)
+            if finding is None or finding[0] != node.generation:
+                rejection = check(shape, node)
+                score = base_score(shape, node, snapshot) if rejection is None else 0
+                finding = findings[name] = (node.generation, rejection, score)
+            rejection = finding[1]
+            if rejection is None and not plain:
+                rejection = hard.check(node)
+            if rejection is None and name in nominated:
+                rejection = self._check_beside(shape, node, nominated[name])
+            if rejection is not None:
+                rejected[name] = rejection
+                continue
+            feasible.append(node)
+            scores.append(finding[2])
+            if len(feasible) >= enough:
+                break
+        self._start += looked
+        return feasible, scores, rejected
+
+    def _nominated_nodes(self, info: PodInfo) -> dict[str, list[PodInfo]]:
+        """Return the pods that wait for room that was made for them and outrank this one."""
+        nodes: dict[str, list[PodInfo]] = {}
+        for key, (other, node) in self.nominated.items():
+            if key != info.key and other.shape.priority >= info.shape.priority:
+                nodes.setdefault(node, []).append(other)
+        return nodes
+
+    def _check_beside(
+        self, shape: Shape, node: NodeInfo, others: Iterable[PodInfo]
+    ) -> Rejection | None:
+        trial = node.copy()
+        for other in others:
+            trial.add(other)
+        return check(shape, trial)
+
+    def _add_scores(self, shape: Shape, nodes: Sequence[NodeInfo], scores: list[int]) -> None:
+        snapshot = self.snapshot
+        weighted = (
+            (WEIGHT_TAINTS, taint_scores(shape, nodes)),
+            (WEIGHT_NODE_AFFINITY, node_affinity_scores(shape, nodes)),
+            (WEIGHT_SPREAD, spread_scores(shape, nodes, snapshot, self.selectors)),
+            (
+                WEIGHT_NEIGHBOURS,
+                neighbour_scores(shape, nodes, snapshot)
+                if shape.prefers or snapshot.with_affinity
+                else None,
+            ),
+        )
+        for weight, more in weighted:
+            if more is not None:
+                for at, score in enumerate(more):
+                    scores[at] += weight * score
+
+
+@dataclass(frozen=True, slots=True)
+class Rejections:
+    """Why none of `total` nodes will do."""
+
+    total: int
+    by_node: Mapping[str, Rejection]
+
+    @property
+    def plugins(self) -> frozenset[str]:
+        return frozenset(rejection.plugin for rejection in self.by_node.values())
+
+    @property
+    def message(self) -> str:
+        if not self.total:
+            return NO_NODES
+        return histogram(self.total, (r for found in self.by_node.values() for r in found.reasons))

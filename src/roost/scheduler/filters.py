@@ -1,0 +1,112 @@
+"""Filters that look at one pod and one node: can the pod run there at all?
+
+Each returns None or a Rejection. FILTERS is the order in which they are asked; the first that rejects a
+node speaks for it. What depends on other nodes (spreading, affinity between pods) is elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from roost.decisions.affinity import node_matches
+from roost.decisions.requests import PODS
+from roost.decisions.tolerations import NO_EXECUTE, NO_SCHEDULE, first_untolerated, tolerated
+from roost.scheduler.shape import Shape
+from roost.scheduler.snapshot import NodeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a node will not do; `final` means that removing pods from it would not help."""
+
+    plugin: str
+    reasons: tuple[str, ...]
+    final: bool
+
+
+def _final(plugin: str, reason: str) -> Rejection:
+    return Rejection(plugin, (reason,), final=True)
+
+
+_UNSCHEDULABLE = _final("NodeUnschedulable", "node(s) were unschedulable")
+_NAME = _final("NodeName", "node(s) didn't match the requested node name")
+_TAINT = _final("TaintToleration", "node(s) had untolerated taint(s)")
+_AFFINITY = _final("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+_PORTS = Rejection(
+    "NodePorts", ("node(s) didn't have free ports for the requested pod ports",), final=False
+)
+_CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": NO_SCHEDULE}
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - compared with, never bound
+
+
+def unschedulable(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject a cordoned node."""
+    if node.unschedulable and not tolerated(shape.tolerations, _CORDON):
+        return _UNSCHEDULABLE
+    return None
+
+
+def node_name(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject all but the node that the pod names."""
+    wanted = shape.spec.get("nodeName")
+    return _NAME if wanted and wanted != node.name else None
+
+
+def taints(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject a node with a taint that the pod does not tolerate."""
+    if not node.taints:
+        return None
+    effects = (NO_SCHEDULE, NO_EXECUTE)
+    return _TAINT if first_untolerated(shape.tolerations, node.taints, effects) else None
+
+
+def node_affinity(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject a node that nodeSelector or required affinity excludes."""
+    if shape.required_nodes is None and not shape.spec.get("nodeSelector"):
+        return None
+    return None if node_matches(shape.spec, node.labels, node.name) else _AFFINITY
+
+
+def ports(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject a node on which a host port is taken."""
+    for address, protocol, number in shape.ports:
+        for taken_address, taken_protocol, taken in node.ports:
+            if (
+                taken == number
+                and taken_protocol == protocol
+                and (_ANY_ADDRESS in (address, taken_address) or address == taken_address)
+            ):
+                return _PORTS
+    return None
+
+
+def resources(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject a node that has not enough left of what the pod asks for."""
+    reasons: list[str] = []
+    final = False
+    allocatable, requested = node.allocatable, node.requested
+    if len(node.pods) + 1 > allocatable.get(PODS, 0):
+        reasons.append("Too many pods")
+    for name, asked in shape.requests.items():
+        available = allocatable.get(name, 0)
+        if asked > available - requested.get(name, 0):
+            reasons.append(f"Insufficient {name}")
+            final = final or asked > available
+    return Rejection("NodeResourcesFit", tuple(reasons), final) if reasons else None
+
+
+Filter = Callable[[Shape, NodeInfo], Rejection | None]
+
+FILTERS: tuple[Filter, ...] = (
+    unschedulable, node_name, taints, node_affinity, ports, resources,
+)  # fmt: skip
+
+
+def check(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Ask all filters."""
+    for ask in FILTERS:
+        rejection = ask(shape, node)
+        if rejection is not None:
+            return rejection
+    return None
