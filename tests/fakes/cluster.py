@@ -59,6 +59,16 @@ def merge(target: Value, patch: Value) -> Value:
     return result
 
 
+def _merge_conditions(old: Object, body: Object) -> None:
+    """Merge status.conditions by type, the one list that tests patch strategically."""
+    status = body.get("status") or {}
+    if "conditions" in status:
+        kept = {c["type"]: c for c in (old.get("status") or {}).get("conditions") or ()}
+        for condition in status["conditions"]:
+            kept[condition["type"]] = {**kept.get(condition["type"], {}), **condition}
+        status["conditions"] = list(kept.values())
+
+
 Hook = Callable[[str, Resource, Object], None]
 
 
@@ -195,7 +205,10 @@ class Cluster:
         old = self._find(resource, name, namespace)
         metadata = body.get("metadata") or {}
         self._check(resource, old, metadata.get("uid"), metadata.get("resourceVersion"))
-        return self._replace(resource, old, merge(copy_of(old), copy_of(body)), subresource)
+        body = copy_of(body)
+        if type == PatchType.STRATEGIC:
+            _merge_conditions(old, body)
+        return self._replace(resource, old, merge(copy_of(old), body), subresource)
 
     async def delete(
         self,
