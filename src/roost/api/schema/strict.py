@@ -182,7 +182,7 @@ def _scalar(node: Node, value: Value, place: _Place) -> Value:
         if not isinstance(value, str):
             raise Mismatch(f"json: cannot unmarshal {_what(value)} into Go value of type string")
         return scalars.micro_time(value) if node.name.endswith("MicroTime") else scalars.time(value)
-    if value.__class__ not in _CLASSES[node.type]:
+    if type(value) not in _CLASSES[node.type]:
         raise _wrong(node, value, place)
     if node.format == "byte":
         return scalars.base64(value)

@@ -1,0 +1,168 @@
+"""Definitions for OpenAPI documents: schemas with their descriptions, in the form of v2 or of v3.
+
+Built-in definitions come from the schema file, in v2 form; those of custom resources are given, in
+v3 form, by whoever registers their kinds. Each is made over into the other form here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from roost.api.schema import document
+from roost.api.schema.document import REFERENCE
+from roost.api.schema.nodes import node
+from roost.api.values import Object, Value
+
+REFERENCE_V3 = "#/components/schemas/"
+#: Schemas of custom resources by definition name, in OpenAPI v3 form with v3 references.
+Custom = Mapping[str, Object]
+
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_UNIONS: dict[str, Object] = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {
+        "oneOf": [{"type": "string"}, {"type": "number"}]
+    },
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+        "format": "int-or-string",
+    },
+}
+_ZEROS: dict[str, Value] = {"string": "", "integer": 0, "number": 0, "boolean": False}
+#: References to these are to values that are always there, so that {} is their default.
+_STRUCTURES = ("metadata", "spec", "status", "template")
+#: What v2 knows of a schema; all else is left out.
+_V2_KEYS = {
+    "description", "format", "items", "properties", "additionalProperties", "required", "type",
+    "enum", "default", "maximum", "minimum", "maxLength", "minLength", "pattern", "maxItems",
+    "minItems", "uniqueItems",
+}  # fmt: skip
+
+
+def closure(names: Iterable[str], custom: Custom) -> Iterator[tuple[str, Object]]:
+    """Yield definitions, in the form they are kept in, and all that they refer to, by name."""
+    wanted, seen = sorted(names), set()
+    builtin = set(document.names())
+    while wanted:
+        name = wanted.pop()
+        if name in seen or (name not in builtin and name not in custom):
+            continue
+        seen.add(name)
+        schema = custom[name] if name in custom else document.definition(name)
+        wanted.extend(_references(schema))
+        yield name, schema
+
+
+def _references(schema: Value) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _references(item)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value.rpartition("/")[2]
+            else:
+                yield from _references(value)
+
+
+def described(schema: Object, texts: Mapping[str, str]) -> Object:
+    """Return a definition of the schema file with its descriptions."""
+    made = dict(schema)
+    if "" in texts:
+        made["description"] = texts[""]
+    properties = schema.get("properties")
+    if properties:
+        made["properties"] = {
+            name: {**inner, "description": texts[name]} if name in texts else inner
+            for name, inner in properties.items()
+        }
+    return made
+
+
+def to_v3(name: str, schema: Object) -> Object:
+    """Return a described definition in v3 form."""
+    made = {key: value for key, value in schema.items() if key != "properties"}
+    if name in _UNIONS:
+        del made["type"]
+        return {**made, **_UNIONS[name]}
+    required = schema.get("required", ())
+    if "properties" in schema:
+        # The document states few defaults; the nodes know them.
+        fields = node(name).resolve().fields
+        made["properties"] = {
+            field: _property_v3(field, inner, fields[field].default, required=field in required)
+            for field, inner in schema["properties"].items()
+        }
+    return made
+
+
+def _property_v3(name: str, schema: Object, default: Value, *, required: bool) -> Object:
+    made = _nested_v3(schema, element=False)
+    if default is not None:
+        made["default"] = default
+    elif "allOf" in made or "$ref" in made:
+        if required or name in _STRUCTURES:
+            made["default"] = {}
+    elif required and made.get("type") in _ZEROS:
+        made["default"] = _ZEROS[made["type"]]
+    return made
+
+
+def _nested_v3(schema: Object, *, element: bool) -> Object:
+    reference = schema.get("$ref")
+    if reference is not None:
+        target = {"$ref": REFERENCE_V3 + reference.removeprefix(REFERENCE)}
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        if element and reference.rpartition(".")[2] not in {"Quantity", "IntOrString"}:
+            rest["default"] = {}
+        return {**rest, "allOf": [target]} if rest else target
+    made = dict(schema)
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), dict):
+            made[key] = _nested_v3(made[key], element=True)
+    if element and made.get("type") in _ZEROS and made.get("format") != "byte":
+        made["default"] = _ZEROS[made["type"]]
+    return made
+
+
+def custom_to_v2(schema: Object) -> Object:
+    """Return the schema of a custom resource in v2 form, less what v2 cannot say."""
+    reference = schema.get("$ref") or next(
+        (part["$ref"] for part in schema.get("allOf", ()) if "$ref" in part), None
+    )
+    if isinstance(reference, str):
+        made: Object = {"$ref": REFERENCE + reference.rpartition("/")[2]}
+        if "description" in schema:
+            made["description"] = schema["description"]
+        return made
+    made = {k: v for k, v in schema.items() if k in _V2_KEYS or k.startswith("x-kubernetes-")}
+    if schema.get("nullable") or schema.get("x-kubernetes-preserve-unknown-fields"):
+        # v2 clients would refuse null, or drop what they do not know.
+        for key in ("type", "items", "properties", "additionalProperties", "required"):
+            made.pop(key, None)
+    if "properties" in made:
+        made["properties"] = {k: custom_to_v2(v) for k, v in made["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), dict):
+            made[key] = custom_to_v2(made[key])
+    if schema.get("x-kubernetes-int-or-string"):
+        made.pop("type", None)
+    return made
+
+
+def list_schema(name: str, group: str, version: str, kind: str) -> Object:
+    """Return the v3 schema of the list of a custom resource."""
+    text = {"type": "string"}
+    return {
+        "description": f"{kind}List is a list of {kind}",
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "apiVersion": text,
+            "kind": text,
+            "metadata": {"allOf": [{"$ref": f"{REFERENCE_V3}{_META}ListMeta"}]},
+            "items": {"type": "array", "items": {"allOf": [{"$ref": REFERENCE_V3 + name}]}},
+        },
+        "x-kubernetes-group-version-kind": [
+            {"group": group, "version": version, "kind": f"{kind}List"}
+        ],
+    }
