@@ -40,8 +40,13 @@ _RESET: dict[tuple[str, str, str], FieldSet] = {
 }
 
 
-def reset_fields(group: str, plural: str, subresource: str) -> FieldSet:
-    """Return the fields that a write to a resource never owns: status, or through status, spec."""
+def reset_fields(group: str, plural: str, subresource: str, *, has_status: bool = True) -> FieldSet:
+    """Return the fields that a write to a resource never owns: status, or through status, spec.
+
+    `has_status` says whether the resource has a status subresource; without one, nothing is reset.
+    """
+    if not has_status:
+        return EMPTY
     known = _RESET.get((group, plural, subresource))
     if known is not None:
         return known
@@ -64,13 +69,13 @@ def manager_of(field_manager: str | None, user_agent: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. `source` is the JSON it was read from, given back as long as nothing changed."""
+    """One entry: who, how, through what. `source` is the JSON it was read from, given back as long as nothing changed."""
 
     manager: str
     operation: str
     api_version: str
     subresource: str
-    time: str | None
+    time: str | None  # RFC 3339
     fields: FieldSet
     source: Object | None = None
 
@@ -205,8 +210,9 @@ def _moved(
         if left.fields:
             moved.append(left)
     if claimed:
-        manager, operation, version, subresource = identity
-        moved.append(Entry(manager, operation, version, subresource, now, own | claimed))
+        # The real server has no time for who scales: it looks for it in the parent's entries.
+        time = None if identity[3] == "scale" else now
+        moved.append(Entry(*identity, time, own | claimed))
     return moved
 
 

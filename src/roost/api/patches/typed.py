@@ -83,7 +83,7 @@ def whole(node: Node, value: Value) -> Tree:
         for key, item in value.items():
             if type(item) is str:
                 tree[f"f:{key}"] = LEAF
-            elif item is not None or not node.name:
+            else:
                 tree[f"f:{key}"] = whole(child_of(node, key), item)
         return tree
     if isinstance(value, list) and value and is_keyed(node):
