@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
@@ -16,6 +17,7 @@ KINDS = (
         plural="mutatingadmissionpolicies",
         namespaced=False,
         schema="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+        columns=control_columns.MUTATING_ADMISSION_POLICIES,
         singular="mutatingadmissionpolicy",
         categories=("api-extensions",),
         unconditional_update=False,
@@ -29,6 +31,7 @@ KINDS = (
         plural="mutatingadmissionpolicybindings",
         namespaced=False,
         schema="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+        columns=control_columns.ADMISSION_POLICY_BINDINGS,
         singular="mutatingadmissionpolicybinding",
         categories=("api-extensions",),
         unconditional_update=False,
@@ -42,6 +45,7 @@ KINDS = (
         plural="mutatingwebhookconfigurations",
         namespaced=False,
         schema="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+        columns=control_columns.WEBHOOKS,
         singular="mutatingwebhookconfiguration",
         categories=("api-extensions",),
         unconditional_update=False,
@@ -55,6 +59,7 @@ KINDS = (
         plural="validatingadmissionpolicies",
         namespaced=False,
         schema="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+        columns=control_columns.VALIDATING_ADMISSION_POLICIES,
         singular="validatingadmissionpolicy",
         categories=("api-extensions",),
         subresources={"status": Subresource(READ_WRITE, "ValidatingAdmissionPolicy")},
@@ -69,6 +74,7 @@ KINDS = (
         plural="validatingadmissionpolicybindings",
         namespaced=False,
         schema="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+        columns=control_columns.ADMISSION_POLICY_BINDINGS,
         singular="validatingadmissionpolicybinding",
         categories=("api-extensions",),
         unconditional_update=False,
@@ -82,6 +88,7 @@ KINDS = (
         plural="validatingwebhookconfigurations",
         namespaced=False,
         schema="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+        columns=control_columns.WEBHOOKS,
         singular="validatingwebhookconfiguration",
         categories=("api-extensions",),
         unconditional_update=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
@@ -16,6 +17,7 @@ KINDS = (
         plural="apiservices",
         namespaced=False,
         schema="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
+        columns=control_columns.API_SERVICES,
         singular="apiservice",
         categories=("api-extensions",),
         subresources={"status": Subresource(READ_WRITE, "APIService")},

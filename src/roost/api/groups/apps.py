@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import workloads as workloads_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import workloads as workloads_strategy
@@ -17,6 +18,7 @@ KINDS = (
         plural="controllerrevisions",
         namespaced=True,
         schema="io.k8s.api.apps.v1.ControllerRevision",
+        columns=workloads_columns.CONTROLLER_REVISIONS,
         singular="controllerrevision",
         default=workloads_defaults.controller_revision,
         prepare=PLAIN,
@@ -28,6 +30,7 @@ KINDS = (
         plural="daemonsets",
         namespaced=True,
         schema="io.k8s.api.apps.v1.DaemonSet",
+        columns=workloads_columns.DAEMON_SETS,
         singular="daemonset",
         short_names=("ds",),
         categories=("all",),
@@ -42,6 +45,7 @@ KINDS = (
         plural="deployments",
         namespaced=True,
         schema="io.k8s.api.apps.v1.Deployment",
+        columns=workloads_columns.DEPLOYMENTS,
         singular="deployment",
         short_names=("deploy",),
         categories=("all",),
@@ -59,6 +63,7 @@ KINDS = (
         plural="replicasets",
         namespaced=True,
         schema="io.k8s.api.apps.v1.ReplicaSet",
+        columns=workloads_columns.REPLICA_SETS,
         singular="replicaset",
         short_names=("rs",),
         categories=("all",),
@@ -76,6 +81,7 @@ KINDS = (
         plural="statefulsets",
         namespaced=True,
         schema="io.k8s.api.apps.v1.StatefulSet",
+        columns=workloads_columns.STATEFUL_SETS,
         singular="statefulset",
         short_names=("sts",),
         categories=("all",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.groups.autoscaling_v1 import from_v2, to_v2
 from roost.api.kind import READ_WRITE, Conversion, Kind, Subresource
@@ -17,6 +18,7 @@ KINDS = (
         plural="horizontalpodautoscalers",
         namespaced=True,
         schema="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+        columns=workloads_columns.HORIZONTAL_POD_AUTOSCALERS,
         singular="horizontalpodautoscaler",
         short_names=("hpa",),
         categories=("all",),
@@ -31,6 +33,7 @@ KINDS = (
         plural="horizontalpodautoscalers",
         namespaced=True,
         schema="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
+        columns=workloads_columns.HORIZONTAL_POD_AUTOSCALERS,
         singular="horizontalpodautoscaler",
         short_names=("hpa",),
         categories=("all",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import batch as batch_defaults
 from roost.api.groups.selectable import count
 from roost.api.kind import READ_WRITE, Kind, Subresource
@@ -17,6 +18,7 @@ KINDS = (
         plural="cronjobs",
         namespaced=True,
         schema="io.k8s.api.batch.v1.CronJob",
+        columns=workloads_columns.CRON_JOBS,
         singular="cronjob",
         short_names=("cj",),
         categories=("all",),
@@ -31,6 +33,7 @@ KINDS = (
         plural="jobs",
         namespaced=True,
         schema="io.k8s.api.batch.v1.Job",
+        columns=workloads_columns.JOBS,
         singular="job",
         categories=("all",),
         subresources={"status": Subresource(READ_WRITE, "Job")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import READ_WRITE, Kind, Subresource
@@ -17,6 +18,7 @@ KINDS = (
         plural="certificatesigningrequests",
         namespaced=False,
         schema="io.k8s.api.certificates.v1.CertificateSigningRequest",
+        columns=control_columns.CERTIFICATE_SIGNING_REQUESTS,
         singular="certificatesigningrequest",
         short_names=("csr",),
         subresources={

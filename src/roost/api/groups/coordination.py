@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import Kind
 from roost.api.strategies.strategy import PLAIN
@@ -16,6 +17,7 @@ KINDS = (
         plural="leases",
         namespaced=True,
         schema="io.k8s.api.coordination.v1.Lease",
+        columns=control_columns.LEASES,
         singular="lease",
         create_on_update=True,
         unconditional_update=False,

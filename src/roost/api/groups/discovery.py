@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import networking as networking_columns
 from roost.api.defaults import services as services_defaults
 from roost.api.kind import Kind
 from roost.api.strategies import services as services_strategy
@@ -16,6 +17,7 @@ KINDS = (
         plural="endpointslices",
         namespaced=True,
         schema="io.k8s.api.discovery.v1.EndpointSlice",
+        columns=networking_columns.ENDPOINT_SLICES,
         singular="endpointslice",
         default=services_defaults.endpoint_slice,
         prepare=services_strategy.ENDPOINT_SLICE,

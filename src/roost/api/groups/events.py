@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import core as core_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Conversion, Kind
@@ -57,6 +58,7 @@ KINDS = (
         plural="events",
         namespaced=True,
         schema="io.k8s.api.events.v1.Event",
+        columns=core_columns.EVENTS,
         singular="event",
         short_names=("ev",),
         fields=EVENT_FIELDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
@@ -16,6 +17,7 @@ KINDS = (
         plural="flowschemas",
         namespaced=False,
         schema="io.k8s.api.flowcontrol.v1.FlowSchema",
+        columns=control_columns.FLOW_SCHEMAS,
         singular="flowschema",
         subresources={"status": Subresource(READ_WRITE, "FlowSchema")},
         default=extension_defaults.flow_schema,
@@ -28,6 +30,7 @@ KINDS = (
         plural="prioritylevelconfigurations",
         namespaced=False,
         schema="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
+        columns=control_columns.PRIORITY_LEVEL_CONFIGURATIONS,
         singular="prioritylevelconfiguration",
         subresources={"status": Subresource(READ_WRITE, "PriorityLevelConfiguration")},
         default=extension_defaults.priority_level,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import networking as networking_columns
 from roost.api.defaults import services as services_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import services as services_strategy
@@ -17,6 +18,7 @@ KINDS = (
         plural="ingressclasses",
         namespaced=False,
         schema="io.k8s.api.networking.v1.IngressClass",
+        columns=networking_columns.INGRESS_CLASSES,
         singular="ingressclass",
         default=services_defaults.ingress_class,
         prepare=COUNTED,
@@ -28,6 +30,7 @@ KINDS = (
         plural="ingresses",
         namespaced=True,
         schema="io.k8s.api.networking.v1.Ingress",
+        columns=networking_columns.INGRESSES,
         singular="ingress",
         short_names=("ing",),
         subresources={"status": Subresource(READ_WRITE, "Ingress")},
@@ -41,6 +44,7 @@ KINDS = (
         plural="ipaddresses",
         namespaced=False,
         schema="io.k8s.api.networking.v1.IPAddress",
+        columns=networking_columns.IP_ADDRESSES,
         singular="ipaddress",
         short_names=("ip",),
         name_rule="ip",
@@ -53,6 +57,7 @@ KINDS = (
         plural="networkpolicies",
         namespaced=True,
         schema="io.k8s.api.networking.v1.NetworkPolicy",
+        columns=networking_columns.NETWORK_POLICIES,
         singular="networkpolicy",
         short_names=("netpol",),
         default=services_defaults.network_policy,
@@ -65,6 +70,7 @@ KINDS = (
         plural="servicecidrs",
         namespaced=False,
         schema="io.k8s.api.networking.v1.ServiceCIDR",
+        columns=networking_columns.SERVICE_CIDRS,
         singular="servicecidr",
         subresources={"status": Subresource(READ_WRITE, "ServiceCIDR")},
         default=services_defaults.service_cidr,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.kind import Kind
 from roost.api.strategies.strategy import PLAIN
 
@@ -15,6 +16,7 @@ KINDS = (
         plural="runtimeclasses",
         namespaced=False,
         schema="io.k8s.api.node.v1.RuntimeClass",
+        columns=control_columns.RUNTIME_CLASSES,
         singular="runtimeclass",
         unconditional_update=False,
         prepare=PLAIN,

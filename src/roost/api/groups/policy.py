@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import policy as policy_strategy
@@ -16,6 +17,7 @@ KINDS = (
         plural="poddisruptionbudgets",
         namespaced=True,
         schema="io.k8s.api.policy.v1.PodDisruptionBudget",
+        columns=workloads_columns.POD_DISRUPTION_BUDGETS,
         singular="poddisruptionbudget",
         short_names=("pdb",),
         subresources={"status": Subresource(READ_WRITE, "PodDisruptionBudget")},

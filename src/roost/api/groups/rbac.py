@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import Kind
 from roost.api.strategies.strategy import PLAIN
@@ -16,6 +17,7 @@ KINDS = (
         plural="clusterrolebindings",
         namespaced=False,
         schema="io.k8s.api.rbac.v1.ClusterRoleBinding",
+        columns=control_columns.CLUSTER_ROLE_BINDINGS,
         singular="clusterrolebinding",
         create_on_update=True,
         name_rule="path",
@@ -42,6 +44,7 @@ KINDS = (
         plural="rolebindings",
         namespaced=True,
         schema="io.k8s.api.rbac.v1.RoleBinding",
+        columns=control_columns.ROLE_BINDINGS,
         singular="rolebinding",
         create_on_update=True,
         name_rule="path",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import control as control_columns
 from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
@@ -17,6 +18,7 @@ KINDS = (
         plural="deviceclasses",
         namespaced=False,
         schema="io.k8s.api.resource.v1.DeviceClass",
+        columns=control_columns.DEVICE_CLASSES,
         singular="deviceclass",
         returns_deleted=True,
         prepare=COUNTED,
@@ -28,6 +30,7 @@ KINDS = (
         plural="resourceclaims",
         namespaced=True,
         schema="io.k8s.api.resource.v1.ResourceClaim",
+        columns=control_columns.RESOURCE_CLAIMS,
         singular="resourceclaim",
         returns_deleted=True,
         subresources={"status": Subresource(READ_WRITE, "ResourceClaim")},
@@ -41,6 +44,7 @@ KINDS = (
         plural="resourceclaimtemplates",
         namespaced=True,
         schema="io.k8s.api.resource.v1.ResourceClaimTemplate",
+        columns=control_columns.RESOURCE_CLAIM_TEMPLATES,
         singular="resourceclaimtemplate",
         returns_deleted=True,
         default=storage_defaults.resource_claim_template,
@@ -53,6 +57,7 @@ KINDS = (
         plural="resourceslices",
         namespaced=False,
         schema="io.k8s.api.resource.v1.ResourceSlice",
+        columns=control_columns.RESOURCE_SLICES,
         singular="resourceslice",
         returns_deleted=True,
         prepare=COUNTED,

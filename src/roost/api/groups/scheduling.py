@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import Kind
 from roost.api.strategies import extension as extension_strategy
@@ -16,6 +17,7 @@ KINDS = (
         plural="priorityclasses",
         namespaced=False,
         schema="io.k8s.api.scheduling.v1.PriorityClass",
+        columns=workloads_columns.PRIORITY_CLASSES,
         singular="priorityclass",
         short_names=("pc",),
         default=policy_defaults.priority_class,

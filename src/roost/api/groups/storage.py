@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import storage as storage_columns
 from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
@@ -17,6 +18,7 @@ KINDS = (
         plural="csidrivers",
         namespaced=False,
         schema="io.k8s.api.storage.v1.CSIDriver",
+        columns=storage_columns.CSI_DRIVERS,
         singular="csidriver",
         returns_deleted=True,
         unconditional_update=False,
@@ -30,6 +32,7 @@ KINDS = (
         plural="csinodes",
         namespaced=False,
         schema="io.k8s.api.storage.v1.CSINode",
+        columns=storage_columns.CSI_NODES,
         singular="csinode",
         returns_deleted=True,
         unconditional_update=False,
@@ -43,6 +46,7 @@ KINDS = (
         plural="csistoragecapacities",
         namespaced=True,
         schema="io.k8s.api.storage.v1.CSIStorageCapacity",
+        columns=storage_columns.CSI_STORAGE_CAPACITIES,
         singular="csistoragecapacity",
         unconditional_update=False,
         prepare=PLAIN,
@@ -54,6 +58,7 @@ KINDS = (
         plural="storageclasses",
         namespaced=False,
         schema="io.k8s.api.storage.v1.StorageClass",
+        columns=storage_columns.STORAGE_CLASSES,
         singular="storageclass",
         returns_deleted=True,
         short_names=("sc",),
@@ -67,6 +72,7 @@ KINDS = (
         plural="volumeattachments",
         namespaced=False,
         schema="io.k8s.api.storage.v1.VolumeAttachment",
+        columns=storage_columns.VOLUME_ATTACHMENTS,
         singular="volumeattachment",
         returns_deleted=True,
         subresources={"status": Subresource(READ_WRITE, "VolumeAttachment")},
@@ -81,6 +87,7 @@ KINDS = (
         plural="volumeattributesclasses",
         namespaced=False,
         schema="io.k8s.api.storage.v1.VolumeAttributesClass",
+        columns=storage_columns.VOLUME_ATTRIBUTES_CLASSES,
         singular="volumeattributesclass",
         returns_deleted=True,
         short_names=("vac",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import core as core_columns
 from roost.api.defaults import config as config_defaults
 from roost.api.groups.selectable import flag, text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
@@ -37,6 +38,7 @@ KINDS = (
         plural="componentstatuses",
         namespaced=False,
         schema="io.k8s.api.core.v1.ComponentStatus",
+        columns=core_columns.COMPONENT_STATUSES,
         singular="componentstatus",
         short_names=("cs",),
         verbs=("get", "list"),
@@ -48,6 +50,7 @@ KINDS = (
         plural="events",
         namespaced=True,
         schema="io.k8s.api.core.v1.Event",
+        columns=core_columns.EVENTS,
         singular="event",
         short_names=("ev",),
         fields=EVENT_FIELDS,
@@ -75,6 +78,7 @@ KINDS = (
         plural="namespaces",
         namespaced=False,
         schema="io.k8s.api.core.v1.Namespace",
+        columns=core_columns.NAMESPACES,
         singular="namespace",
         short_names=("ns",),
         verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
@@ -94,6 +98,7 @@ KINDS = (
         plural="nodes",
         namespaced=False,
         schema="io.k8s.api.core.v1.Node",
+        columns=core_columns.NODES,
         singular="node",
         short_names=("no",),
         subresources={
@@ -111,6 +116,7 @@ KINDS = (
         plural="resourcequotas",
         namespaced=True,
         schema="io.k8s.api.core.v1.ResourceQuota",
+        columns=core_columns.RESOURCE_QUOTAS,
         singular="resourcequota",
         returns_deleted=True,
         short_names=("quota",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import core as core_columns
 from roost.api.defaults import config as config_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Kind, Subresource
@@ -15,6 +16,7 @@ KINDS = (
         plural="configmaps",
         namespaced=True,
         schema="io.k8s.api.core.v1.ConfigMap",
+        columns=core_columns.CONFIG_MAPS,
         singular="configmap",
         short_names=("cm",),
         default=config_defaults.config_map,
@@ -27,6 +29,7 @@ KINDS = (
         plural="secrets",
         namespaced=True,
         schema="io.k8s.api.core.v1.Secret",
+        columns=core_columns.SECRETS,
         singular="secret",
         fields={"type": text("type")},
         default=config_defaults.secret,
@@ -39,6 +42,7 @@ KINDS = (
         plural="serviceaccounts",
         namespaced=True,
         schema="io.k8s.api.core.v1.ServiceAccount",
+        columns=core_columns.SERVICE_ACCOUNTS,
         singular="serviceaccount",
         returns_deleted=True,
         short_names=("sa",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import core as core_columns
 from roost.api.defaults import services as services_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
@@ -16,6 +17,7 @@ KINDS = (
         plural="endpoints",
         namespaced=True,
         schema="io.k8s.api.core.v1.Endpoints",
+        columns=core_columns.ENDPOINTS,
         singular="endpoints",
         short_names=("ep",),
         create_on_update=True,
@@ -29,6 +31,7 @@ KINDS = (
         plural="services",
         namespaced=True,
         schema="io.k8s.api.core.v1.Service",
+        columns=core_columns.SERVICES,
         singular="service",
         returns_deleted=True,
         short_names=("svc",),

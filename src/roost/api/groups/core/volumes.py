@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.columns import storage as storage_columns
 from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
@@ -14,6 +15,7 @@ KINDS = (
         plural="persistentvolumeclaims",
         namespaced=True,
         schema="io.k8s.api.core.v1.PersistentVolumeClaim",
+        columns=storage_columns.PERSISTENT_VOLUME_CLAIMS,
         singular="persistentvolumeclaim",
         returns_deleted=True,
         short_names=("pvc",),
@@ -28,6 +30,7 @@ KINDS = (
         plural="persistentvolumes",
         namespaced=False,
         schema="io.k8s.api.core.v1.PersistentVolume",
+        columns=storage_columns.PERSISTENT_VOLUMES,
         singular="persistentvolume",
         returns_deleted=True,
         short_names=("pv",),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from roost.api.columns import core as core_columns
+from roost.api.columns import pods as pods_columns
 from roost.api.defaults import pods as pods_defaults
 from roost.api.defaults import workloads as workloads_defaults
 from roost.api.groups.selectable import count, flag, text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
 from roost.api.strategies import pods as pods_strategy
 from roost.api.strategies import workloads as workloads_strategy
+from roost.api.validation import pods
 from roost.api.values import Object
 
 # `spec.host` is what clients of long ago say for `spec.nodeName`. No pod has a value for
@@ -56,6 +59,7 @@ KINDS = (
         plural="pods",
         namespaced=True,
         schema="io.k8s.api.core.v1.Pod",
+        columns=pods_columns.PODS,
         singular="pod",
         returns_deleted=True,
         short_names=("po",),
@@ -76,6 +80,7 @@ KINDS = (
         grace_period_s=grace_period_s,
         default=pods_defaults.pod,
         prepare=pods_strategy.pod,
+        validate=pods.POD,
     ),
     Kind(
         group="",
@@ -84,6 +89,7 @@ KINDS = (
         plural="podtemplates",
         namespaced=True,
         schema="io.k8s.api.core.v1.PodTemplate",
+        columns=core_columns.POD_TEMPLATES,
         singular="podtemplate",
         returns_deleted=True,
         default=pods_defaults.pod_template_object,
@@ -96,6 +102,7 @@ KINDS = (
         plural="replicationcontrollers",
         namespaced=True,
         schema="io.k8s.api.core.v1.ReplicationController",
+        columns=core_columns.REPLICATION_CONTROLLERS,
         singular="replicationcontroller",
         short_names=("rc",),
         categories=("all",),
