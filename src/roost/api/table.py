@@ -83,18 +83,6 @@ def partial_metadata(value: Object, version: str = "v1") -> Object:
     }
 
 
-def partial_metadata_list(
-    values: Sequence[Object], metadata: Object, version: str = "v1"
-) -> Object:
-    """Return the PartialObjectMetadataList of objects."""
-    return {
-        "kind": "PartialObjectMetadataList",
-        "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": metadata,
-        "items": [partial_metadata(value, version) for value in values],
-    }
-
-
 def table(
     kind: Kind,
     values: Sequence[Object],

@@ -23,6 +23,7 @@ from roost.api.patches.managed import (
     read_stored,
     write,
 )
+from roost.api.patches.merge_patch import TOO_DEEP
 from roost.api.patches.merged import faults_of, merge
 from roost.api.patches.typed import changes, field_set, with_named_fields, without_fields
 from roost.api.schema.node import Node
@@ -79,6 +80,8 @@ def apply_configuration(
     attempt = _Attempt(node, base, config, owner, reset_fields, entries)
     try:
         out, managed = attempt.run(force)
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
     except _Conflicts as conflicts:
         left = _not_from_last_applied(node, base, conflicts.fields, owner)
         if left:
@@ -122,7 +125,10 @@ def _check(node: Node, config: Object, api_version: str) -> None:
     metadata = metadata if isinstance(metadata, dict) else {}
     if metadata.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
-    faults = list(faults_of(node, config))
+    try:
+        faults = list(faults_of(node, config))
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
     if not faults:
         return
     told = faults[0] if len(faults) == 1 else "\n  ".join(["errors:", *faults])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from roost.api.errors import BadRequest, Invalid, RequestEntityTooLarge
+from roost.api.patches.merge_patch import TOO_DEEP
 from roost.api.values import Object, Value
 
 OPERATIONS_MAX = 10_000
@@ -57,6 +58,8 @@ def apply_json_patch(document: Object, operations: Any) -> Object:
             patch.apply(operation)
     except _Failed:
         raise _refused() from None
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
     return patch.root
 
 

@@ -69,7 +69,7 @@ def manager_of(field_manager: str | None, user_agent: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: who, how, through what. `source` is the JSON it was read from, given back as long as nothing changed."""
+    """One entry: who, how, through what. `source` is the JSON it was read from, as long as it holds."""
 
     manager: str
     operation: str
@@ -186,7 +186,10 @@ def track_update(
     before = old or {}
     entries = _entries(before, new, subresource)
     if entries or not (before.get("metadata") or {}).get("uid"):
-        claimed, removed = changes(node, before, new)
+        try:
+            claimed, removed = changes(node, before, new)
+        except RecursionError:  # nested beyond what can be walked: nobody's fields change hands
+            claimed = removed = EMPTY
         claimed, removed = claimed.without(reset_fields), removed.without(reset_fields)
         identity = (manager, operation, api_version, subresource)
         entries = _moved(entries, claimed, removed, identity, now)

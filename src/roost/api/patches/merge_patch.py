@@ -7,6 +7,8 @@ from typing import Any
 from roost.api.errors import BadRequest
 from roost.api.values import Object, Value
 
+#: What is said of a patch or an object that is nested beyond what Python can walk.
+TOO_DEEP = "error decoding patch: exceeded max depth"
 _GO_NAMES = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
@@ -23,7 +25,11 @@ def check_patch_object(patch: Any) -> Object:
 
 def apply_merge_patch(document: Object, patch: Any) -> Object:
     """Return the patched document; what did not change is shared with the given one."""
-    return _merged(document, check_patch_object(patch))
+    patch = check_patch_object(patch)
+    try:
+        return _merged(document, patch)
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
 
 
 def _merged(document: Object, patch: Object) -> Object:

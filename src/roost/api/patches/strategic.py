@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from roost.api.errors import BadRequest
-from roost.api.patches.merge_patch import check_patch_object
+from roost.api.patches.merge_patch import TOO_DEEP, check_patch_object
 from roost.api.patches.typed import child_of, items_of
 from roost.api.schema.node import Node
 from roost.api.values import Object, Value
@@ -24,7 +24,11 @@ _ORDER = "$setElementOrder"
 
 def apply_strategic_patch(document: Object, patch: Any, node: Node) -> Object:
     """Return the patched document; raise BadRequest for a patch that makes no sense."""
-    return _map(document, check_patch_object(patch), node.resolve())
+    patch = check_patch_object(patch)
+    try:
+        return _map(document, patch, node.resolve())
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
 
 
 def _shown(value: Value) -> str:

@@ -1,0 +1,174 @@
+"""Columns of custom resources, from `additionalPrinterColumns` and their JSON paths.
+
+The paths are those of kubectl without `{}`: members, `['quoted']` members, indices, slices, `[*]`,
+and filters that compare a member with a literal (`[?(@.type=="Ready")]`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from roost.api.columns.cells import AGE, NAME, since
+from roost.api.kind import Column
+from roost.api.values import Object, Value
+
+Step: TypeAlias = Callable[[list[Value]], list[Value]]
+
+_TOKEN = re.compile(
+    r"""\.?\['((?:[^'\\]|\\.)*)'\]|\.?\["((?:[^"\\]|\\.)*)"\]"""  # ['member']
+    r"""|\.?\[\?\(\s*@\.([^=!<>\s]+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*\)\]"""  # [?(@.a=="b")]
+    r"""|\.?\[(\*|-?\d*:?-?\d*)\]"""  # [*], [0], [1:3]
+    r"""|\.(\*)|\.((?:[^.\[\\]|\\.)+)"""  # .*, .member
+)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _member(name: str) -> Step:
+    name = re.sub(r"\\(.)", r"\1", name)
+    return lambda values: [v[name] for v in values if isinstance(v, dict) and name in v]
+
+
+def _children(values: list[Value]) -> list[Value]:
+    out: list[Value] = []
+    for value in values:
+        if isinstance(value, dict):
+            out += value.values()
+        elif isinstance(value, list):
+            out += value
+    return out
+
+
+def _slice(text: str) -> Step:
+    if text in {"*", ""}:
+        return _children
+    start, colon, stop = text.partition(":")
+    if colon:
+        cut = slice(int(start) if start else None, int(stop) if stop else None)
+        return lambda values: [item for v in values if isinstance(v, list) for item in v[cut]]
+    index = int(start)
+
+    def item(values: list[Value]) -> list[Value]:
+        return [v[index] for v in values if isinstance(v, list) and -len(v) <= index < len(v)]
+
+    return item
+
+
+def _filter(path: str, operator: str, literal: str) -> Step:
+    inner = compile_path(f".{path}")
+    text = f'"{literal[1:-1]}"' if literal[:1] == "'" else literal
+    try:
+        wanted = json.loads(text)
+    except ValueError:
+        raise ValueError(f"invalid literal in filter: {literal}") from None
+    compare = _COMPARE[operator]
+
+    def holds(item: Value) -> bool:
+        found = inner(item)
+        try:
+            return bool(found) and compare(found[0], wanted)
+        except TypeError:
+            return False
+
+    return lambda values: [item for item in _children(values) if holds(item)]
+
+
+def compile_path(path: str) -> Callable[[Value], list[Value]]:
+    """Return the function from a value to what a path finds in it; raise ValueError for a bad path."""
+    text = path.strip()
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1]
+    text = text.removeprefix("$")
+    steps: list[Step] = []
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise ValueError(f"unrecognised path at {text[position:]!r}")
+        single, double, member, operator, literal, index, star, plain = match.groups()
+        if operator is not None:
+            steps.append(_filter(member, operator, literal))
+        elif index is not None:
+            steps.append(_slice(index))
+        elif star is not None:
+            steps.append(_children)
+        else:
+            name = next(part for part in (single, double, plain) if part is not None)
+            steps.append(_member(name))
+        position = match.end()
+
+    def find(value: Value) -> list[Value]:
+        found = [value]
+        for step in steps:
+            found = step(found)
+        return found
+
+    return find
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _typed(kind: str, value: Value, now: float) -> Value:
+    """Return the cell of a value in a column that is not text; None if it is of another type."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind == "integer":
+        return int(value) if number else None
+    if kind == "number":
+        return value if number else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if kind == "date" and isinstance(value, str):
+        age = since(value, now)
+        return "<invalid>" if age == "<unknown>" else age
+    return None
+
+
+def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
+    find = compile_path(path)
+
+    def cell(value: Object, now: float) -> Any:
+        found = [item for item in find(value) if item is not None]
+        if not found:
+            return None
+        return " ".join(map(_shown, found)) if kind == "string" else _typed(kind, found[0], now)
+
+    return cell
+
+
+_DEFAULT_AGE = Column("Age", AGE.cell, "date", description=AGE.description)
+
+
+def custom_columns(printed: Sequence[Object] | Iterable[Object] | None) -> tuple[Column, ...]:
+    """Return the columns of a version of a CustomResourceDefinition.
+
+    `printed` is its additionalPrinterColumns; without any there is the age. Raises ValueError for a
+    JSON path that cannot be read (validation refuses those).
+    """
+    columns = [NAME]
+    for item in printed or ():
+        path = item["jsonPath"]
+        text = f"Custom resource definition column (in JSONPath format): {path}"
+        columns.append(
+            Column(
+                item["name"],
+                _cell(path, item.get("type", "string")),
+                item.get("type", "string"),
+                item.get("format", ""),
+                item.get("priority", 0),
+                item.get("description") or text,
+            )
+        )
+    return tuple(columns) if len(columns) > 1 else (NAME, _DEFAULT_AGE)
