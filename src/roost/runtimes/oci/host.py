@@ -22,7 +22,6 @@ from roost.runtimes.oci.spec import ALL_CAPABILITIES, Device
 _T = TypeVar("_T")
 _THREADS = 4
 _PROGRAMS_AT_ONCE = 4
-_CAP_SYS_RESOURCE = 24
 _OPEN_FILES = 1_048_576
 
 
@@ -38,7 +37,7 @@ class Host:
         self.clock = clock
         self.architecture = architecture
         self.boot = boot_id()
-        self.capabilities = known_capabilities()
+        self.capabilities = own_capabilities()
         self.open_files = open_files_limit()
         self.lowest_oom_score = lowest_oom_score()
         self.slots = asyncio.Semaphore(_PROGRAMS_AT_ONCE)
@@ -74,13 +73,19 @@ class Host:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def may_raise_limits() -> bool:
-    """Return whether this process has CAP_SYS_RESOURCE, which root in a container may lack."""
+def own_capabilities() -> tuple[str, ...]:
+    """Return the capabilities of this process: root in a container lacks some, and can give no more."""
     for line in Path("/proc/self/status").read_text().splitlines():
         name, _, value = line.partition(":")
-        if name == "CapEff":
-            return bool(int(value, 16) >> _CAP_SYS_RESOURCE & 1)
-    return False
+        if name == "CapPrm":
+            bits = int(value, 16)
+            return tuple(name for bit, name in enumerate(ALL_CAPABILITIES) if bits >> bit & 1)
+    return ALL_CAPABILITIES
+
+
+def may_raise_limits() -> bool:
+    """Return whether this process may raise limits and lower oom scores."""
+    return "CAP_SYS_RESOURCE" in own_capabilities()
 
 
 def open_files_limit() -> int:
@@ -94,15 +99,6 @@ def open_files_limit() -> int:
 def lowest_oom_score() -> int:
     """Return the lowest oom score adjustment that a container may be given."""
     return -1000 if may_raise_limits() else int(Path("/proc/self/oom_score_adj").read_text())
-
-
-def known_capabilities() -> tuple[str, ...]:
-    """Return the capabilities of this kernel."""
-    try:
-        last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    except (OSError, ValueError):
-        last = len(ALL_CAPABILITIES) - 1
-    return ALL_CAPABILITIES[: last + 1]
 
 
 def host_devices() -> tuple[Device, ...]:

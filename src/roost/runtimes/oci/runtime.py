@@ -290,7 +290,7 @@ class OciRuntime:
             except (OSError, TimeoutError) as error:
                 connection.close()
                 if family is socket.AF_INET:
-                    fault = str(error) or "timed out"
+                    fault = os.strerror(error.errno).lower() if error.errno else "timed out"
                 continue
             except BaseException:
                 connection.close()
@@ -298,7 +298,8 @@ class OciRuntime:
             return sessions.PortSession(connection)
         raise RuntimeFault(
             "PortForwardError",
-            f"failed to connect to localhost:{port} inside namespace {network!r}: {fault}",
+            f"failed to connect to localhost:{port} inside namespace {network!r}, IPv4: "
+            f"dial tcp4 127.0.0.1:{port}: connect: {fault}",
         )
 
     def _running(self, container_id: str) -> Container:

@@ -92,9 +92,10 @@ _BY_CAPABILITY: Mapping[str, str] = {
     "CAP_PERFMON": "perf_event_open",
     "CAP_SYSLOG": "syslog",
     "CAP_SYS_ADMIN": (
-        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr "
-        "lsm_list_modules lsm_set_self_attr listmount mount mount_setattr move_mount open_tree perf_event_open "
-        "quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 statmount unshare"
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick listmount lookup_dcookie "
+        "lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree "
+        "perf_event_open quotactl quotactl_fd setdomainname sethostname setns statmount syslog umount "
+        "umount2 unshare"
     ),
     "CAP_SYS_BOOT": "reboot",
     "CAP_SYS_CHROOT": "chroot",

@@ -23,7 +23,7 @@ SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_C
 AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
 PERFMON BPF CHECKPOINT_RESTORE
 """
-#: In the kernel's order, so that its last capability number cuts the list.
+#: In the kernel's order: the index is the capability's number.
 ALL_CAPABILITIES = tuple(f"CAP_{name}" for name in _CAPABILITIES.split())
 _DEFAULT = """
 AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP
@@ -66,7 +66,7 @@ class Surroundings:
     pid: str = ""  # "": a new one, unless the sandbox has the host's
     volumes: tuple[Mount, ...] = ()  # anonymous volumes of the image
     devices: tuple[Device, ...] = ()  # only used by a privileged container
-    capabilities: tuple[str, ...] = ALL_CAPABILITIES
+    capabilities: tuple[str, ...] = ALL_CAPABILITIES  # that can be given here
     open_files: int = 1_048_576  # as many as the machine lets us give
     lowest_oom_score: int = -1000  # nor may a score be lower than we may set
 
@@ -132,7 +132,7 @@ def environment(spec: ContainerSpec, image: ImageConfig) -> list[str]:
 
 
 def granted(security: Security, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the capabilities of a container, of those the kernel knows. Raises RuntimeFault."""
+    """Return the capabilities of a container, of those `known` here. Raises RuntimeFault."""
     if security.privileged:
         return known
     wanted = set(DEFAULT_CAPABILITIES)
@@ -146,8 +146,9 @@ def granted(security: Security, known: tuple[str, ...]) -> tuple[str, ...]:
     wanted.update(name for name in add if name != "CAP_ALL")
     wanted.difference_update(name for name in drop if name != "CAP_ALL")
     for name in add:
-        if name != "CAP_ALL" and name not in ALL_CAPABILITIES:
-            raise RuntimeFault("CreateContainerError", f'unknown capability "{name}"')
+        if name != "CAP_ALL" and name not in known:
+            why = "not available on this node" if name in ALL_CAPABILITIES else "unknown"
+            raise RuntimeFault("CreateContainerError", f'capability "{name}" is {why}')
     return tuple(name for name in known if name in wanted)
 
 
