@@ -268,7 +268,7 @@ class _Parser:
                 raise ValueError(f"found '{literal}', expected: ',', or identifier")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def parse_labels(text: str) -> LabelSelector:
     """Read the `labelSelector` of a request; raise ValueError with the real server's words."""
     requirements = _Parser(text).parse()
@@ -383,7 +383,7 @@ _TERM = re.compile(r"(?:[^,\\]|\\.|\\$)*", re.DOTALL)
 _OPERATOR = re.compile(r"((?:[^=!\\]|\\.|!(?!=))*?)(!=|==|=)(.*)", re.DOTALL)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def parse_fields(text: str) -> FieldSelector:
     """Read the `fieldSelector` of a request; raise ValueError with the real server's words."""
     terms: list[FieldTerm] = []

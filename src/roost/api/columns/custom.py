@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from roost.api.columns.cells import AGE, NAME, since
@@ -151,7 +151,7 @@ def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
 _DEFAULT_AGE = Column("Age", AGE.cell, "date", description=AGE.description)
 
 
-def custom_columns(printed: Sequence[Object] | Iterable[Object] | None) -> tuple[Column, ...]:
+def custom_columns(printed: Iterable[Object] | None) -> tuple[Column, ...]:
     """Return the columns of a version of a CustomResourceDefinition.
 
     `printed` is its additionalPrinterColumns; without any there is the age. Raises ValueError for a

@@ -119,9 +119,9 @@ def _bare(value: Value) -> Value:
 def _retained(document: Object, patch: Object) -> Object:
     if _RETAIN not in patch:
         return dict(document)
-    keys = patch[_RETAIN]
-    if not isinstance(keys, list):
+    if not isinstance(patch[_RETAIN], list):
         raise _bad_format(_RETAIN)
+    keys = {key for key in patch[_RETAIN] if isinstance(key, str)}
     for key, value in patch.items():
         special = key == _RETAIN or key.startswith((_DELETE_PRIMITIVES, _ORDER))
         if value is not None and not special and key not in keys:
@@ -143,7 +143,8 @@ def _delete_primitives(out: Object, key: str, gone: Value) -> None:
         return
     if not isinstance(gone, list) or not isinstance(out[name], list):
         raise _bad_format(_DELETE_PRIMITIVES)
-    out[name] = [item for item in out[name] if item not in gone]
+    keys = {_key_of(item, "") for item in gone}
+    out[name] = [item for item in out[name] if isinstance(item, (dict, list)) or item not in keys]
 
 
 def _ordered_lists(out: Object, patch: Object, node: Node) -> set[str]:
@@ -239,7 +240,7 @@ def _special_items(
 ) -> tuple[list[Value], list[Value], bool]:
     """Return (live items that stay, patch items without directive, is the list replaced?)."""
     plain: list[Value] = []
-    gone: list[Value] = []
+    gone: set[Any] = set()
     replaced = False
     for item in patch:
         if not isinstance(item, dict):
@@ -248,14 +249,14 @@ def _special_items(
         if _DIRECTIVE not in item:
             plain.append(item)
         elif directive == "delete":
-            gone.append(_key_of(item, merge_key))
+            gone.add(_key_of(item, merge_key))
         elif directive == "replace":
             replaced = True
         elif directive == "merge":
             raise BadRequest("merging lists cannot yet be specified in the patch")
         else:
             raise _bad_directive(directive, item)
-    kept = [item for item in live if not (isinstance(item, dict) and item.get(merge_key) in gone)]
+    kept = [item for item in live if _key_of(item, merge_key) not in gone] if gone else live
     return kept, plain, replaced
 
 
