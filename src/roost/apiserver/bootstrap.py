@@ -1,0 +1,102 @@
+"""What every cluster has from its first moment: namespaces, the Service `kubernetes`, priority classes.
+
+Run at each start, through a client: creates what is missing, mends where the server is to be found, and
+leaves everything else alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from roost.api.errors import AlreadyExists, NotFound
+from roost.api.kind import Resource
+from roost.api.values import Object
+from roost.client.port import Client
+
+NAMESPACES: Final = Resource("", "v1", "namespaces")
+SERVICES: Final = Resource("", "v1", "services")
+ENDPOINTS: Final = Resource("", "v1", "endpoints")
+SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
+PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses")
+
+SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+_LABELS: Final = {"component": "apiserver", "provider": "kubernetes"}
+_PRIORITIES: Final = (
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        (
+            "Used for system critical pods that must run in the cluster, but can be moved to "
+            "another node if necessary."
+        ),
+    ),
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """Where pods and nodes reach the server: `cluster_ip` leads to `address`:`port`."""
+
+    address: str
+    port: int
+    cluster_ip: str = "10.96.0.1"
+
+
+async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
+    """Create what is missing."""
+    for name in SYSTEM_NAMESPACES:
+        await _ensure(client, NAMESPACES, {"metadata": {"name": name}})
+    for name, value, description in _PRIORITIES:
+        body = {"metadata": {"name": name}, "value": value, "description": description}
+        await _ensure(client, PRIORITY_CLASSES, body)
+    await _ensure(client, SERVICES, _service(advertised))
+    port = {"name": "https", "port": advertised.port, "protocol": "TCP"}
+    subsets = [{"addresses": [{"ip": advertised.address}], "ports": [port]}]
+    metadata: Object = {"name": "kubernetes", "namespace": "default"}
+    skip = {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}
+    await _ensure(
+        client, ENDPOINTS, {"metadata": {**metadata, **skip}, "subsets": subsets}, "subsets"
+    )
+    labels = {"kubernetes.io/service-name": "kubernetes"}
+    piece = {
+        "metadata": {**metadata, "labels": labels},
+        "addressType": "IPv4",
+        "ports": [port],
+        "endpoints": [{"addresses": [advertised.address], "conditions": {"ready": True}}],
+    }
+    await _ensure(client, SLICES, piece, "ports", "endpoints")
+
+
+def _service(advertised: Advertised) -> Object:
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": advertised.port}
+    return {
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": dict(_LABELS)},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": advertised.cluster_ip,
+            "ports": [port],
+            "sessionAffinity": "None",
+        },
+    }
+
+
+async def _ensure(client: Client, resource: Resource, body: Object, *kept: str) -> None:
+    """Create an object; if it is there, only make its fields `kept` say what they should."""
+    metadata = body["metadata"]
+    namespace = metadata.get("namespace", "")
+    try:
+        found = await client.get(resource, metadata["name"], namespace)
+    except NotFound:
+        try:
+            await client.create(resource, body, namespace)
+        except AlreadyExists:
+            return  # a second server of the same cluster was faster
+        return
+    if any(found.get(name) != body[name] for name in kept):
+        await client.update(resource, {**found, **{name: body[name] for name in kept}}, namespace)

@@ -1,0 +1,156 @@
+"""Settings: flags, then `ROOST_*` in the environment, then a YAML file, then defaults.
+
+One table says all there is; an unknown key anywhere is an error that names it. Root keeps its data in
+/var/lib/roost and its file in /etc/roost, others in their XDG folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+PREFIX: Final = "ROOST_"
+#: Variables of the environment that begin like settings and are something else.
+_OTHER: Final = frozenset({"ROOST_CONFIG", "ROOST_LOG_FORMAT"})
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and says where it came from."""
+
+
+def default_data_dir() -> str:
+    """Return where data is kept when nothing is said."""
+    if os.geteuid() == 0:
+        return "/var/lib/roost"
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(base) / "roost")
+
+
+def default_config_file() -> Path:
+    """Return where the settings file is looked for when nothing is said."""
+    if os.geteuid() == 0:
+        return Path("/etc/roost/config.yaml")
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "roost" / "config.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. An empty text means: find out."""
+
+    data_dir: str = ""
+    port: int = 6443
+    bind_address: str = "0.0.0.0"  # noqa: S104 - pods and other nodes must reach the server
+    advertise_address: str = ""
+    extra_names: str = ""  # further names and addresses of the server's certificate, by comma
+    controllers: str = "*"
+    node_name: str = ""
+    node_ip: str = ""
+    kubelet_port: int = 10250
+    pod_cidr: str = "10.244.0.0/24"
+    runtime: str = ""  # runc or crun
+    insecure_registries: str = ""  # host[:port], by comma
+    log_level: str = "info"
+
+    def validate(self) -> None:
+        """Raise SettingsError for values that cannot be."""
+        for name in ("port", "kubelet_port"):
+            if not 0 <= getattr(self, name) < 65536:
+                raise SettingsError(f"{name} must be between 0 and 65535")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError("log_level must be debug, info, warning or error")
+        if self.runtime not in ("", "runc", "crun"):
+            raise SettingsError("runtime must be runc or crun")
+
+
+_TYPES: Final[Mapping[str, type]] = {
+    field.name: int if field.type == "int" else str for field in fields(Settings)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings in force, and where each of them came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def as_yaml(self) -> str:
+        """Return the settings as a file would have them, each with its source."""
+        lines = []
+        for name in _TYPES:
+            value = yaml.safe_dump(getattr(self.settings, name)).splitlines()[0]
+            lines.append(f"{name}: {value}  # {self.sources[name]}")
+        return "\n".join(lines)
+
+
+def load_settings(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None
+) -> Loaded:
+    """Return the settings in force. `flags` that are None were not given. Raises SettingsError."""
+    values: dict[str, Any] = {name: getattr(Settings(), name) for name in _TYPES}
+    sources = dict.fromkeys(_TYPES, "default")
+    values["data_dir"] = default_data_dir()
+    named = environment.get("ROOST_CONFIG", "")
+    path = file or (Path(named) if named else default_config_file())
+    given = _from_file(path, must_exist=file is not None or bool(named))
+    for source, layer in (
+        (str(path), given),
+        ("environment", _from_environment(environment)),
+        ("flag", {name: value for name, value in flags.items() if value is not None}),
+    ):
+        for name, value in layer.items():
+            values[name] = _convert(name, value, source)
+            sources[name] = source
+    values["data_dir"] = str(Path(values["data_dir"]).expanduser().absolute())
+    settings = Settings(**values)
+    settings.validate()
+    return Loaded(settings, sources)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX) and variable not in _OTHER:
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in _TYPES:
+                raise SettingsError(f"{variable} in the environment is not a setting of Roost")
+            found[name] = value
+    return found
+
+
+def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if must_exist:
+            raise SettingsError(f"{path} does not exist") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path} must be a map of settings")
+    for name in document:
+        if name not in _TYPES:
+            raise SettingsError(f"{path}: {name!r} is not a setting of Roost")
+    return document
+
+
+def _convert(name: str, value: Any, source: str) -> Any:
+    if _TYPES[name] is str:
+        if not isinstance(value, str | int):
+            raise SettingsError(f"{name} (from {source}) must be a text")
+        return str(value)
+    try:
+        return int(str(value))  # through text: YAML's true is no number
+    except ValueError:
+        raise SettingsError(f"{name} (from {source}) must be a number, not {value!r}") from None
