@@ -105,7 +105,26 @@ class AssertAlive:
     ref: Ref
 
 
-Action: TypeAlias = Create | Update | Patch | Delete | Post | AssertAbsent | AssertAlive | EmitEvent
+@dataclass(frozen=True, slots=True)
+class AssertEmpty:
+    """Ask the server itself whether a namespace has no object of these resources; else stop."""
+
+    namespace: str
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAll:
+    """Delete all objects of a resource in a namespace; for resources that nobody keeps in a cache."""
+
+    resource: Resource
+    namespace: str
+
+
+Action: TypeAlias = (
+    Create | Update | Patch | Delete | DeleteAll | Post | AssertAbsent | AssertAlive | AssertEmpty
+    | EmitEvent
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

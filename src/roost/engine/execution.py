@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from roost.api.errors import AlreadyExists, Conflict, NotFound, StatusError
 from roost.api.values import Object
-from roost.client.port import Client, DeleteOptions, PatchType
+from roost.client.port import Client, DeleteOptions, PatchType, Query
 from roost.decisions.plan import (
     Action,
     AssertAbsent,
     AssertAlive,
+    AssertEmpty,
     Create,
     Delete,
+    DeleteAll,
     EmitEvent,
     Patch,
     Post,
     Update,
 )
 from roost.engine.barrier import Write
+
+_ABSENT_KEPT = 1000
+_PAGE = 500
 
 
 @dataclass(slots=True)
@@ -44,6 +50,7 @@ class Executor:
         self._client = client
         self._record = record
         self._slots = asyncio.Semaphore(limit)
+        self._absent: dict[str, None] = {}
 
     async def carry_out(self, actions: Sequence[Action]) -> Outcome:
         """Do the actions in order. Refusals and transport failures end up in the outcome."""
@@ -130,13 +137,23 @@ class Executor:
 
     async def _assert_absent(self, action: AssertAbsent) -> Write | None:
         ref = action.ref
+        if ref.uid in self._absent:
+            return None  # what is gone stays gone: a uid is never used again
         try:
             live: Object = await self._client.get(ref.resource, ref.name, ref.namespace)
         except NotFound:
+            self._remember_absent(ref.uid)
             return None
         if not ref.uid or live["metadata"].get("uid") == ref.uid:
             raise Conflict(f'{ref.resource.plural} "{ref.name}" is not gone')
+        self._remember_absent(ref.uid)
         return None
+
+    def _remember_absent(self, uid: str) -> None:
+        if uid:
+            self._absent[uid] = None
+            if len(self._absent) > _ABSENT_KEPT:
+                del self._absent[next(iter(self._absent))]
 
     async def _assert_alive(self, action: AssertAlive) -> Write | None:
         ref = action.ref
@@ -145,6 +162,24 @@ class Executor:
         if metadata.get("uid") != ref.uid or "deletionTimestamp" in metadata:
             raise Conflict(f'{ref.resource.plural} "{ref.name}" is going away')
         return None
+
+    async def _assert_empty(self, action: AssertEmpty) -> Write | None:
+        for resource in action.resources:
+            page = await self._client.list(Query(resource, action.namespace), limit=1)
+            if page.items:
+                raise Conflict(f"there are {resource.plural} left in {action.namespace}")
+        return None
+
+    async def _delete_all(self, action: DeleteAll) -> Write | None:
+        query = Query(action.resource, action.namespace)
+        while True:
+            page = await self._client.list(query, limit=_PAGE)
+            for obj in page.items:
+                name = obj["metadata"]["name"]
+                with suppress(NotFound):
+                    await self._client.delete(action.resource, name, action.namespace)
+            if not page.continue_token:
+                return None
 
 
 _VERBS: dict[type, Callable[..., Awaitable[Write | None]]] = {
@@ -155,6 +190,8 @@ _VERBS: dict[type, Callable[..., Awaitable[Write | None]]] = {
     Post: Executor._post,
     AssertAbsent: Executor._assert_absent,
     AssertAlive: Executor._assert_alive,
+    AssertEmpty: Executor._assert_empty,
+    DeleteAll: Executor._delete_all,
 }
 
 

@@ -1,0 +1,112 @@
+"""All controllers by the names of kube-controller-manager, and its way of choosing some of them.
+
+`chosen("*,-job-controller")` gives names; `controllers(names, setup)` the declarations for them. Those
+in EVERYWHERE depend on what the server serves and are made anew when that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from roost.controllers import (
+    deployment,
+    replicaset,
+)
+from roost.controllers.garbagecollector import garbage_collector
+from roost.controllers.namespace import namespace_controller
+from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
+from roost.decisions.controller import AnyController
+from roost.decisions.served import Served
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What declarations need beside the facts in the API."""
+
+    ca_pem: str = ""
+    served: tuple[Served, ...] = ()
+
+
+Make = Callable[[Setup], AnyController]
+
+
+def _always(controller: AnyController) -> Make:
+    return lambda _setup: controller
+
+
+#: Controllers that look at every resource.
+EVERYWHERE: Mapping[str, Make] = MappingProxyType(
+    {
+        "garbage-collector-controller": lambda setup: garbage_collector(setup.served),
+        "namespace-controller": lambda setup: namespace_controller(setup.served),
+    }
+)
+
+#: All controllers.
+ALL: Mapping[str, Make] = MappingProxyType(
+    {
+        **{
+            controller.name: _always(controller)
+            for controller in (
+                deployment.CONTROLLER,
+                replicaset.CONTROLLER,
+                SERVICE_ACCOUNT,
+            )
+        },
+        "root-ca-certificate-publisher-controller": lambda setup: root_ca_publisher(setup.ca_pem),
+        **EVERYWHERE,
+    }
+)
+
+#: Names that are also understood: those before Kubernetes 1.28.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "cronjob": "cronjob-controller",
+        "clusterrole-aggregation": "clusterrole-aggregation-controller",
+        "daemonset": "daemonset-controller",
+        "deployment": "deployment-controller",
+        "disruption": "disruption-controller",
+        "endpoint": "endpoints-controller",
+        "endpointslice": "endpointslice-controller",
+        "endpointslicemirroring": "endpointslice-mirroring-controller",
+        "garbagecollector": "garbage-collector-controller",
+        "job": "job-controller",
+        "namespace": "namespace-controller",
+        "nodelifecycle": "node-lifecycle-controller",
+        "podgc": "pod-garbage-collector-controller",
+        "replicaset": "replicaset-controller",
+        "resourcequota": "resourcequota-controller",
+        "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
+        "serviceaccount": "serviceaccount-controller",
+        "statefulset": "statefulset-controller",
+        "ttl-after-finished": "ttl-after-finished-controller",
+    }
+)
+
+
+def chosen(text: str, known: Iterable[str] = ALL) -> tuple[str, ...]:
+    """Return the names that a --controllers value chooses, in the order of `known`.
+
+    Items are `*` (all that is on by default), `name` and `-name`. Raises ValueError for a name that is
+    not known. A caller with components of its own (the scheduler) adds their names to `known`.
+    """
+    names = tuple(known)
+    on: set[str] = set()
+    off: set[str] = set()
+    everything = False
+    for item in (part.strip() for part in text.split(",")):
+        if item == "*":
+            everything = True
+            continue
+        name = ALIASES.get(item.removeprefix("-"), item.removeprefix("-"))
+        if name not in names:
+            raise ValueError(f'"{item.removeprefix("-")}" is not in the list of known controllers')
+        (off if item.startswith("-") else on).add(name)
+    return tuple(n for n in names if n in on or (everything and n not in off))
+
+
+def controllers(names: Iterable[str], setup: Setup) -> tuple[AnyController, ...]:
+    """Return the declarations of the named controllers (names that are not here are left out)."""
+    return tuple(ALL[name](setup) for name in names if name in ALL)
