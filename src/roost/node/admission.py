@@ -103,7 +103,7 @@ def _term_matches(term: Object, labels: Object, name: str) -> bool:
 
 def _expression_matches(expression: Object, labels: Object) -> bool:
     key, operator = expression["key"], expression.get("operator")
-    values = expression.get("values") or ()
+    values: list[str] = expression.get("values") or []
     present, value = key in labels, labels.get(key)
     if operator == "In":
         return present and value in values

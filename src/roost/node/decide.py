@@ -474,7 +474,12 @@ def _plan_terminated(draft: _Draft) -> None:
     if facts.removed:
         if ("clean", "") not in draft.busy:
             draft.actions.append(CleanUp())
-    elif podspec.deleting(draft.pod) and facts.reported_end and ("finish", "") not in draft.busy:
+    elif (
+        podspec.deleting(draft.pod)
+        and facts.reported_end
+        and not facts.deletion_sent
+        and ("finish", "") not in draft.busy
+    ):
         draft.actions.append(FinishDeletion())
 
 

@@ -177,6 +177,7 @@ class PodFacts:
     removed: bool = False  # a complete list or a watch said that the API has it no more
     cleaned: bool = False
     reported_end: bool = False  # the API has the final status
+    deletion_sent: bool = False  # the API was told that nothing is left
 
     def container(self, name: str) -> ContainerFacts:
         return self.containers.get(name, NO_CONTAINER)

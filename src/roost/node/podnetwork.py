@@ -1,47 +1,37 @@
 """The port between the node agent and the network: an address for a pod.
 
-roost.network implements it; Loopback is for pods without a network of their own, and for tests.
+roost.network implements it on a real node; NumberedNetwork is for simulated ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from roost.api.values import Object
 from roost.node import podspec
 
-
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """A port of the node that leads to a port of the pod."""
-
-    host_ip: str  # "" means every address
-    host_port: int
-    container_port: int
-    protocol: str  # TCP, UDP or SCTP
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """What a pod got: the path of its network namespace and its address."""
-
-    namespace_path: str
-    ip: str
+#: (protocol, host IP or "" for every address, host port, container port).
+HostPort: TypeAlias = tuple[str, str, int, int]
 
 
 class PodNetwork(Protocol):
-    """Attaches pods. Both calls may be repeated with the same effect; OSError says why not."""
+    """Attaches pods. Calls may be repeated with the same effect; they raise NetworkError."""
 
     async def attach(
-        self, pod_uid: str, namespace: str, name: str, host_ports: Sequence[HostPort]
-    ) -> Attachment: ...
+        self,
+        pod_uid: str,
+        pod_name: str,
+        pod_namespace: str,
+        host_ports: Sequence[HostPort] = (),
+    ) -> tuple[str, str]:
+        """Return the path of the pod's network namespace, and its address."""
+        ...
 
     async def detach(self, pod_uid: str) -> None: ...
 
-    async def recover(self) -> dict[str, Attachment]:
-        """Return the attachments that exist, by pod uid; ends none."""
+    async def recover(self) -> Mapping[str, str]:
+        """Return the address of every pod that is attached, by uid; detaches none of them."""
         ...
 
 
@@ -51,26 +41,29 @@ class NumberedNetwork:
     def __init__(self, prefix: str = "10.244") -> None:
         self._prefix = prefix
         self._next = 2
-        self._attached: dict[str, Attachment] = {}
+        self._attached: dict[str, str] = {}
         self.host_ports: dict[str, tuple[HostPort, ...]] = {}
 
     async def attach(
-        self, pod_uid: str, namespace: str, name: str, host_ports: Sequence[HostPort]
-    ) -> Attachment:
-        del namespace, name
+        self,
+        pod_uid: str,
+        pod_name: str,
+        pod_namespace: str,
+        host_ports: Sequence[HostPort] = (),
+    ) -> tuple[str, str]:
+        del pod_name, pod_namespace
         if pod_uid not in self._attached:
             high, low = divmod(self._next, 250)
             self._next += 1
-            ip = f"{self._prefix}.{high}.{low + 1}"
-            self._attached[pod_uid] = Attachment(f"/run/netns/{pod_uid}", ip)
+            self._attached[pod_uid] = f"{self._prefix}.{high}.{low + 1}"
         self.host_ports[pod_uid] = tuple(host_ports)
-        return self._attached[pod_uid]
+        return f"/run/netns/{pod_uid}", self._attached[pod_uid]
 
     async def detach(self, pod_uid: str) -> None:
         self._attached.pop(pod_uid, None)
         self.host_ports.pop(pod_uid, None)
 
-    async def recover(self) -> dict[str, Attachment]:
+    async def recover(self) -> Mapping[str, str]:
         return dict(self._attached)
 
 
@@ -79,11 +72,11 @@ def host_ports_of(pod: Object) -> tuple[HostPort, ...]:
     if podspec.host_network(pod):
         return ()
     return tuple(
-        HostPort(
+        (
+            port.get("protocol") or "TCP",
             port.get("hostIP") or "",
             port["hostPort"],
             port["containerPort"],
-            port.get("protocol") or "TCP",
         )
         for _, container in podspec.containers(pod)
         for port in container.get("ports") or ()

@@ -153,6 +153,11 @@ def micro_timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def compact_timestamp(seconds: float) -> str:
+    """Return a time as the names of rotated logs have it: 20260131-235959."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y%m%d-%H%M%S")
+
+
 def seconds_of(text: str) -> float:
     """Return epoch seconds of an RFC 3339 time."""
     return datetime.fromisoformat(text).timestamp()

@@ -41,6 +41,7 @@ class References:
         self._changed = changed
         self._objects: dict[Ref, Object | None] = {}
         self._wanted_by: dict[Ref, set[str]] = {}
+        self._wants: dict[str, set[Ref]] = {}
         self._keepers: dict[Ref, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -52,14 +53,18 @@ class References:
     def want(self, pod_uid: str, refs: Iterable[Ref]) -> None:
         """Say what a pod names now; replaces what was said."""
         wanted = set(refs)
-        for ref in wanted:
+        before = self._wants.get(pod_uid, set())
+        for ref in sorted(wanted - before):
             self._wanted_by.setdefault(ref, set()).add(pod_uid)
             if ref not in self._objects:
                 self._read_back(ref)
             self._keep(ref)
-        for ref in [r for r, uids in self._wanted_by.items() if pod_uid in uids - {""}]:
-            if ref not in wanted:
-                self._drop(ref, pod_uid)
+        for ref in sorted(before - wanted):
+            self._drop(ref, pod_uid)
+        if wanted:
+            self._wants[pod_uid] = wanted
+        else:
+            self._wants.pop(pod_uid, None)
 
     def _drop(self, ref: Ref, pod_uid: str) -> None:
         self._wanted_by[ref].discard(pod_uid)
@@ -117,6 +122,8 @@ class References:
             async for batch in self._client.watch(query, version):
                 for event in batch:
                     version = event.object["metadata"]["resourceVersion"]
+                    if event.object["metadata"].get("name") != ref.name:
+                        continue
                     if event.type == "DELETED":
                         self._set(ref, None)
                     elif event.type in {"ADDED", "MODIFIED"}:

@@ -103,7 +103,8 @@ class StatusReporter:
             report.done(None)
             return True
         except (Invalid, BadRequest) as error:
-            log.error("the status of %s/%s was refused: %s", namespace, name, error.message)
+            log.warning("the status of %s/%s was refused: %s", namespace, name, error.message)
+            report.done(None)
             return True
         except (StatusError, OSError, TimeoutError) as error:
             log.warning("status of %s/%s: %s", namespace, name, error)

@@ -37,13 +37,19 @@ class NotYetKnown(Refused):
         super().__init__("CreateContainerConfigError", message)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Ref:
     """An object that a pod names."""
 
     resource: Resource
     namespace: str
     name: str
+
+    def __lt__(self, other: Ref) -> bool:
+        return self._key() < other._key()
+
+    def _key(self) -> tuple[str, str, str]:
+        return self.resource.plural, self.namespace, self.name
 
 
 @dataclass(frozen=True, slots=True, order=True)

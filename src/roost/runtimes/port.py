@@ -300,3 +300,12 @@ class Stats(Protocol):
     """Optional: resource use."""
 
     async def usage(self) -> list[Usage]: ...
+
+
+@runtime_checkable
+class LogRotation(Protocol):
+    """Optional: begin a new log file for a running container."""
+
+    async def rotate_log(self, container_id: str, to: str) -> bool:
+        """Move the log to `to` and begin a new one at the old path; False where there is none."""
+        ...
