@@ -118,12 +118,15 @@ class Allocator:
         for port in node_ports(service):
             self.ports.taken.discard(port)
 
-    def reserve(self, change: Change) -> Reservation:
-        """Allocate what a write of a Service wants, into its object; raises Invalid."""
+    def reserve(self, change: Change, *, dry_run: bool = False) -> Reservation:
+        """Allocate what a write of a Service wants, into its object; raises Invalid.
+
+        A dry run takes no node port: it shows the number after the last one.
+        """
         wanted = wanted_addresses(change)
         reservation = Reservation()
         try:
-            allocated = self._allocate(change.object, wanted, reservation)
+            allocated = self._allocate(change.object, wanted, reservation, dry_run)
         except BaseException:
             reservation.cancel()
             raise
@@ -141,7 +144,9 @@ class Allocator:
         except AddressValueError:
             return
 
-    def _allocate(self, service: Object, wanted: Wanted, reservation: Reservation) -> Allocated:
+    def _allocate(
+        self, service: Object, wanted: Wanted, reservation: Reservation, dry_run: bool
+    ) -> Allocated:
         address = None
         if wanted.cluster_ip is not None:
             address = self._address(service, wanted.cluster_ip, reservation)
@@ -149,6 +154,8 @@ class Allocator:
         for wish in wanted.ports:
             if wish.shares is not None and wish.shares in ports:
                 ports[wish.index] = ports[wish.shares]
+            elif dry_run and not wish.port:
+                ports[wish.index] = self.ports.first + self.ports.size + 1
             else:
                 path = f"spec.ports[{wish.index}].nodePort"
                 ports[wish.index] = self._port(service, wish.port, path, reservation)

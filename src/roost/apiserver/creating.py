@@ -96,7 +96,7 @@ async def _create_named(
         metadata["creationTimestamp"] = change.now
         core.check(kind, change)
         if kind.plural == "services" and kind.group == "":
-            reservation = core.allocator.reserve(change)
+            reservation = core.allocator.reserve(change, dry_run=options.dry_run)
         await core.validate(request)
         record = await _commit(core, kind, namespace, name, value, options.dry_run)
     except BaseException:

@@ -25,20 +25,6 @@ from roost.store.port import Conflict, Record
 _TRIES: Final = 16
 _ORPHAN: Final = "orphan"
 _FOREGROUND: Final = "foregroundDeletion"
-#: Kinds that are answered whole when they are deleted; others are answered with a Status.
-_ANSWERED_WHOLE: Final = frozenset(
-    {
-        ("", "pods"), ("", "services"), ("", "serviceaccounts"), ("", "persistentvolumes"),
-        ("", "persistentvolumeclaims"), ("", "podtemplates"), ("", "resourcequotas"),
-        ("storage.k8s.io", "storageclasses"), ("storage.k8s.io", "csidrivers"),
-        ("storage.k8s.io", "csinodes"), ("storage.k8s.io", "volumeattachments"),
-        ("storage.k8s.io", "volumeattributesclasses"),
-    }
-)  # fmt: skip
-
-
-def answered_whole(kind: Kind) -> bool:
-    return (kind.group, kind.plural) in _ANSWERED_WHOLE
 
 
 def deleted_status(kind: Kind, value: Object) -> Object:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from roost.api.errors import BadRequest, Cause
-from roost.apiserver import failures
 from roost.api.schema import yaml
 from roost.api.schema.body import Malformed, read
+from roost.apiserver import failures
 from roost.apiserver.messages import YAML, Request
 from roost.apiserver.negotiation import body_type
 from roost.apiserver.options import DeleteRequest, check_dry_run, parse_int, parse_optional_bool

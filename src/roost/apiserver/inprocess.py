@@ -19,7 +19,7 @@ from roost.apiserver.access.refusals import forbidden
 from roost.apiserver.attributes import Attributes, Decision, User
 from roost.apiserver.core import Core, WriteContext, shown
 from roost.apiserver.creating import create
-from roost.apiserver.deleting import answered_whole, delete, deleted_status
+from roost.apiserver.deleting import delete, deleted_status
 from roost.apiserver.encoding import decode, encode
 from roost.apiserver.feed import Watcher
 from roost.apiserver.messages import Answer, Request
@@ -202,7 +202,7 @@ class InProcessClient:
         )
         deleted = await delete(self._core, kind, namespace, name, request, self._context())
         value = shown(kind, deleted.record)
-        if not deleted.gone or answered_whole(kind):
+        if not deleted.gone or kind.returns_deleted:
             return value
         return deleted_status(kind, value)
 

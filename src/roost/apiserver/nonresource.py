@@ -7,6 +7,7 @@ from typing import Final
 
 from roost.apiserver import failures
 from roost.apiserver.core import Core
+from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.messages import TEXT, Answer, Request
 from roost.apiserver.requestinfo import RequestInfo
@@ -38,8 +39,11 @@ def page_not_found() -> Answer:
 class NonResource:
     """Answers every path that names no resource. `documents` maps exact paths to JSON bodies."""
 
-    def __init__(self, core: Core, documents: Mapping[str, Callable[[], bytes]]) -> None:
+    def __init__(
+        self, core: Core, discovery: Discovery, documents: Mapping[str, Callable[[], bytes]]
+    ) -> None:
         self._core = core
+        self.discovery = discovery
         self._documents = documents
         self.ready = False
         #: Named health checks: each returns what is wrong, "" if nothing.
@@ -54,6 +58,11 @@ class NonResource:
         for root in _HEALTH:
             if path == root or path.startswith(root + "/"):
                 return self._health(root, path[len(root) + 1 :], query)
+        found = self.discovery.answer(request, path)
+        if found is not None:
+            if request.method != "GET":
+                raise failures.method_not_allowed()
+            return found
         document = self._documents.get(path)
         if path == "/version" or document is not None:
             if request.method != "GET":

@@ -12,7 +12,7 @@ from roost.api.patches.managed import reset_fields
 from roost.api.patches.merge_patch import apply_merge_patch, check_patch_object
 from roost.api.patches.strategic import apply_strategic_patch
 from roost.api.schema import yaml
-from roost.api.schema.body import Malformed, read
+from roost.api.schema.body import Malformed, expected, read
 from roost.api.schema.decode import decode, strict_message
 from roost.api.schema.node import Node
 from roost.api.schema.scalars import Mismatch
@@ -119,6 +119,27 @@ class Patches:
             patched = patched_object(media, old, patch, node)
             new = decode_patched(media, patch, patched, node, context)
             check_type(media, patch, patched, kind.api_version, kind.name)
+            self._bodies.check_name(new, target.name)
+            return new
+
+        return build
+
+    def scale_build(self, target: Target, request: Request, context: WriteContext) -> Build:
+        """Return the build of a patch of a Scale, from the Scale to the wanted one."""
+        media = patch_type(request, custom=False)
+        check_options(media, context)
+        wanted = expected("autoscaling", "v1", "Scale")
+        if media == APPLY_PATCH:
+            patch: Value = read_configuration(request.body)
+            media = MERGE_PATCH
+        else:
+            patch = read_patch(request.body)
+
+        def build(old: Object | None) -> Object:
+            assert old is not None
+            patched = patched_object(media, old, patch, wanted.node)
+            new = decode_patched(media, patch, patched, wanted.node, context)
+            check_type(media, patch, patched, "autoscaling/v1", "Scale")
             self._bodies.check_name(new, target.name)
             return new
 

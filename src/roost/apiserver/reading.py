@@ -107,7 +107,7 @@ def _start(core: Core, options: ListOptions) -> tuple[int, str, bool]:
         if version and version != "0":
             raise BadRequest("specifying resource version is not allowed when using continue")
         revision, start = decode_token(options.continue_token)
-        return (revision if revision > 0 else 0), start, revision > 0
+        return (max(0, revision)), start, revision > 0
     if not version:
         return 0, "", False
     wanted = parse_version(version)

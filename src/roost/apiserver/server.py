@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from roost.api.errors import RequestEntityTooLarge, StatusError
@@ -18,6 +19,7 @@ from roost.apiserver.admission.port import Plugin
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.core import Core, Lookup
+from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.feed import Feed
 from roost.apiserver.forms import Forms
@@ -27,6 +29,7 @@ from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Request, Response
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
 from roost.apiserver.requestinfo import RequestInfo, parse_path
+from roost.apiserver.streams import UPGRADES
 from roost.apiserver.tables import Tables
 from roost.apiserver.verbs import Verbs
 from roost.ports.port import Chance, Ids, WallClock
@@ -56,6 +59,7 @@ class ApiServer:
         admission: Sequence[Plugin] = (),
         handlers: Mapping[tuple[str, str, str], Handler] | None = None,
         documents: Mapping[str, Callable[[], bytes]] | None = None,
+        release: str = "v1.36.0",
         service_addresses: str = "10.96.0.0/16",
         node_ports: range = range(30000, 32768),
     ) -> None:
@@ -69,7 +73,7 @@ class ApiServer:
         )  # fmt: skip
         self._forms = Forms(self.core, Tables(clock))
         self._verbs = Verbs(self.core, self._forms)
-        self._paths = NonResource(self.core, documents or {})
+        self._paths = NonResource(self.core, Discovery(registry, release), documents or {})
         self._housekeeping = Housekeeping(self.core)
         self._ready = asyncio.Event()
 
@@ -116,6 +120,12 @@ class ApiServer:
 
     def _authorize(self, info: RequestInfo, request: Request, query: dict[str, str]) -> None:
         attributes = attributes_of(info, request.user, query)
+        self._check(attributes)
+        if info.subresource in UPGRADES and info.verb == "get" and info.resource == "pods":
+            # A WebSocket has to be a GET, but what it does is a create.
+            self._check(replace(attributes, verb="create"))
+
+    def _check(self, attributes: Attributes) -> None:
         decision = self.authorizer.authorize(attributes)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)

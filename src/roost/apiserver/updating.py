@@ -44,6 +44,11 @@ class Target:
     tracked: bool = False
 
     @property
+    def hooks(self) -> str:
+        """The subresource as strategy and validation see it: a scale is an update like any other."""
+        return "" if self.subresource == "scale" else self.subresource
+
+    @property
     def key(self) -> str:
         return keys.key_of(self.kind, self.namespace, self.name)
 
@@ -133,7 +138,7 @@ async def _attempt(
     kind, options = target.kind, context.options
     settle_namespace(kind, new["metadata"], target.namespace)
     if kind.default is not None:
-        kind.default(Change(new, old, target.subresource, core.now(), context.warnings))
+        kind.default(Change(new, old, target.hooks, core.now(), context.warnings))
     if not target.tracked:
         manager = options.field_manager
         own(kind, core.node(kind), old, new, target.subresource, manager, core.now())
@@ -146,11 +151,11 @@ async def _attempt(
     try:
         await core.admit(request)
         _check_preconditions(target, record, old, new)
-        change = Change(new, old, target.subresource, core.now(), context.warnings)
+        change = Change(new, old, target.hooks, core.now(), context.warnings)
         core.prepare(kind, change)
         core.check(kind, change)
         if kind.plural == "services" and kind.group == "":
-            reservation = core.allocator.reserve(change)
+            reservation = core.allocator.reserve(change, dry_run=options.dry_run)
         await core.validate(request)
         written = await _commit(core, target, record, old, new, options.dry_run)
     except BaseException:

@@ -10,21 +10,31 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from roost.api.kind import Kind
+from roost.api.patches.managed import track_update
+from roost.api.schema.body import expected
 from roost.api.values import Object
 from roost.apiserver import failures
+from roost.apiserver.attributes import Call as HandlerCall
+from roost.apiserver.attributes import Handler
+from roost.apiserver.binding import bind
 from roost.apiserver.bodies import Bodies
 from roost.apiserver.core import Core, WriteContext, is_custom, shown
-from roost.apiserver.creating import create
-from roost.apiserver.deleting import answered_whole, delete, delete_collection, deleted_status
+from roost.apiserver.creating import create, settle_namespace
+from roost.apiserver.deleting import delete, delete_collection, deleted_status
 from roost.apiserver.deletion import delete_request
+from roost.apiserver.evicting import Evictions
 from roost.apiserver.forms import Forms
 from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
 from roost.apiserver.negotiation import Form, negotiate, wants_pretty
 from roost.apiserver.options import list_options, write_options
 from roost.apiserver.patching import Patches
+from roost.apiserver.proxies import Proxies
 from roost.apiserver.reading import Listing, get, list_records
 from roost.apiserver.requestinfo import RequestInfo
+from roost.apiserver.scaling import GROUP as SCALE_GROUP
+from roost.apiserver.scaling import SCALE_KIND, scale_build, scale_of
 from roost.apiserver.selection import parse_selection
+from roost.apiserver.streams import STREAMS, Streams
 from roost.apiserver.updating import Target, update
 from roost.apiserver.watching import FramedWatch, Framer, WatchRequest
 from roost.store.port import Record
@@ -60,6 +70,8 @@ class Call:
 
 
 Verb: TypeAlias = Callable[[Call], Awaitable[Response]]
+#: A subresource with ways of its own.
+Special: TypeAlias = Callable[[Kind, RequestInfo, Request, dict[str, str]], Awaitable[Response]]
 
 
 class Verbs:
@@ -80,18 +92,37 @@ class Verbs:
             "delete": self._delete,
             "deletecollection": self._delete_collection,
         }
+        self._streams = Streams(core)
+        self._proxies = Proxies(core)
+        self._evictions = Evictions(core)
+        self._subresources: dict[str, Special] = {
+            "scale": self._scale,
+            "binding": self._binding,
+            "eviction": self._eviction,
+            "proxy": self._proxy,
+            **dict.fromkeys(STREAMS, self._stream),
+        }
 
     async def answer(
         self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
     ) -> Response:
         """Answer a request for a kind that is served; raises StatusError."""
-        self._route(kind, info)
+        self._route(kind, info, request.method)
+        if info.subresource:
+            special = self._subresources.get(info.subresource)
+            if special is not None:
+                return await special(kind, info, request, query)
         call = Call(kind, info, request, query)
+        handler = self.core.handlers.get((kind.group, kind.plural, info.subresource))
+        if handler is not None:
+            return await self._handle(call, handler)
         return await self._verbs[info.verb](call)
 
     @staticmethod
-    def _route(kind: Kind, info: RequestInfo) -> None:
+    def _route(kind: Kind, info: RequestInfo, method: str) -> None:
         """Raise NotFound or MethodNotAllowed unless the path exists and has the verb."""
+        if method == "HEAD":
+            raise failures.method_not_allowed()
         if info.subresource:
             subresource = kind.subresources.get(info.subresource)
             if subresource is None:
@@ -144,6 +175,8 @@ class Verbs:
     # -- writing
 
     async def _create(self, call: Call) -> Response:
+        if call.kind.plural == "bindings" and call.kind.group == "":
+            return await self._bindings(call)
         context = call.context("CreateOptions")
         value = self.bodies.object(call.kind, call.request, context)
         record = await create(self.core, call.kind, call.namespace, value, context)
@@ -175,7 +208,7 @@ class Verbs:
         deleted = await delete(
             self.core, call.kind, call.namespace, call.info.name, options, context
         )
-        if not deleted.gone or answered_whole(call.kind):
+        if not deleted.gone or call.kind.returns_deleted:
             return self._one(call, deleted.record, context=context)
         status = deleted_status(call.kind, shown(call.kind, deleted.record))
         return self._status(call, status, context=context)
@@ -186,6 +219,99 @@ class Verbs:
         form = Form(call.form.media)
         body = self.forms.value(call.kind, status, form, call.pretty)
         return Answer(code, body, form.media, warning_headers(context))
+
+    # -- subresources with ways of their own
+
+    async def _handle(self, call: Call, handler: Handler) -> Response:
+        """Answer a resource that is computed."""
+        context = call.context("CreateOptions")
+        kind, sub = call.kind, call.kind.subresources.get(call.info.subresource)
+        name = kind.name if sub is None else sub.kind
+        group = kind.group if sub is None or sub.group is None else sub.group
+        version = kind.version if sub is None or sub.version is None else sub.version
+        body = self.bodies.foreign(group, version, name, call.request, context)
+        wanted = expected(group, version, name)
+        track_update(
+            wanted.node, None, body, manager=context.options.field_manager,
+            api_version=wanted.api_version, now=self.core.now(), subresource=call.info.subresource,
+        )  # fmt: skip
+        answer = await handler(
+            HandlerCall(
+                kind, call.info.subresource, call.request.user, call.namespace, call.info.name,
+                body, context.options.dry_run,
+            )
+        )  # fmt: skip
+        return self._status(call, answer, 201, context)
+
+    async def _stream(
+        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
+    ) -> Response:
+        return await self._streams.answer(
+            info.subresource, info.namespace, info.name, request, query
+        )
+
+    async def _proxy(
+        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
+    ) -> Response:
+        return await self._proxies.answer(kind, info, request)
+
+    async def _binding(
+        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
+    ) -> Response:
+        call = Call(kind, info, request, query)
+        context = call.context("CreateOptions")
+        body = self.bodies.foreign("", "v1", "Binding", request, context)
+        settle_namespace(kind, body["metadata"], info.namespace)
+        status = await bind(self.core, kind, info.namespace, info.name, body, context)
+        return self._status(call, status, 201, context)
+
+    async def _bindings(self, call: Call) -> Response:
+        """Create a Binding: the old way to bind, by a collection."""
+        context = call.context("CreateOptions")
+        body = self.bodies.foreign("", "v1", "Binding", call.request, context)
+        settle_namespace(call.kind, body["metadata"], call.namespace)
+        pods = self.core.registry.find("", "v1", "pods")
+        if pods is None:
+            raise failures.no_such_path()
+        name = body["metadata"].get("name", "")
+        status = await bind(self.core, pods, call.namespace, name, body, context)
+        return self._status(call, status, 201, context)
+
+    async def _eviction(
+        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
+    ) -> Response:
+        call = Call(kind, info, request, query)
+        context = call.context("CreateOptions")
+        body = self.bodies.foreign("policy", "v1", "Eviction", request, context)
+        status = await self._evictions.evict(info.namespace, info.name, body, context)
+        return self._status(call, status, 201, context)
+
+    async def _scale(
+        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
+    ) -> Response:
+        call = Call(kind, info, request, query)
+        context = None
+        if info.verb == "get":
+            record = await get(self.core, kind, call.namespace, info.name)
+        else:
+            target = Target(kind, call.namespace, info.name, "scale")
+            if info.verb == "update":
+                context = call.context("UpdateOptions")
+                body = self.bodies.foreign(SCALE_GROUP, "v1", "Scale", request, context)
+                self.bodies.check_name(body, info.name)
+                inner = self.patches.replacement(body)
+            else:
+                context = call.context("PatchOptions")
+                inner = self.patches.scale_build(target, request, context)
+            build = scale_build(kind, inner)
+            record = (await update(self.core, target, build, context)).record
+        scale = scale_of(kind, shown(kind, record))
+        body_bytes = self.forms.value(self._scale_kind(), scale, call.form, call.pretty)
+        return Answer(200, body_bytes, call.form.media, warning_headers(context))
+
+    def _scale_kind(self) -> Kind:
+        """Return the kind whose columns show a Scale."""
+        return SCALE_KIND
 
     async def _delete_collection(self, call: Call) -> Response:
         listed = list_options(call.query, watch=False)

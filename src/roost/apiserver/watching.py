@@ -7,9 +7,9 @@ a start that is too old is an ERROR event with code 410.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from roost.api.errors import Expired
 from roost.api.kind import Kind

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import BadHttpMethod
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
@@ -79,6 +80,18 @@ class Connection(RequestHandler):  # type: ignore[type-arg,unused-ignore]
         super().connection_lost(exc)
         if on_lost is not None:
             on_lost()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not parse; a method that it does not know is not allowed."""
+        return super().handle_error(
+            request, 405 if isinstance(exc, BadHttpMethod) else status, exc, message
+        )
 
 
 class _Server(web.Server):  # type: ignore[type-arg,unused-ignore]
@@ -279,7 +292,7 @@ class HttpServer:
         transport.write(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
         task = asyncio.current_task()
         assert task is not None
-        connection.on_lost = task.cancel
+        connection.on_lost = lambda: task.cancel() and None
         sink = TransportSink(transport)
         try:
             await answer.run(sink)

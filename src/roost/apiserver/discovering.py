@@ -1,0 +1,108 @@
+"""Discovery and OpenAPI as documents at their paths, each encoded once per state of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from roost.api import discovery
+from roost.api.openapi.documents import Documents, Encoded
+from roost.api.registry import Registry
+from roost.api.values import Object
+from roost.apiserver.encoding import encode
+from roost.apiserver.messages import JSON, TEXT, Answer, Request
+from roost.apiserver.negotiation import negotiate
+
+#: Aggregated discovery is asked for with such parameters; what follows them says which version.
+_AGGREGATED: Final = "as=APIGroupDiscoveryList"
+
+
+class Discovery:
+    """Answers /api, /apis, /openapi and what is below them, None where there is no document."""
+
+    def __init__(self, registry: Registry, release: str) -> None:
+        self._registry = registry
+        self.documents = Documents(registry, release)
+        self.server_address = ""
+        self._revision = -1
+        self._encoded: dict[tuple[str, str], bytes] = {}
+
+    def answer(self, request: Request, path: str) -> Answer | None:
+        """Return the answer at a path, or None if nothing is there."""
+        if path.startswith("/openapi"):
+            return self._openapi(request, path)
+        parts = path.split("/")[1:]
+        build = self._builder(parts)
+        if build is None:
+            return None
+        accept = request.headers.get("accept", "")
+        if len(parts) == 1 and _AGGREGATED in accept:
+            version = _wanted_version(accept)
+            if version:
+                core = parts[0] == "api"
+                body = self._cached(
+                    path, version,
+                    lambda: discovery.aggregated(self._registry, version, core=core),
+                )  # fmt: skip
+                return Answer(200, body, discovery.aggregated_media_type(version))
+        if accept:
+            negotiate(accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", ""))
+        body = self._cached(path, "", build)
+        return Answer(200, body, JSON)
+
+    def _builder(self, parts: list[str]) -> Callable[[], Object] | None:
+        registry = self._registry
+        if parts == ["api"]:
+            return lambda: discovery.api_versions(self.server_address)
+        if parts == ["apis"]:
+            return lambda: discovery.group_list(registry)
+        if len(parts) == 2 and parts[0] == "api":
+            return _if_found(lambda: discovery.resource_list(registry, "", parts[1]))
+        if len(parts) == 2 and parts[0] == "apis":
+            return _if_found(lambda: discovery.group(registry, parts[1]))
+        if len(parts) == 3 and parts[0] == "apis" and parts[1]:
+            return _if_found(lambda: discovery.resource_list(registry, parts[1], parts[2]))
+        return None
+
+    def _cached(self, path: str, form: str, build: Callable[[], Object]) -> bytes:
+        if self._revision != self._registry.revision:
+            self._revision = self._registry.revision
+            self._encoded.clear()
+        body = self._encoded.get((path, form))
+        if body is None:
+            body = self._encoded[path, form] = encode(build())
+        return body
+
+    def _openapi(self, request: Request, path: str) -> Answer | None:
+        if path == "/openapi/v3":
+            return Answer(200, self.documents.index(), TEXT)
+        if path == "/openapi/v2":
+            return _document(request, self.documents.v2())
+        if path.startswith("/openapi/v3/"):
+            found = self.documents.v3(path.removeprefix("/openapi/v3/"))
+            return Answer(404, b"", TEXT) if found is None else _document(request, found)
+        return None
+
+
+def _if_found(build: Callable[[], Object | None]) -> Callable[[], Object] | None:
+    found = build()
+    return None if found is None else lambda: found
+
+
+def _wanted_version(accept: str) -> str:
+    """Return the first aggregated version that a client takes and we have, "" for none."""
+    for part in accept.split(","):
+        params = {piece.strip() for piece in part.split(";")[1:]}
+        if _AGGREGATED in params and "g=apidiscovery.k8s.io" in params:
+            for version in discovery.AGGREGATED_VERSIONS:
+                if f"v={version}" in params:
+                    return version
+    return ""
+
+
+def _document(request: Request, found: Encoded) -> Answer:
+    tag = f'"{found.hash}"'
+    headers = (("Etag", tag), ("Vary", "Accept"))
+    if request.headers.get("if-none-match") == tag:
+        return Answer(304, b"", JSON, headers)
+    return Answer(200, found.body, JSON, headers)
