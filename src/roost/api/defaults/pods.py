@@ -86,7 +86,7 @@ def _status(status: Object) -> None:
     """Write what a status always says, and keep podIP the first of podIPs."""
     untimed(status.get("conditions"), "lastProbeTime", "lastTransitionTime")
     first, every = status.get("podIP"), status.get("podIPs")
-    if first and not every:
+    if first and (not every or every[0].get("ip") != first):
         status["podIPs"] = [{"ip": first}]
     elif every and not first:
         status["podIP"] = every[0].get("ip", "")

@@ -7,6 +7,7 @@ from roost.api.defaults import workloads as workloads_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import workloads as workloads_strategy
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import workloads as workloads_rules
 
 GROUP = "apps"
 
@@ -22,6 +23,7 @@ KINDS = (
         singular="controllerrevision",
         default=workloads_defaults.controller_revision,
         prepare=PLAIN,
+        validate=workloads_rules.CONTROLLER_REVISION,
     ),
     Kind(
         group=GROUP,
@@ -37,6 +39,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "DaemonSet")},
         default=workloads_defaults.daemon_set,
         prepare=workloads_strategy.DAEMON_SET,
+        validate=workloads_rules.DAEMON_SET,
     ),
     Kind(
         group=GROUP,
@@ -55,6 +58,7 @@ KINDS = (
         },
         default=workloads_defaults.deployment,
         prepare=workloads_strategy.DEPLOYMENT,
+        validate=workloads_rules.DEPLOYMENT,
     ),
     Kind(
         group=GROUP,
@@ -73,6 +77,7 @@ KINDS = (
         },
         default=workloads_defaults.replica_set,
         prepare=workloads_strategy.REPLICA_SET,
+        validate=workloads_rules.REPLICA_SET,
     ),
     Kind(
         group=GROUP,
@@ -91,5 +96,6 @@ KINDS = (
         },
         default=workloads_defaults.stateful_set,
         prepare=workloads_strategy.STATEFUL_SET,
+        validate=workloads_rules.STATEFUL_SET,
     ),
 )

@@ -7,6 +7,7 @@ from roost.api.defaults import batch as batch_defaults
 from roost.api.groups.selectable import count
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import batch as batch_strategy
+from roost.api.validation import batch as batch_rules
 
 GROUP = "batch"
 
@@ -25,6 +26,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "CronJob")},
         default=batch_defaults.cron_job,
         prepare=batch_strategy.CRON_JOB,
+        validate=batch_rules.CRON_JOB,
     ),
     Kind(
         group=GROUP,
@@ -40,5 +42,6 @@ KINDS = (
         fields={"status.successful": count("status.succeeded")},
         default=batch_defaults.job,
         prepare=batch_strategy.JOB,
+        validate=batch_rules.JOB,
     ),
 )

@@ -6,6 +6,7 @@ from roost.api.columns import storage as storage_columns
 from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
+from roost.api.validation import claims as claims_rules
 
 KINDS = (
     Kind(
@@ -22,6 +23,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "PersistentVolumeClaim")},
         default=storage_defaults.persistent_volume_claim,
         prepare=storage_strategy.PERSISTENT_VOLUME_CLAIM,
+        validate=claims_rules.PERSISTENT_VOLUME_CLAIM,
     ),
     Kind(
         group="",

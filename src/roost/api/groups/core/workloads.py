@@ -10,7 +10,8 @@ from roost.api.groups.selectable import count, flag, text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
 from roost.api.strategies import pods as pods_strategy
 from roost.api.strategies import workloads as workloads_strategy
-from roost.api.validation import pods
+from roost.api.validation import pods as pods_rules
+from roost.api.validation import workloads as workloads_rules
 from roost.api.values import Object
 
 # `spec.host` is what clients of long ago say for `spec.nodeName`. No pod has a value for
@@ -80,7 +81,7 @@ KINDS = (
         grace_period_s=grace_period_s,
         default=pods_defaults.pod,
         prepare=pods_strategy.pod,
-        validate=pods.POD,
+        validate=pods_rules.POD,
     ),
     Kind(
         group="",
@@ -94,6 +95,7 @@ KINDS = (
         returns_deleted=True,
         default=pods_defaults.pod_template_object,
         prepare=workloads_strategy.POD_TEMPLATE,
+        validate=workloads_rules.POD_TEMPLATE,
     ),
     Kind(
         group="",
@@ -113,5 +115,6 @@ KINDS = (
         fields={"status.replicas": count("status.replicas")},
         default=workloads_defaults.replication_controller,
         prepare=workloads_strategy.REPLICATION_CONTROLLER,
+        validate=workloads_rules.REPLICATION_CONTROLLER,
     ),
 )

@@ -1,0 +1,222 @@
+"""Warnings about pods: what is allowed and yet surely not meant, or soon gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from roost.api.kind import Change
+from roost.api.names import check_label
+from roost.api.quantity import parse
+from roost.api.validation.causes import quoted
+from roost.api.validation.containers import all_containers
+from roost.api.validation.podmeta import SECCOMP_CONTAINER, SECCOMP_POD
+from roost.api.values import Object
+
+_LABELS = {
+    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
+    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
+    "failure-domain.beta.kubernetes.io/region": (
+        'deprecated since v1.17; use "topology.kubernetes.io/region" instead'
+    ),
+    "failure-domain.beta.kubernetes.io/zone": (
+        'deprecated since v1.17; use "topology.kubernetes.io/zone" instead'
+    ),
+    "beta.kubernetes.io/instance-type": (
+        'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead'
+    ),
+}
+_ANNOTATIONS = {
+    "scheduler.alpha.kubernetes.io/critical-pod": (
+        'non-functional in v1.16+; use the "priorityClassName" field instead'
+    ),
+    "security.alpha.kubernetes.io/sysctls": (
+        'non-functional in v1.11+; use the "sysctls" field instead'
+    ),
+    "security.alpha.kubernetes.io/unsafe-sysctls": (
+        'non-functional in v1.11+; use the "sysctls" field instead'
+    ),
+}
+_VOLUMES = {
+    "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
+    "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
+    "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
+    "flocker": "deprecated in v1.22, non-functional in v1.25+",
+    "storageos": "deprecated in v1.22, non-functional in v1.25+",
+    "quobyte": "deprecated in v1.22, non-functional in v1.25+",
+    "glusterfs": "deprecated in v1.25, non-functional in v1.26+",
+    "cephfs": "deprecated in v1.28, non-functional in v1.31+",
+    "rbd": "deprecated in v1.28, non-functional in v1.31+",
+}
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_NO_POD = "a null labelSelector results in matching no pod"
+_SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
+_NEGATIVE = "must be >= 0; negative values are invalid and will be treated as 1"
+
+
+def of_pod(change: Change) -> None:
+    """Warn about a pod."""
+    meta, spec = change.object.get("metadata") or {}, change.object.get("spec") or {}
+    if change.old is None:
+        _of_name(change, "the Pod's hostname")
+    change.warnings.extend(_warnings(meta, spec, ""))
+
+
+def _of_name(change: Change, used: str) -> None:
+    faults = check_label((change.object.get("metadata") or {}).get("name") or "")
+    if faults:
+        change.warnings.append(
+            f"metadata.name: this is used in {used}, which can result in surprising behavior; "
+            f"a DNS label is recommended: [{' '.join(faults)}]"
+        )
+
+
+def of_template(change: Change) -> None:
+    """Warn about the name and the pod template of a workload, unless that did not change."""
+    if change.old is None:
+        _of_name(change, "Pod names and hostnames")
+    template = (change.object.get("spec") or {}).get("template") or {}
+    if change.old is not None and template == (change.old.get("spec") or {}).get("template"):
+        return
+    meta, spec = template.get("metadata") or {}, template.get("spec") or {}
+    change.warnings.extend(_warnings(meta, spec, "spec.template."))
+
+
+def _warnings(meta: Object, spec: Object, path: str) -> Iterator[str]:
+    yield from _of_labels(spec, f"{path}spec")
+    for key, text in _ANNOTATIONS.items():
+        if key in (meta.get("annotations") or ()):
+            yield f"{path}metadata.annotations[{key}]: {text}"
+    yield from _of_volumes(spec, f"{path}spec.volumes")
+    yield from _of_duplicates(spec, f"{path}spec")
+    for name in ("memory", "ephemeral-storage"):
+        yield from _fraction((spec.get("overhead") or {}).get(name), f"{path}spec.overhead[{name}]")
+    yield from _of_containers(meta, spec, path)
+    yield from _of_ports(spec, f"{path}spec")
+    period = spec.get("terminationGracePeriodSeconds")
+    if period is not None and period < 0:
+        yield f"{path}spec.terminationGracePeriodSeconds: {_NEGATIVE}"
+    yield from _of_affinity(spec, f"{path}spec.affinity")
+
+
+def _of_labels(spec: Object, path: str) -> Iterator[str]:
+    for key in spec.get("nodeSelector") or ():
+        if key in _LABELS:
+            yield f"{path}.nodeSelector[{key}]: {_LABELS[key]}"
+    node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = node.get(_REQUIRED) or {}
+    base = f"{path}.affinity.nodeAffinity"
+    for index, term in enumerate(required.get("nodeSelectorTerms") or ()):
+        where = f"{base}.{_REQUIRED}.nodeSelectorTerms[{index}]"
+        yield from _of_term(term, where)
+    for index, weighted in enumerate(node.get(_PREFERRED) or ()):
+        where = f"{base}.{_PREFERRED}[{index}].preference"
+        yield from _of_term(weighted.get("preference") or {}, where)
+    for index, spread in enumerate(spec.get("topologySpreadConstraints") or ()):
+        here, key = f"{path}.topologySpreadConstraints[{index}]", spread.get("topologyKey")
+        if key in _LABELS:
+            yield f"{here}.topologyKey: {key} is {_LABELS[key]}"
+        if spread.get("labelSelector") is None:
+            yield f"{here}.labelSelector: {_NO_POD}"
+
+
+def _of_affinity(spec: Object, path: str) -> Iterator[str]:
+    for name in ("podAffinity", "podAntiAffinity"):
+        value = (spec.get("affinity") or {}).get(name) or {}
+        for index, term in enumerate(value.get(_REQUIRED) or ()):
+            if term.get("labelSelector") is None:
+                yield f"{path}.{name}.{_REQUIRED}[{index}].labelSelector: {_NO_POD}"
+        for index, weighted in enumerate(value.get(_PREFERRED) or ()):
+            if (weighted.get("podAffinityTerm") or {}).get("labelSelector") is None:
+                where = f"{path}.{name}.{_PREFERRED}[{index}].podAffinityTerm.labelSelector"
+                yield f"{where}: {_NO_POD}"
+
+
+def _of_term(term: Object, path: str) -> Iterator[str]:
+    for index, requirement in enumerate(term.get("matchExpressions") or ()):
+        key = requirement.get("key")
+        if key in _LABELS:
+            yield f"{path}.matchExpressions[{index}].key: {key} is {_LABELS[key]}"
+
+
+def _of_volumes(spec: Object, path: str) -> Iterator[str]:
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for key in volume:
+            if key in _VOLUMES and volume[key] is not None:
+                shown = "storageOS" if key == "storageos" else key
+                yield f"{path}[{index}].{shown}: {_VOLUMES[key]}"
+
+
+def _of_duplicates(spec: Object, path: str) -> Iterator[str]:
+    taken: set[str] = set()
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        address = alias.get("ip") or ""
+        if address in taken:
+            yield f"{path}.hostAliases[{index}].ip: duplicate ip {quoted(address)}"
+        taken.add(address)
+    secrets = [secret.get("name") or "" for secret in spec.get("imagePullSecrets") or ()]
+    for index, name in enumerate(secrets):
+        if name in secrets[:index]:
+            yield f"{path}.imagePullSecrets[{index}].name: duplicate name {quoted(name)}"
+    for index, name in enumerate(secrets):
+        if not name:
+            yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
+
+
+def _fraction(value: str | None, path: str) -> Iterator[str]:
+    if value is not None and not isinstance(parse(value), int):
+        yield f"{path}: fractional byte value {quoted(value)} is invalid, must be an integer"
+
+
+def _of_containers(meta: Object, spec: Object, path: str) -> Iterator[str]:
+    annotations = meta.get("annotations") or {}
+    if SECCOMP_POD in annotations and not _has_seccomp(spec):
+        yield f"{path}metadata.annotations[{SECCOMP_POD}]: {_SECCOMP}"
+    for container, where in all_containers(spec, f"{path}spec"):
+        key = f"{SECCOMP_CONTAINER}{container.get('name')}"
+        if key in annotations and not _has_seccomp(container):
+            yield f"{path}metadata.annotations[{key}]: {_SECCOMP}"
+        resources = container.get("resources")
+        if resources:
+            for name in ("memory", "ephemeral-storage"):
+                for which in ("limits", "requests"):
+                    value = (resources.get(which) or {}).get(name)
+                    yield from _fraction(value, f"{where}.resources.{which}[{name}]")
+        if len(container.get("env") or ()) > 1:
+            yield from _of_variables(container["env"], f"{where}.env")
+
+
+def _has_seccomp(holder: Object) -> bool:
+    return bool((holder.get("securityContext") or {}).get("seccompProfile"))
+
+
+def _of_variables(values: list[Object], path: str) -> Iterator[str]:
+    taken: set[str] = set()
+    for index, variable in enumerate(values):
+        name = variable.get("name") or ""
+        if name in taken:
+            reference, text = f"$({name})", variable.get("value") or ""
+            if variable.get("valueFrom") or text == reference or reference not in text:
+                yield (
+                    f"{path}[{index}]: hides previous definition of {quoted(name)}, "
+                    "which may be dropped when using apply"
+                )
+        taken.add(name)
+
+
+def _of_ports(spec: Object, path: str) -> Iterator[str]:
+    """Warn about container ports that are there twice, or overlap."""
+    taken: dict[tuple[int, str], list[tuple[str, str, int]]] = {}
+    for container, where in all_containers(spec, path):
+        for index, port in enumerate(container.get("ports") or ()):
+            here = f"{where}.ports[{index}]"
+            address, host = port.get("hostIP") or "", port.get("hostPort") or 0
+            key = (port.get("containerPort") or 0, port.get("protocol") or "")
+            for other, its_address, its_host in taken.get(key, ()):
+                if (address, host) == (its_address, its_host):
+                    yield f"{here}: duplicate port definition with {other}"
+                elif not host or not its_host:
+                    yield f"{here}: overlapping port definition with {other}"
+                elif host == its_host and (not address or not its_address):
+                    yield f"{here}: dangerously ambiguous port definition with {other}"
+            taken.setdefault(key, []).append((here, address, host))

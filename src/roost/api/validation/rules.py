@@ -1,0 +1,78 @@
+"""The rules of a kind: what all kinds share, and what this one adds, in the real server's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from roost.api.errors import Cause
+from roost.api.kind import Change
+from roost.api.validation import metadata
+from roost.api.validation.causes import Causes
+
+#: Looks at a change and adds causes.
+Rule: TypeAlias = Callable[[Change, Causes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The `validate` hook of a kind.
+
+    `create` sees new objects, `update` changed ones; `always` is for both, and runs after `update`.
+    `whole`: an update checks all metadata again, as most of the real server's rules do.
+    `before`: `always` comes before the update rules. `warn` adds to `change.warnings`.
+    """
+
+    always: Rule | None = None
+    create: Rule | None = None
+    update: Rule | None = None
+    status: Rule | None = None
+    others: Mapping[str, Rule] = field(default_factory=dict)
+    warn: Callable[[Change], None] | None = None
+    namespaced: bool = True
+    name_rule: str = "subdomain"
+    strict_finalizers: bool = True
+    whole: bool = True
+    before: bool = False
+
+    def __call__(self, change: Change) -> list[Cause]:
+        causes = Causes()
+        if change.old is None:
+            self._whole(change, causes)
+            for rule in (self.always, self.create):
+                if rule is not None:
+                    rule(change, causes)
+        else:
+            self._on_update(change, causes)
+        if self.warn is not None and not change.subresource and not causes:
+            self.warn(change)
+        return causes
+
+    def _whole(self, change: Change, causes: Causes) -> None:
+        metadata.on_create(
+            change.object.get("metadata") or {},
+            causes,
+            namespaced=self.namespaced,
+            name_rule=self.name_rule,
+            strict_finalizers=self.strict_finalizers,
+        )
+
+    def _on_update(self, change: Change, causes: Causes) -> None:
+        new = change.object.get("metadata") or {}
+        old = (change.old or {}).get("metadata") or {}
+        metadata.on_update(new, old, causes)
+        if causes:  # the registry and then the kind's own rules look at metadata: it is said twice
+            metadata.on_update(new, old, causes)
+        if change.subresource:
+            rule = self.status if change.subresource == "status" else None
+            rule = self.others.get(change.subresource, rule)
+            if rule is not None:
+                rule(change, causes)
+            return
+        if self.whole:
+            self._whole(change, causes)
+        steps = (self.always, self.update) if self.before else (self.update, self.always)
+        for step in steps:
+            if step is not None:
+                step(change, causes)
