@@ -27,8 +27,6 @@ _DESCRIPTORS = (
 )  # fmt: skip
 _STEP = r"(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 _DURATION = re.compile(rf"[-+]?({_STEP})+")
-    r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*"
-)
 
 
 @lru_cache(maxsize=512)
