@@ -58,11 +58,12 @@ def link(target: str) -> Entry:
     return Entry(mode=0o777, kind=tarfile.SYMTYPE, target=target)
 
 
-def layer_tar(files: Files) -> bytes:
-    """Return the tar of a layer; names are taken as they are, in their order."""
+def layer_tar(files: Files | Sequence[tuple[str, Entry | bytes | str]]) -> bytes:
+    """Return the tar of a layer; names are taken as they are, in their order, even twice."""
+    pairs = files.items() if isinstance(files, Mapping) else files
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, entry in files.items():
+        for name, entry in pairs:
             if not isinstance(entry, Entry):
                 entry = Entry(entry.encode() if isinstance(entry, str) else entry)
             member = tarfile.TarInfo(name)

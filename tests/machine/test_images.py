@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from images import Entry, TestImage, busybox_image, digest, folder
 
+from images import Entry, TestImage, busybox_image, digest, folder
 from roost.runtimes.images.machine import this_machine
 from roost.runtimes.images.registry import Registry
 from roost.runtimes.images.service import ImageService
@@ -105,7 +105,9 @@ def test_pull_find_share_and_remove(tmp_path: Path, registry: str) -> None:
         assert await service.list_images() == [second]
         assert len(list((tmp_path / "store/layers").iterdir())) == 2
         await service.remove_image(second.tags[0])
-        assert [list((tmp_path / "store" / name).iterdir()) for name in ("layers", "blobs", "partial")] == [[]] * 3
+        assert [
+            list((tmp_path / "store" / name).iterdir()) for name in ("layers", "blobs", "partial")
+        ] == [[]] * 3
 
     with_service(tmp_path / "store", body)
 
@@ -124,7 +126,9 @@ def test_a_tag_that_moves_leaves_its_old_image(tmp_path: Path, registry: str) ->
 
     async def reopened(service: ImageService) -> None:
         assert len(await service.list_images()) == 2
-        assert (await service.find_image(f"{registry}/moving")).tags == (f"{registry}/moving:latest",)
+        assert (await service.find_image(f"{registry}/moving")).tags == (
+            f"{registry}/moving:latest",
+        )
 
     with_service(tmp_path / "store", reopened)
 
@@ -248,7 +252,11 @@ def test_unfinished_work_and_unnamed_layers_go_at_the_next_start(tmp_path: Path)
 def test_folders_that_layers_leave_unsaid_keep_what_lower_layers_said(tmp_path: Path) -> None:
     image = TestImage(
         [
-            {"tmp/": folder(0o1777), "home/": folder(0o755), "home/web/": folder(0o700, 1000, 1000)},
+            {
+                "tmp/": folder(0o1777),
+                "home/": folder(0o755),
+                "home/web/": folder(0o700, 1000, 1000),
+            },
             {"tmp/x": "1", "home/web/file": "2", "new/file": "3"},
             {"opt/": folder(0o750), "opt/y": Entry(b"", 0o600)},
         ]

@@ -180,14 +180,16 @@ class _Download:
             if start != self._have:
                 self._restart()
             piece = bytearray()
-            async for chunk in stream.iter_any():
-                piece += chunk
-                if self._have + len(piece) > self._wanted.size_bytes:
-                    raise BadImage(f"blob {self._wanted.digest} is larger than its descriptor says")
-                if len(piece) >= _PIECE:
-                    await self._keep(bytes(piece))
-                    piece.clear()
-            await self._keep(bytes(piece))
+            try:
+                async for chunk in stream.iter_any():
+                    piece += chunk
+                    if self._have + len(piece) > self._wanted.size_bytes:
+                        raise BadImage(f"blob {self._wanted.digest} is larger than announced")
+                    if len(piece) >= _PIECE:
+                        await self._keep(bytes(piece))
+                        piece.clear()
+            finally:  # what came before a break is kept too
+                await self._keep(bytes(piece))
         if self._have < self._wanted.size_bytes:
             raise RegistryError(f"blob {self._wanted.digest} broke off", retry=True)
         found = f"sha256:{self._hash.hexdigest()}"

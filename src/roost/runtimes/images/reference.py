@@ -78,7 +78,7 @@ def parse(text: str) -> Reference:
         if path != path.lower() and _PATH.fullmatch(path.lower()):
             why += ": repository name must be lowercase"
         raise InvalidName(f'couldn\'t parse image name "{text}": {why}')
-    if len(path) > _MAX_NAME or _HEX.fullmatch(path):
+    if len(path) > _MAX_NAME or _HEX.fullmatch(rest):  # the latter is an id
         raise InvalidName(f'couldn\'t parse image name "{text}": invalid reference format')
     if not tag and not digest:
         tag = "latest"

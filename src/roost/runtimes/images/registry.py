@@ -8,6 +8,7 @@ along a redirect to another host. What arrives is not trusted here: callers chec
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -199,9 +200,8 @@ class RepositoryClient:
                 raise RegistryError("authentication required", status=401)
 
     def _basic(self) -> str:
-        return aiohttp.BasicAuth(
-            self._credentials.username, self._credentials.password, "utf-8"
-        ).encode()
+        pair = f"{self._credentials.username}:{self._credentials.password}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
     async def _token(self, challenge: str) -> str:
         fields = {name: quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge)}
