@@ -296,6 +296,9 @@ class Cluster:
         elif "status" in old:
             new = {**new, "status": old["status"]}
         metadata = new["metadata"] = dict(new["metadata"])
+        if subresource == "finalize" and not new["spec"].get("finalizers"):
+            self._drop(resource, old)
+            return new
         if new.get("spec") != old.get("spec"):
             metadata["generation"] = old["metadata"].get("generation", 0) + 1
         ends = "deletionTimestamp" in metadata and not metadata.get("finalizers")

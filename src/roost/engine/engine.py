@@ -132,6 +132,7 @@ class Engine:
 
     async def _rounds(self, group: asyncio.TaskGroup) -> None:
         now = asyncio.get_running_loop().time
+        self._woken.set()
         while True:
             await self._woken.wait()
             self._woken.clear()
