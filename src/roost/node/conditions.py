@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from roost.api.values import Object
 from roost.node import podspec, restarts
-from roost.node.decide import has_started, initialized
 from roost.node.facts import ContainerFacts, PodFacts, PodState, Seen
 from roost.node.podspec import Role
+from roost.node.progress import has_started, initialized
 
 #: Conditions that the agent owns; it leaves all others alone.
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from roost.api.values import Object
 from roost.node import podspec, resources, restarts
 from roost.node.conditions import conditions, is_ready, phase
-from roost.node.decide import has_started
 from roost.node.facts import ContainerFacts, Fault, ImageFacts, PodFacts, PodState, Seen
 from roost.node.podspec import LISTS, Role
+from roost.node.progress import has_started
 from roost.runtimes.port import State
 
 _LOST = "The container could not be located when the pod was terminated"
