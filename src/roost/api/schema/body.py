@@ -90,17 +90,17 @@ def read(raw: bytes) -> Value:
     """Return the value of JSON text; of duplicate keys the last counts. Raises Malformed."""
     try:
         return _decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         problem = syntax.problem(raw)
     except RecursionError:
         problem = syntax.TOO_DEEP
     if problem is not None:
         raise Malformed(problem)
-    return _read_lenient(raw, dict)
+    return _read_lenient(raw)
 
 
 def read_with_duplicates(raw: bytes) -> Value:
-    """Return the value of JSON text, with `Pairs` for objects if a key is repeated in the text.
+    """Return the value of JSON text, with `Pairs` for objects with a repeated key, and outermost.
 
     Repeated keys are rare and finding them is slow, so they are looked for only where the text has
     more keys than its value has when it is written again. Raises Malformed.
@@ -108,16 +108,27 @@ def read_with_duplicates(raw: bytes) -> Value:
     value = read(raw)
     if raw.count(b'":') == _encode(value).count(b'":'):
         return value
-    return _read_lenient(raw, Pairs)
+    return _read_lenient(raw)
 
 
-def _read_lenient(raw: bytes, make: type[dict[str, Value]]) -> Value:
+def _read_lenient(raw: bytes) -> Value:
     """Parse text that is JSON for Go but has bad UTF-8, lone surrogates or duplicates."""
+    repeated: list[Pairs] = []
+
+    def made(pairs: list[tuple[str, Value]]) -> Object:
+        plain = dict(pairs)
+        if len(plain) == len(pairs):
+            return plain
+        repeated.append(Pairs(pairs))
+        return repeated[-1]
+
     try:
-        value = json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=make)
+        value = json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=made)
     except (ValueError, RecursionError):
         raise Malformed(syntax.TOO_DEEP) from None
-    return _without_surrogates(value)
+    value = _without_surrogates(value)
+    # The outermost object tells that there is something to complain of, wherever it is.
+    return Pairs(list(value.items())) if repeated and type(value) is dict else value
 
 
 def _without_surrogates(value: Value) -> Value:

@@ -45,8 +45,7 @@ def decode(node: Node, value: Value) -> tuple[Object, list[str]]:
     try:
         decoded = _decoded(node, value)
     except (_Unusual, Mismatch):
-        pruned, complaints = strict.prune(node, value)
-        decoded = _decoded(node, pruned)
+        decoded, complaints = _decoded_strictly(node, value)
     except RecursionError:
         raise Mismatch("exceeded max depth") from None
     ordered = {name: decoded[name] for name in _FIRST if name in decoded}
@@ -54,8 +53,16 @@ def decode(node: Node, value: Value) -> tuple[Object, list[str]]:
     return ordered, complaints
 
 
+def _decoded_strictly(node: Node, value: Value) -> tuple[Object, list[str]]:
+    try:
+        pruned, complaints = strict.prune(node, value)
+        return _decoded(node, pruned), complaints
+    except RecursionError:
+        raise Mismatch("exceeded max depth") from None
+
+
 def _decoded(node: Node, value: Value) -> Object:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or isinstance(value, strict.Pairs):
         raise _Unusual
     decoded: Object = _struct(node)(value)
     return decoded

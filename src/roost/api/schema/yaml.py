@@ -2,7 +2,9 @@
 
 The rules of which plain scalar is what are those of the server's YAML library, which differ from
 PyYAML's: `1e3` is a number, `12:30` and `2001-01-01` are text, `y` is true, `010` is eight. Only the
-first document counts. PyYAML is imported when the first YAML body arrives.
+first document counts. Values are built from the parser's events, one by one: PyYAML's own composer
+recurses in C, so that a deep document would end the process. PyYAML is imported when the first YAML
+body arrives.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 import binascii
 import math
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from roost.api.values import Object, Value
+from roost.api.values import Object, Value, copy_of
 
 if TYPE_CHECKING:
     import yaml as pyyaml
 
+#: How deep a document may nest.
+MAX_DEPTH = 500
 #: A document may grow this much by aliases before it is taken for an attack, in nodes.
 ALIAS_ALLOWANCE = 100_000
 
@@ -43,38 +48,19 @@ def parse(raw: bytes) -> tuple[Value, list[str]]:
     """
     import yaml as pyyaml
 
+    parser: Any = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
+    builder = _Builder(ALIAS_ALLOWANCE + len(raw))
     try:
-        loader = _loader_class()(raw)
-        root: Any = loader.get_node() if loader.check_node() else None
-        if root is None:
-            return None, []
-        reader = _Reader(ALIAS_ALLOWANCE + len(raw))
-        value = reader.value(root)
+        loader = parser(raw)
+        while not builder.done:
+            builder.take(loader.get_event())
     except pyyaml.MarkedYAMLError as error:
         raise MalformedYAML(_message(error)) from None
     except (pyyaml.YAMLError, UnicodeDecodeError) as error:
         raise MalformedYAML(f"yaml: {_first_line(error)}") from None
-    except RecursionError:
-        raise MalformedYAML("yaml: exceeded max depth") from None
-    if reader.repeated:
-        return value, ["yaml: unmarshal errors:\n" + "\n".join(reader.repeated)]
-    return value, []
-
-
-def _loader_class() -> Any:
-    """Return PyYAML's C parser (or its Python one) without its own ideas of types."""
-    import yaml as pyyaml
-
-    base: Any = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
-    return type("_Loader", (base,), {"resolve": _resolve})
-
-
-def _resolve(_loader: object, kind: type, _value: object, implicit: object) -> str:
-    """Return "" as the tag of a plain scalar, to be read by `_Reader`, and usual tags of others."""
-    if kind.__name__ == "ScalarNode":
-        plain = isinstance(implicit, tuple) and implicit[0]
-        return "" if plain else f"{_TAG}str"
-    return f"{_TAG}seq" if kind.__name__ == "SequenceNode" else f"{_TAG}map"
+    if builder.repeated:
+        return builder.value, ["yaml: unmarshal errors:\n" + "\n".join(builder.repeated)]
+    return builder.value, []
 
 
 def _first_line(error: Exception) -> str:
@@ -93,46 +79,111 @@ def _message(error: pyyaml.MarkedYAMLError) -> str:
     return f"yaml: {where}{error.problem or 'unknown problem parsing YAML content'}"
 
 
-class _Reader:
-    """Makes JSON values of a tree of YAML nodes."""
+@dataclass(slots=True)
+class _Open:
+    """A collection that is being read; a mapping has a key while its value is awaited."""
+
+    value: Any
+    anchor: str | None
+    size: int = 1  # nodes in it, with what aliases stand for
+    key: str | None = None
+    merging: bool = False  # the key was <<
+    merged: list[Object] = field(default_factory=list)
+
+
+class _Builder:
+    """Makes a JSON value of the events of a document."""
 
     def __init__(self, allowance: int) -> None:
-        self._allowance = allowance
+        self.value: Value = None
+        self.done = False
         #: `  line 7: key "a" already set in map`, in order.
         self.repeated: list[str] = []
+        self._allowance = allowance
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Value, int]] = {}
 
-    def value(self, node: Any) -> Value:
-        self._allowance -= 1
+    def take(self, event: Any) -> None:
+        """Go on by one event."""
+        kind = type(event).__name__
+        if kind == "ScalarEvent":
+            plain = event.tag is None and event.implicit[0]
+            if plain and event.value == "<<" and self._awaits_key():
+                self._open[-1].merging = True
+            else:
+                value = _plain(event.value) if plain else _tagged(event.tag, event.value)
+                self._finish(value, 1, event.anchor, event)
+        elif kind == "MappingStartEvent":
+            self._start({}, event)
+        elif kind == "SequenceStartEvent":
+            self._start([], event)
+        elif kind in {"MappingEndEvent", "SequenceEndEvent"}:
+            self._end(event)
+        elif kind == "AliasEvent":
+            self._alias(event)
+        elif kind in {"DocumentEndEvent", "StreamEndEvent"}:
+            self.done = True
+
+    def _awaits_key(self) -> bool:
+        if not self._open:
+            return False
+        top = self._open[-1]
+        return isinstance(top.value, dict) and top.key is None and not top.merging
+
+    def _start(self, value: Value, event: Any) -> None:
+        if self._awaits_key():
+            raise MalformedYAML("error converting YAML to JSON: unsupported map key: a collection")
+        if len(self._open) >= MAX_DEPTH:
+            raise MalformedYAML("yaml: exceeded max depth")
+        self._open.append(_Open(value, event.anchor))
+
+    def _end(self, event: Any) -> None:
+        closed = self._open.pop()
+        for other in closed.merged:
+            for key, value in other.items():
+                closed.value.setdefault(key, value)
+        self._finish(closed.value, closed.size, closed.anchor, event)
+
+    def _alias(self, event: Any) -> None:
+        if event.anchor not in self._anchors:
+            if any(one.anchor == event.anchor for one in self._open):
+                raise MalformedYAML(f"yaml: anchor '{event.anchor}' value contains itself")
+            raise MalformedYAML(f"yaml: unknown anchor '{event.anchor}' referenced")
+        value, size = self._anchors[event.anchor]
+        self._allowance -= size
         if self._allowance < 0:
             raise MalformedYAML("yaml: document contains excessive aliasing")
-        if node.id == "mapping":
-            return self._mapping(node)
-        if node.id == "sequence":
-            return [self.value(item) for item in node.value]
-        return _scalar(node.tag, node.value)
+        self._finish(copy_of(value), size, None, event)
 
-    def _mapping(self, node: Any) -> Object:
-        made: Object = {}
-        merged: list[Object] = []
-        for key_node, value_node in node.value:
-            if key_node.id == "scalar" and key_node.tag == "" and key_node.value == "<<":
-                merged.extend(self._merges(value_node))
-                continue
-            key = _key(self.value(key_node))
-            if key in made:
-                line = key_node.start_mark.line + 1
-                self.repeated.append(f'  line {line}: key "{key}" already set in map')
-            made[key] = self.value(value_node)
-        for other in merged:
-            for key, value in other.items():
-                made.setdefault(key, value)
-        return made
+    def _finish(self, value: Value, size: int, anchor: str | None, event: Any) -> None:
+        """Put a value that is complete where it belongs."""
+        if anchor is not None:
+            self._anchors[anchor] = (value, size)
+        if not self._open:
+            self.value = value
+            return
+        top = self._open[-1]
+        top.size += size
+        if isinstance(top.value, list):
+            top.value.append(value)
+        elif top.merging:
+            top.merging = False
+            top.merged.extend(_merged(value))
+        elif top.key is None:
+            top.key = _key(value)
+            if top.key in top.value:
+                line = event.start_mark.line + 1
+                self.repeated.append(f'  line {line}: key "{top.key}" already set in map')
+        else:
+            top.value[top.key] = value
+            top.key = None
 
-    def _merges(self, node: Any) -> list[Object]:
-        nodes = node.value if node.id == "sequence" else [node]
-        if any(item.id != "mapping" for item in nodes):
-            raise MalformedYAML("yaml: map merge requires map or sequence of maps as the value")
-        return [self.value(item) for item in nodes]
+
+def _merged(value: Value) -> list[Object]:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, dict) for one in values):
+        raise MalformedYAML("yaml: map merge requires map or sequence of maps as the value")
+    return values
 
 
 def _key(value: Value) -> str:
@@ -145,12 +196,11 @@ def _key(value: Value) -> str:
     raise MalformedYAML(f"error converting YAML to JSON: unsupported map key: {value!r}")
 
 
-def _scalar(tag: str, text: str) -> Value:
-    if tag == "":
-        return _plain(text)
+def _tagged(tag: str | None, text: str) -> Value:
+    """Return what a scalar means that is quoted or has a tag."""
     if tag == f"{_TAG}binary":
         try:
-            return binascii.a2b_base64(text).decode()
+            return binascii.a2b_base64("".join(text.split()), strict_mode=True).decode()
         except ValueError:
             raise MalformedYAML("yaml: !!binary value contains invalid base64 data") from None
     if tag in {f"{_TAG}{name}" for name in ("int", "float", "bool", "null")}:
