@@ -88,6 +88,11 @@ def vertex_of(kind: str, obj: Object) -> Vertex:
     return (_PLURALS[kind], metadata.get("namespace", ""), metadata["name"])
 
 
+def pod_references(pod: Object) -> set[str]:
+    """Return the plurals of what a pod refers to, e.g. {"secrets"}."""
+    return {plural for plural, _, _ in _pod_targets(pod)}
+
+
 #: What a reader returns: the node an object belongs to ("" for none) and what it refers to.
 _Reading: TypeAlias = tuple[str, tuple[Vertex, ...]]
 
