@@ -3,7 +3,9 @@
 These are the rules of structured merge: scalars, atomic maps and atomic lists are leaves; other maps
 go by key, lists of type `map` by their keys, lists of type `set` by value. Where the schema says
 nothing, objects are maps and lists are atomic. Objects of built-in kinds are Go structs in the real
-server, where fields that are no pointers are always there: `ALWAYS_THERE` says which.
+server, where fields that are no pointers are always there: `structs.py` says which. Equality is that
+of Python, so that equal parts cost little: 1 and true differ only in fields without a type, and
+there nobody's ownership depends on it.
 """
 
 from __future__ import annotations
@@ -95,10 +97,6 @@ def whole(node: Node, value: Value) -> Tree:
     return LEAF
 
 
-def _equal(old: Value, new: Value) -> bool:
-    return old is new or (bool(old == new) and isinstance(old, bool) is isinstance(new, bool))
-
-
 def _both_maps(node: Node, old: Object, new: Object, skip: frozenset[str]) -> tuple[Tree, Tree]:
     claimed: Tree = {}
     removed: Tree = {}
@@ -112,7 +110,7 @@ def _both_maps(node: Node, old: Object, new: Object, skip: frozenset[str]) -> tu
                 if value is not None or not node.name:
                     claimed[f"f:{key}"] = whole(child_of(node, key), value)
                 continue
-        if not _equal(before, value):
+        if before != value:
             _note(f"f:{key}", _changes(child_of(node, key), before, value), claimed, removed)
     for key, before in old.items():
         if key in new or key in skip:
@@ -120,7 +118,7 @@ def _both_maps(node: Node, old: Object, new: Object, skip: frozenset[str]) -> tu
         after = always_there(node, key, _MISSING)
         if after is _MISSING:
             removed[f"f:{key}"] = whole(child_of(node, key), before)
-        elif not _equal(before, after):
+        elif before != after:
             _note(f"f:{key}", _changes(child_of(node, key), before, after), claimed, removed)
     return claimed, removed
 
@@ -143,7 +141,7 @@ def _both_lists(node: Node, old: list[Value], new: list[Value]) -> tuple[Tree, T
         was = before.get(element, _MISSING)
         if was is _MISSING:
             claimed[element] = whole(items, value)
-        elif not _equal(was, value):
+        elif was != value:
             _note(element, _changes(items, was, value), claimed, removed)
     for element, was in before.items():
         if element not in after:

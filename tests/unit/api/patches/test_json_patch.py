@@ -1,0 +1,114 @@
+"""JSON patches, with the real server's leniencies and complaints."""
+
+from typing import Any
+
+import pytest
+
+from roost.api.errors import BadRequest, Invalid, RequestEntityTooLarge
+from roost.api.patches.json_patch import apply_json_patch
+from roost.api.values import copy_of
+
+DOCUMENT = {"data": {"a": "1", "x/y": "s", "t~": "u"}, "list": [1, 2, {"k": "v"}]}
+
+
+@pytest.mark.parametrize(
+    ("operation", "changed"),
+    [
+        ({"op": "add", "path": "/data/b", "value": "2"}, {"b": "2"}),
+        ({"op": "add", "path": "/data/a", "value": None}, {"a": None}),
+        ({"op": "replace", "path": "/data/x~1y", "value": "q"}, {"x/y": "q"}),
+        ({"op": "replace", "path": "/data/t~0", "value": "q"}, {"t~": "q"}),
+        ({"op": "replace", "path": "/data/absent", "value": "q"}, {"absent": "q"}),
+        ({"op": "copy", "from": "/data/a", "path": "/data/c"}, {"c": "1"}),
+        ({"op": "test", "path": "/data/a", "value": "1"}, {}),
+        ({"op": "test", "path": "/data/absent", "value": None}, {}),
+    ],
+)
+def test_operations_on_members(operation: dict[str, Any], changed: dict[str, Any]) -> None:
+    before = copy_of(DOCUMENT)
+    after = apply_json_patch(DOCUMENT, [operation])
+    assert after["data"] == {**DOCUMENT["data"], **changed}
+    assert before == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("operation", "items"),
+    [
+        ({"op": "add", "path": "/list/-", "value": 9}, [1, 2, {"k": "v"}, 9]),
+        ({"op": "add", "path": "/list/0", "value": 9}, [9, 1, 2, {"k": "v"}]),
+        ({"op": "add", "path": "/list/3", "value": 9}, [1, 2, {"k": "v"}, 9]),
+        ({"op": "remove", "path": "/list/-1"}, [1, 2]),
+        ({"op": "replace", "path": "/list/2/k", "value": "w"}, [1, 2, {"k": "w"}]),
+        ({"op": "move", "from": "/list/0", "path": "/list/-"}, [2, {"k": "v"}, 1]),
+    ],
+)
+def test_operations_on_items(operation: dict[str, Any], items: list[Any]) -> None:
+    before = copy_of(DOCUMENT)
+    assert apply_json_patch(DOCUMENT, [operation])["list"] == items
+    assert before == DOCUMENT
+
+
+def test_a_copy_does_not_change_with_its_source() -> None:
+    after = apply_json_patch(
+        DOCUMENT,
+        [
+            {"op": "add", "path": "/data/n", "value": {"deep": {"v": 1}}},
+            {"op": "copy", "from": "/data/n", "path": "/data/m"},
+            {"op": "replace", "path": "/data/n/deep/v", "value": 2},
+        ],
+    )
+    assert after["data"]["n"] == {"deep": {"v": 2}}
+    assert after["data"]["m"] == {"deep": {"v": 1}}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/data/a", "value": "2"},
+        {"op": "test", "path": "/list/0", "value": True},
+        {"op": "remove", "path": "/data/absent"},
+        {"op": "remove", "path": "/list/3"},
+        {"op": "replace", "path": "/list/3", "value": 1},
+        {"op": "add", "path": "/list/4", "value": 1},
+        {"op": "add", "path": "/list/x", "value": 1},
+        {"op": "add", "path": "/absent/deep", "value": 1},
+        {"op": "add", "path": "/data/a/b", "value": 1},
+        {"op": "add", "path": "data", "value": 1},
+        {"op": "add", "path": "/data/b"},
+        {"op": "move", "from": "/data/absent", "path": "/data/b"},
+        {"op": "jump", "path": "/data"},
+        {"path": "/data"},
+        {"op": "remove"},
+    ],
+)
+def test_what_cannot_be_applied_is_invalid(operation: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as caught:
+        apply_json_patch(DOCUMENT, [operation])
+    assert caught.value.message == (
+        "the server rejected our request due to an error in our request"
+    )
+    assert caught.value.details == {}
+
+
+def test_what_is_no_patch_is_a_bad_request() -> None:
+    with pytest.raises(BadRequest) as caught:
+        apply_json_patch(DOCUMENT, {"data": {}})
+    assert caught.value.message == (
+        "error decoding patch: json: cannot unmarshal object into Go value of type "
+        "[]handlers.jsonPatchOp"
+    )
+    with pytest.raises(BadRequest):
+        apply_json_patch(DOCUMENT, ["remove"])
+
+
+def test_too_many_operations() -> None:
+    operation = {"op": "test", "path": "/data/a", "value": "1"}
+    assert apply_json_patch(DOCUMENT, [operation] * 10_000) == DOCUMENT
+    with pytest.raises(RequestEntityTooLarge, match="is 10000, got 10001"):
+        apply_json_patch(DOCUMENT, [operation] * 10_001)
+
+
+def test_copies_cannot_blow_up_a_document() -> None:
+    doubling = [{"op": "copy", "from": "/data", "path": f"/data/{index}"} for index in range(64)]
+    with pytest.raises(Invalid):
+        apply_json_patch(DOCUMENT, doubling)
