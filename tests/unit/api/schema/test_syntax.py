@@ -46,6 +46,7 @@ def test_json_has_no_problem(text):
     assert problem(text) is None
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
