@@ -18,6 +18,7 @@ KINDS = (
         schema="io.k8s.api.node.v1.RuntimeClass",
         columns=control_columns.RUNTIME_CLASSES,
         singular="runtimeclass",
+        create_on_update=True,
         unconditional_update=False,
         prepare=PLAIN,
     ),

@@ -49,7 +49,6 @@ KINDS = (
         subresources={
             "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1")
         },
-        unconditional_update=False,
         prepare=PLAIN,
     ),
 )
