@@ -22,6 +22,7 @@ from roost.node.admission import admit
 from roost.node.adoption import adopt, newest
 from roost.node.facts import PodFacts, PodState, Verdict
 from roost.node.housekeeping import Housekeeping
+from roost.node.memory import Desk
 from roost.node.mirror import Mirror
 from roost.node.operations import Operations
 from roost.node.prober import Prober
@@ -33,7 +34,7 @@ from roost.node.status import NodeAddress, pod_status
 from roost.node.streaming.port import FoundContainer
 from roost.node.tokens import Tokens
 from roost.node.tools import NodeSettings, Tools
-from roost.node.worker import Desk, PodWorker, Record
+from roost.node.worker import PodWorker, Record
 from roost.runtimes.port import ContainerStatus, Runtime, RuntimeFault, SandboxStatus
 
 log = logging.getLogger(__name__)

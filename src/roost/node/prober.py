@@ -21,7 +21,6 @@ _Key = tuple[str, ProbeKind]
 
 @dataclass(slots=True)
 class _Watched:
-    owner: str  # pod uid
     target: Target
     patient: Patient
     tell: Tell
@@ -38,19 +37,18 @@ class Prober:
         self._chance = chance
         self._network = network
         self._watched: dict[_Key, _Watched] = {}
+        self._owned: dict[str, tuple[_Key, ...]] = {}
         self._heap: list[tuple[float, int, _Key]] = []
         self._count = 0
         self._wake = asyncio.Event()
 
     def watch(self, owner: str, wanted: dict[_Key, tuple[Target, Patient]], tell: Tell) -> None:
         """Say which probes of a pod are in force, by (container id, kind); replaces what was said."""
-        gone = [
-            key
-            for key, known in self._watched.items()
-            if known.owner == owner and key not in wanted
-        ]
-        for key in gone:
-            del self._watched[key]
+        for key in self._owned.pop(owner, ()):
+            if key not in wanted:
+                del self._watched[key]
+        if wanted:
+            self._owned[owner] = tuple(wanted)
         for key, (target, patient) in wanted.items():
             known = self._watched.get(key)
             if known is not None:
@@ -60,7 +58,7 @@ class Prober:
             if due < self._clock.now() - period_s(target.probe):
                 # Adopted after a restart of the agent: spread what would else be one burst.
                 due = self._clock.now() + self._chance.uniform() * period_s(target.probe)
-            self._watched[key] = _Watched(owner, target, patient, tell, due)
+            self._watched[key] = _Watched(target, patient, tell, due)
             self._schedule(key, due)
 
     def _schedule(self, key: _Key, due: float) -> None:
