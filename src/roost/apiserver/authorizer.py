@@ -1,12 +1,13 @@
 """The authoriser: may this user do that? Answers at once, from an index kept current by a watch.
 
-`apply` takes the store's events of the RBAC kinds and of the kinds that lead a node to an object.
-Rule: one authoriser that allows is enough (system:masters, then Node, then RBAC); nothing that is
-cached outlives the generation of the roles it was decided on.
+`run` follows the store's RBAC kinds and the kinds that lead a node to an object. Rule: one authoriser
+that allows is enough (system:masters, then Node, then RBAC); nothing that is cached outlives the
+generation of the roles it was decided on.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -19,10 +20,11 @@ from roost.apiserver.access.bootstrap.objects import RESOURCES, missing
 from roost.apiserver.access.escalation import escalation_text, missing_rules
 from roost.apiserver.access.identity import MASTERS, node_of
 from roost.apiserver.access.refusals import forbidden
-from roost.apiserver.access.relations import RELATED_KINDS, Relations, Vertex, vertex_of
+from roost.apiserver.access.relations import RELATED_KINDS, Relations, vertex_of
 from roost.apiserver.attributes import Attributes, Decision, User
+from roost.apiserver.keys import ROOT
 from roost.client.port import Client, Query
-from roost.store.port import Event
+from roost.store.port import Compacted, Event, Store
 
 #: Every resource whose events `Authorizer.apply` wants.
 WATCHED = (
@@ -32,6 +34,10 @@ WATCHED = (
     Resource("storage.k8s.io", "v1", "volumeattachments"),
     Resource("resource.k8s.io", "v1", "resourceslices"),
 )
+
+_PREFIXES = tuple(f"{ROOT}{resource.group or 'core'}/{resource.plural}/" for resource in WATCHED)
+#: Without one of these in it, a pod that has its node never again changes what it refers to.
+_MOVABLE = (b'"ephemeralContainers"', b'"resourceClaimStatuses"')
 
 _YES = Decision(allowed=True)
 _NO = Decision(allowed=False)
@@ -76,30 +82,60 @@ class Authorizer:
         self._relations = Relations()
         self._roles: dict[_Address, Object] = {}
         self._bindings: dict[str, dict[str, Object]] = {"": {}}  # namespace -> name -> binding
-        self._bound_pods: dict[str, Vertex] = {}  # key in the store -> a pod that has its node
+        self._known: dict[str, Object] = {}  # key in the store -> what was last taken from it
+        self._loaded = asyncio.Event()
         self._held: dict[tuple[str, tuple[str, ...], str], _Held] = {}
         self._decided: dict[tuple[object, ...], tuple[_Choice, ...] | Decision] = {}
 
     # ------------------------------------------------------------------ the index
 
+    async def run(self, store: Store) -> None:
+        """Keep the index current until cancelled."""
+        revisions = {prefix: await self._load(store, prefix) for prefix in _PREFIXES}
+        self._loaded.set()
+        async with asyncio.TaskGroup() as tasks:
+            for prefix, revision in revisions.items():
+                tasks.create_task(self._follow(store, prefix, revision), name=f"access {prefix}")
+
+    async def ready(self) -> None:
+        """Return once `run` has taken in all that is there."""
+        await self._loaded.wait()
+
+    async def _follow(self, store: Store, prefix: str, revision: int) -> None:
+        while True:
+            try:
+                async for batch in store.watch(prefix, revision):
+                    self.apply(batch)
+            except Compacted:
+                # Changes were missed, and a permission that was taken away must not live on.
+                revision = await self._load(store, prefix)
+
+    async def _load(self, store: Store, prefix: str) -> int:
+        """Take in everything under a prefix, and forget what is there no more."""
+        page = await store.list(prefix)
+        fresh = {record.key: record for record in page.records}
+        for key in [key for key in self._known if key.startswith(prefix) and key not in fresh]:
+            self.remove(self._known.pop(key))
+        for record in fresh.values():
+            self._take(record.key, record.object)
+        return page.revision
+
+    def _take(self, key: str, obj: Object) -> None:
+        self.put(obj)
+        if obj.get("kind") != "Pod" or (obj.get("spec") or {}).get("nodeName"):
+            self._known[key] = obj if obj.get("kind") != "Pod" else _address_of(obj)
+
     def apply(self, events: Iterable[Event]) -> None:
-        """Take in changes, in order. Events of other kinds are ignored."""
+        """Take in changes, in order."""
         for event in events:
-            # A bound pod changes with every status report, but what it refers to only with an
-            # ephemeral container: most pod events need not be decoded for this.
-            known = event.key in self._bound_pods
-            if known and not event.deleted and b'"ephemeralContainers"' not in event.record.value:
-                continue
-            if known and event.deleted:
-                self._relations.remove(self._bound_pods.pop(event.key))
-                continue
-            obj = event.record.object
+            known = self._known.get(event.key)
             if event.deleted:
-                self.remove(obj)
-                continue
-            self.put(obj)
-            if obj.get("kind") == "Pod" and (obj.get("spec") or {}).get("nodeName"):
-                self._bound_pods[event.key] = vertex_of("Pod", obj)
+                self._known.pop(event.key, None)
+                self.remove(known or event.record.object)
+            elif known is None or not _is_settled(known, event.record.value):
+                # A bound pod changes with every status report, but what it refers to only with an
+                # ephemeral container or a claim: most pod events need not be decoded for this.
+                self._take(event.key, event.record.object)
 
     def put(self, obj: Object) -> None:
         """Take in one object as it is now."""
@@ -276,6 +312,18 @@ _URL_FIELDS = ("verbs", "nonResourceURLs")
 
 def _part(rule: Object, fields: Sequence[str]) -> Object:
     return {field: rule[field] for field in fields if rule.get(field)}
+
+
+def _is_settled(known: Object, value: bytes) -> bool:
+    """Is this a new state of a bound pod that refers to nothing new?"""
+    return known.get("kind") == "Pod" and not any(mark in value for mark in _MOVABLE)
+
+
+def _address_of(pod: Object) -> Object:
+    """Return as much of a pod as is needed to forget it."""
+    metadata = pod["metadata"]
+    address = {"name": metadata["name"], "namespace": metadata.get("namespace", "")}
+    return {"kind": "Pod", "metadata": address}
 
 
 def _absent(reference: Object) -> str:

@@ -158,7 +158,9 @@ class AccessReviews:
         }
         if rules.error:
             status["evaluationError"] = rules.error
-        return _answer(call, "SelfSubjectRulesReview", AUTHORIZATION, {}, status)
+        answer = _answer(call, "SelfSubjectRulesReview", AUTHORIZATION, {}, status)
+        answer["metadata"] = {}
+        return answer
 
     def _verdict(self, call: Call, kind: str, spec: Object, user: User) -> Object:
         decision = self.authorizer.authorize(attributes_of(spec, user))

@@ -14,6 +14,7 @@ from typing import Protocol
 from roost.api.errors import RequestEntityTooLarge, StatusError
 from roost.api.kind import Kind, Resource
 from roost.api.registry import Registry
+from roost.apiserver.access.impersonation import impersonated_user, wanted_user
 from roost.apiserver.access.refusals import forbidden
 from roost.apiserver.admission.port import Plugin
 from roost.apiserver.allocation import Allocator
@@ -120,6 +121,10 @@ class ApiServer:
 
     def _authorize(self, info: RequestInfo, request: Request, query: dict[str, str]) -> None:
         attributes = attributes_of(info, request.user, query)
+        wanted = wanted_user(request.headers.items())
+        if wanted is not None:
+            request.user = impersonated_user(self.authorizer.authorize, attributes, wanted)
+            attributes = replace(attributes, user=request.user)
         self._check(attributes)
         if info.subresource in UPGRADES and info.verb == "get" and info.resource == "pods":
             # A WebSocket has to be a GET, but what it does is a create.

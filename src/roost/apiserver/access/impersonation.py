@@ -31,6 +31,7 @@ from roost.apiserver.attributes import Attributes, Decision, User
 Authorize: TypeAlias = Callable[[Attributes], Decision]
 
 _AUTHENTICATION = "authentication.k8s.io"
+_PREFIX = "impersonate-"
 _EXTRA = "impersonate-extra-"
 
 
@@ -39,11 +40,13 @@ def wanted_user(headers: Iterable[tuple[str, str]]) -> User | None:
 
     Raises BadRequest if there is a part of an identity without a user name.
     """
+    given = [(key.lower(), value) for key, value in headers if key[:12].lower() == _PREFIX]
+    if not given:
+        return None
     name, uid = "", ""
     groups: list[str] = []
     extra: dict[str, tuple[str, ...]] = {}
-    for header, value in headers:
-        key = header.lower()
+    for key, value in given:
         if key == "impersonate-user":
             name = name or value
         elif key == "impersonate-uid":
@@ -56,9 +59,9 @@ def wanted_user(headers: Iterable[tuple[str, str]]) -> User | None:
     wanted = User(name, tuple(groups), uid, extra)
     if name:
         return wanted
-    if uid or groups or extra:
-        raise BadRequest(f"requested {_go_text(wanted)} without impersonating a user name")
-    return None
+    if not (uid or groups or extra):
+        return None
+    raise BadRequest(f"requested {_go_text(wanted)} without impersonating a user name")
 
 
 def impersonated_user(authorize: Authorize, request: Attributes, wanted: User) -> User:
