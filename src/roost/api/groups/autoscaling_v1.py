@@ -68,11 +68,7 @@ def _current(table: _Table) -> _Table:
         rows: list[_Field] = []
         for name, path, _ in fields:
             if path[0] == "target":
-                name = "currentA" + name[1:] if name == "averageValue" else name
-                name = name.replace("target", "current")
-                path = ("current", *path[1:])
-            if type_ == "Object" and name == "currentAverageValue":
-                name = "averageValue"
+                name, path = name.replace("target", "current"), ("current", *path[1:])
             rows.append((name, path, (type_, name) in _ALWAYS_CURRENT))
         renamed[type_] = (field, tuple(rows))
     return renamed

@@ -62,16 +62,17 @@ def canonical_quantity(value: Value) -> str:
 @lru_cache(maxsize=1024)
 def time(text: str) -> str:
     """Return an RFC 3339 time in UTC, to the second."""
-    return _moment(text, _TIME_LAYOUT).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _moment(text, _TIME_LAYOUT).isoformat(timespec="seconds") + "Z"
 
 
 @lru_cache(maxsize=1024)
 def micro_time(text: str) -> str:
     """Return an RFC 3339 time in UTC; it must have, and has, exactly six digits of the second."""
-    return _moment(text, _MICRO_LAYOUT).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _moment(text, _MICRO_LAYOUT).isoformat(timespec="microseconds") + "Z"
 
 
 def _moment(text: str, layout: str) -> datetime:
+    """Return a time in UTC, without saying so (isoformat would write +00:00)."""
     found = _TIME.fullmatch(text)
     micro = layout == _MICRO_LAYOUT
     if found is None or (micro and len(found[7] or "") != 6):
@@ -81,7 +82,7 @@ def _moment(text: str, layout: str) -> datetime:
     try:
         moment = datetime.fromisoformat(clock + found[8].replace("Z", "+00:00"))
         # Years past 9999 cannot be written again; nor can Go's year 0 be read here.
-        return moment.astimezone(UTC)
+        return moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
         part = next(
             (p for p, n, top in (("month", 2, 12), ("day", 3, 31), ("hour", 4, 23),
