@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from images import TestImage, busybox_image
-
 from roost.runtimes.oci.runtime import OciRuntime, OciSettings
 from roost.runtimes.port import (
     ContainerSpec,
@@ -100,6 +99,30 @@ def text_of(log_path: str) -> str:
     """Return what a log's container printed, both streams in their order, without the last newline."""
     rows = [line.split(" ", 3) for line in Path(log_path).read_text().splitlines()]
     return "".join(text + ("\n" if tag == "F" else "") for _, _, tag, text in rows).rstrip("\n")
+
+
+def read(path: Path) -> str:
+    """Return a file's text, "" while there is none."""
+    return path.read_text() if path.exists() else ""
+
+
+def log_lines(log_path: str) -> list[str]:
+    """Return the raw lines of a log."""
+    return read(Path(log_path)).splitlines()
+
+
+async def logged(log_path: str, text: str, timeout_s: float = 10) -> None:
+    """Wait until a container has printed a line."""
+    async with asyncio.timeout(timeout_s):
+        while not any(line.endswith(f" F {text}") for line in log_lines(log_path)):
+            await asyncio.sleep(0.005)  # noqa: ASYNC110  # another process writes it
+
+
+async def gone(pid: int, timeout_s: float = 10) -> None:
+    """Wait until a process has ended."""
+    async with asyncio.timeout(timeout_s):
+        while read(Path(f"/proc/{pid}/stat")).split()[2:3] not in ([], ["Z"]):
+            await asyncio.sleep(0.005)  # noqa: ASYNC110  # another process ends
 
 
 async def all_output(process: Process, timeout_s: float = 20) -> tuple[bytes, bytes]:

@@ -22,7 +22,7 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _APPLETS = """
 sh ls cat echo sleep true false id env head tail wc grep sed dd ps kill mkdir rm touch stat hostname nc
 httpd wget df mount ln chmod yes seq date stty tty test printf find sync awk sha256sum tr cut sort ip vi
-top nslookup usleep timeout readlink
+top nslookup usleep timeout readlink unshare
 """
 
 

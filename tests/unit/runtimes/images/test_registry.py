@@ -153,7 +153,7 @@ def test_nobody_is_followed_to_plain_http_elsewhere(tmp_path: Path) -> None:
     async def body(service: ImageService, server: Server, other: Server) -> None:
         server.redirect = "http://192.0.2.1"
         with pytest.raises(
-            RuntimeFault, match="refusing to follow the registry to http://192.0.2.1"
+            RuntimeFault, match=r"refusing to follow the registry to http://192.0.2.1"
         ):
             await service.pull_image(f"{server.address}/a/b", {})
         server.challenge = 'Bearer realm="http://192.0.2.1/token"'
@@ -190,7 +190,7 @@ def test_what_is_not_what_its_digest_says_is_refused(tmp_path: Path, what: str) 
             key = (key if what == "config" else key[0])["digest"]
             content = server.blobs[key]
             server.blobs[key] = content + b"x" if what == "larger" else b"?" + content[1:]
-        with pytest.raises(RuntimeFault, match="digest|not sha256|larger") as caught:
+        with pytest.raises(RuntimeFault, match=r"digest|not sha256|larger") as caught:
             await service.pull_image(name, {})
         assert caught.value.reason == "ErrImagePull"
         assert await service.list_images() == []
@@ -229,7 +229,7 @@ def test_an_index_leads_to_this_machine_s_manifest(tmp_path: Path) -> None:
 def test_a_registry_that_stays_down_is_unavailable(tmp_path: Path) -> None:
     async def body(service: ImageService, server: Server, other: Server) -> None:
         server.failures = 99
-        with pytest.raises(RuntimeFault, match="503") as caught:
+        with pytest.raises(RuntimeFault, match=r"503") as caught:
             await service.pull_image(f"{server.address}/a/b", {})
         assert caught.value.reason == "RegistryUnavailable"
         assert server.failures == 94
