@@ -103,7 +103,9 @@ def test_an_autoscaler_survives_v1():
 def test_annotations_that_are_nonsense_are_dropped():
     v1 = {
         "apiVersion": "autoscaling/v1",
-        "metadata": {"annotations": {autoscaling_v1.METRICS: "{oops", autoscaling_v1.BEHAVIOR: "[1]"}},
+        "metadata": {
+            "annotations": {autoscaling_v1.METRICS: "{oops", autoscaling_v1.BEHAVIOR: "[1]"}
+        },
         "spec": {"targetCPUUtilizationPercentage": 70},
     }
     v2 = autoscaling_v1.to_v2(v1)
