@@ -221,7 +221,9 @@ class _Attempt:
         pruned = without_fields(node, merged, surplus.tree) or {}
         kept = FieldSet(with_named_fields(node, field_set(node, pruned).tree))
         gone = (everything - kept) & FieldSet(named_last)
-        out: Object = without_fields(node, merged, gone.tree) or {}
+        left = without_fields(node, merged, gone.tree) or {}
+        # What is applied as empty has gone with what was in it: put it back.
+        out: Object = merge(node, left, self._config)
         return out
 
 
