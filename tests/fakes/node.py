@@ -12,12 +12,14 @@ from fakes.cluster import Cluster, FixedClock, NoChance
 from roost.adapters.virtual.files import MemoryFiles
 from roost.adapters.virtual.network import TableNetwork
 from roost.adapters.virtual.podfiles import MemoryPodFiles
+from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.client.port import Client
 from roost.decisions.resources import PODS
 from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
 from roost.node.podnetwork import NumberedNetwork
+from roost.node.podspec import timestamp
 from roost.node.tools import Capacity, NodeSettings, Runtimes, Tools
 from roost.runtimes.simulated import Behaviour, SimulatedRuntime
 
@@ -28,6 +30,33 @@ SETTINGS = NodeSettings(
     capacity=Capacity(cpu_millis=4000, memory_bytes=8 << 30, ephemeral_bytes=100 << 30),
     layout=Layout.under("/data"),
 )
+
+
+class TokenCluster(Cluster):
+    """A cluster that also gives service account tokens, numbered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = 0
+
+    async def create(
+        self,
+        resource: Resource,
+        body: Object,
+        namespace: str = "",
+        *,
+        name: str = "",
+        subresource: str = "",
+    ) -> Object:
+        answer = await super().create(resource, body, namespace, name=name, subresource=subresource)
+        if subresource == "token":
+            self.tokens += 1
+            end = self.clock.now() + body["spec"]["expirationSeconds"]
+            answer["status"] = {
+                "token": f"token-{self.tokens}-of-{name}",
+                "expirationTimestamp": timestamp(end),
+            }
+        return answer
 
 
 class Notes:
@@ -47,7 +76,7 @@ class Notes:
 class World:
     """Everything outside the agent: it survives the agent's restarts."""
 
-    cluster: Cluster = field(default_factory=Cluster)
+    cluster: TokenCluster = field(default_factory=TokenCluster)
     clock: FixedClock = field(default_factory=FixedClock)
     files: MemoryFiles = field(default_factory=MemoryFiles)
     pod_files: MemoryPodFiles = field(default_factory=MemoryPodFiles)

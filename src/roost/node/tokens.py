@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roost.api.errors import ServiceUnavailable
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.client.port import Client
@@ -82,6 +83,10 @@ class Tokens:
             SERVICE_ACCOUNTS, body, namespace, name=account, subresource="token"
         )
         now = self._clock.now()
-        life = podspec.seconds_of(answer["status"]["expirationTimestamp"]) - now
+        try:
+            text = answer["status"]["token"]
+            life = podspec.seconds_of(answer["status"]["expirationTimestamp"]) - now
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServiceUnavailable(f"the answer holds no token for {account}") from error
         renew_in = min(_RENEW_AT * life, _MAX_AGE_S) - self._chance.uniform() * _JITTER_S
-        return _Held(answer["status"]["token"], now + max(1.0, renew_in))
+        return _Held(text, now + max(1.0, renew_in))
