@@ -21,5 +21,7 @@ def own(
     track_update(
         node, old, new, manager=manager, api_version=kind.api_version, now=now,
         subresource=subresource,
-        reset_fields=reset_fields(kind.group, kind.plural, subresource),
+        reset_fields=reset_fields(
+            kind.group, kind.plural, subresource, has_status="status" in kind.subresources
+        ),
     )  # fmt: skip

@@ -155,7 +155,10 @@ class Patches:
                 node, old, config, manager=options.field_manager, force=bool(options.force),
                 api_version=kind.api_version, now=self._core.now(),
                 subresource=target.subresource,
-                reset_fields=reset_fields(kind.group, kind.plural, target.subresource),
+                reset_fields=reset_fields(
+                    kind.group, kind.plural, target.subresource,
+                    has_status="status" in kind.subresources,
+                ),
             )  # fmt: skip
             if old is None:
                 applied.setdefault("metadata", {}).setdefault("name", target.name)
