@@ -17,6 +17,7 @@ class Cache:
     """The objects of one resource. Iteration is in order of insertion."""
 
     def __init__(self) -> None:
+        self.connected = False  # the informer sets it while the server answers
         self._namespaces: dict[str, dict[str, Object]] = {}
         self._functions: dict[str, Index] = {}
         self._indexes: dict[str, dict[str, dict[tuple[str, str], Object]]] = {}

@@ -78,6 +78,7 @@ class Informer:
                 log.info("the server forgot where we were in %s; listing again", self._label)
             except (StatusError, OSError, TimeoutError) as error:
                 log.warning("cannot follow %s: %s", self._label, error)
+            self.cache.connected = False
             if clock() - started_at > LAST_DELAY_S:  # it worked for a while: this is a new failure
                 delay_s = FIRST_DELAY_S
             await asyncio.sleep(delay_s * (1 + self._chance.uniform()))
@@ -107,6 +108,7 @@ class Informer:
         for namespace, name in gone:
             deltas.append(Delta(self.cache.remove(namespace, name), None))
         self.version = page.resource_version
+        self.cache.connected = True
         self.synced.set()
         self._tell(deltas)
 
@@ -115,6 +117,7 @@ class Informer:
             self._apply(batch)
 
     def _apply(self, batch: Sequence[WatchEvent]) -> None:
+        self.cache.connected = True
         deltas: list[Delta] = []
         version = self.version
         for event in batch:

@@ -11,11 +11,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from roost.controllers import (
+    clusterroleaggregation,
     deployment,
+    disruption,
+    endpoints,
+    endpointslice,
+    job,
     replicaset,
+    tainteviction,
+    ttlafterfinished,
 )
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
+from roost.controllers.nodelifecycle import node_lifecycle
+from roost.controllers.podgc import pod_collector
+from roost.controllers.resourcequota import QuotaRules, resource_quota
 from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
 from roost.decisions.controller import AnyController
 from roost.decisions.served import Served
@@ -27,6 +37,7 @@ class Setup:
 
     ca_pem: str = ""
     served: tuple[Served, ...] = ()
+    quota: QuotaRules | None = None
 
 
 Make = Callable[[Setup], AnyController]
@@ -36,11 +47,18 @@ def _always(controller: AnyController) -> Make:
     return lambda _setup: controller
 
 
+def _rules(setup: Setup) -> QuotaRules:
+    if setup.quota is None:
+        raise ValueError("resourcequota-controller needs the rules of quotas")
+    return setup.quota
+
+
 #: Controllers that look at every resource.
 EVERYWHERE: Mapping[str, Make] = MappingProxyType(
     {
         "garbage-collector-controller": lambda setup: garbage_collector(setup.served),
         "namespace-controller": lambda setup: namespace_controller(setup.served),
+        "resourcequota-controller": lambda setup: resource_quota(setup.served, _rules(setup)),
     }
 )
 
@@ -50,11 +68,20 @@ ALL: Mapping[str, Make] = MappingProxyType(
         **{
             controller.name: _always(controller)
             for controller in (
+                clusterroleaggregation.CONTROLLER,
                 deployment.CONTROLLER,
+                disruption.CONTROLLER,
+                endpoints.CONTROLLER,
+                endpointslice.CONTROLLER,
+                job.CONTROLLER,
                 replicaset.CONTROLLER,
                 SERVICE_ACCOUNT,
+                tainteviction.CONTROLLER,
+                ttlafterfinished.CONTROLLER,
             )
         },
+        "node-lifecycle-controller": lambda _setup: node_lifecycle(),
+        "pod-garbage-collector-controller": lambda _setup: pod_collector(),
         "root-ca-certificate-publisher-controller": lambda setup: root_ca_publisher(setup.ca_pem),
         **EVERYWHERE,
     }

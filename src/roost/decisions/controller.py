@@ -28,7 +28,14 @@ class Key(NamedTuple):
 
 
 class Lister(Protocol):
-    """A read-only cache of one resource, kept by an informer. Objects are shared: never change."""
+    """A read-only cache of one resource, kept by an informer. Objects are shared: never change.
+
+    `connected` is true while the server is known to answer: what does not change may then be taken
+    as unchanged.
+    """
+
+    @property
+    def connected(self) -> bool: ...
 
     def get(self, namespace: str, name: str) -> Object | None: ...
 

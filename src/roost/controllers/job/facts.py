@@ -1,0 +1,101 @@
+"""Facts about a Job and its pods: which count, which index they have, when they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from roost.api.values import Object
+from roost.decisions import conditions
+from roost.decisions.meta import annotations_of, created_at, deleting, seconds_of, uid_of
+from roost.decisions.pods import phase_of
+
+FINALIZER = "batch.kubernetes.io/job-tracking"
+INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+def tracked(pod: Object) -> bool:
+    """Say whether the pod has not been counted for good."""
+    return FINALIZER in (pod["metadata"].get("finalizers") or ())
+
+
+def indexed(job: Object) -> bool:
+    return bool(job["spec"].get("completionMode") == "Indexed")
+
+
+def replaces_only_failed(job: Object) -> bool:
+    """Say whether a pod that is being deleted must have ended before it is replaced."""
+    return bool(job["spec"].get("podReplacementPolicy") == "Failed")
+
+
+def succeeded(pod: Object) -> bool:
+    return phase_of(pod) == "Succeeded"
+
+
+def failed(job: Object, pod: Object) -> bool:
+    """Say whether a pod counts as failed: a deleted one may never come to say so."""
+    if phase_of(pod) == "Failed":
+        return True
+    return not replaces_only_failed(job) and deleting(pod) and not succeeded(pod)
+
+
+def ended_at(pod: Object) -> float:
+    """Return when the last container of a pod ended."""
+    status = pod.get("status") or {}
+    times = [
+        seconds_of(c["state"]["terminated"].get("finishedAt"))
+        for c in status.get("containerStatuses") or ()
+        if "terminated" in (c.get("state") or {})
+    ]
+    if any(times):
+        return max(times)
+    ready = conditions.find(status.get("conditions"), "Ready") or {}
+    deleted = seconds_of(pod["metadata"].get("deletionTimestamp"))
+    return deleted or seconds_of(ready.get("lastTransitionTime")) or created_at(pod)
+
+
+def index_of(pod: Object) -> int | None:
+    """Return the completion index of a pod."""
+    text = annotations_of(pod).get(INDEX, "")
+    return int(text) if text.isdecimal() else None
+
+
+def parse_indexes(text: str) -> set[int]:
+    """Read `1,3-5`."""
+    found: set[int] = set()
+    for part in text.split(",") if text else ():
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def format_indexes(indexes: Iterable[int]) -> str:
+    """Write {1, 3, 4, 5} as `1,3-5`; pairs are listed, not ranged."""
+    runs: list[list[int]] = []
+    for index in sorted(indexes):
+        if runs and runs[-1][1] == index - 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(
+        str(first)
+        if first == last
+        else f"{first},{last}"
+        if last == first + 1
+        else f"{first}-{last}"
+        for first, last in runs
+    )
+
+
+def is_finished(job: Object) -> bool:
+    known = (job.get("status") or {}).get("conditions")
+    return conditions.is_true(known, "Complete") or conditions.is_true(known, "Failed")
+
+
+def uncounted(job: Object) -> tuple[set[str], set[str]]:
+    """Return the uids of pods that ended well and badly and are on their way into the counts."""
+    pending = (job.get("status") or {}).get("uncountedTerminatedPods") or {}
+    return set(pending.get("succeeded") or ()), set(pending.get("failed") or ())
+
+
+def known_uids(pods: Iterable[Object]) -> set[str]:
+    return {uid_of(pod) for pod in pods}

@@ -1,0 +1,96 @@
+"""podFailurePolicy and successPolicy: what the end of a pod, or of some, means for the Job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from roost.api.values import Object
+from roost.controllers.job.facts import index_of, parse_indexes
+from roost.decisions import conditions
+from roost.decisions.meta import name_of, namespace_of
+
+
+def judge_failure(job: Object, pod: Object) -> tuple[str, str]:
+    """Return (action, message) for a failed pod: FailJob, FailIndex, Ignore or Count."""
+    policy = job["spec"].get("podFailurePolicy") or {}
+    for at, rule in enumerate(policy.get("rules") or ()):
+        reason = _exit_code(rule, pod) or _condition(rule, pod)
+        if reason:
+            return rule["action"], f"{reason} matching {rule['action']} rule at index {at}"
+    return "Count", ""
+
+
+def _exit_code(rule: Object, pod: Object) -> str:
+    wanted = rule.get("onExitCodes")
+    if not wanted:
+        return ""
+    status = pod.get("status") or {}
+    groups = (status.get("containerStatuses"), status.get("initContainerStatuses"))
+    for container in (c for group in groups for c in group or ()):
+        if wanted.get("containerName") not in (None, container["name"]):
+            continue
+        terminated = (container.get("state") or {}).get("terminated")
+        code = terminated.get("exitCode", 0) if terminated else 0
+        if not code:
+            continue
+        if (code in wanted["values"]) == (wanted["operator"] == "In"):
+            where = f"{namespace_of(pod)}/{name_of(pod)}"
+            return f"Container {container['name']} for pod {where} failed with exit code {code}"
+    return ""
+
+
+def _condition(rule: Object, pod: Object) -> str:
+    known = (pod.get("status") or {}).get("conditions")
+    for pattern in rule.get("onPodConditions") or ():
+        found = conditions.find(known, pattern["type"])
+        if found is not None and found["status"] == pattern.get("status", "True"):
+            return f"Pod {namespace_of(pod)}/{name_of(pod)} has condition {pattern['type']}"
+    return ""
+
+
+def fail_job_message(job: Object, pods: Iterable[Object]) -> str:
+    """Return why the policy fails the Job; "" if it does not."""
+    if not job["spec"].get("podFailurePolicy"):
+        return ""
+    for pod in pods:
+        action, message = judge_failure(job, pod)
+        if action == "FailJob":
+            return message
+    return ""
+
+
+def counts(job: Object, pod: Object) -> bool:
+    """Say whether a failed pod counts against backoffLimit."""
+    return judge_failure(job, pod)[0] != "Ignore"
+
+
+def success_message(job: Object, done: set[int]) -> str:
+    """Return which rule of successPolicy the succeeded indexes meet; "" if none."""
+    for at, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or ()):
+        listed = rule.get("succeededIndexes")
+        matching = done if listed is None else done & parse_indexes(listed)
+        needed = rule.get("succeededCount")
+        if needed is None:
+            needed = len(parse_indexes(listed or ""))
+        if needed and len(matching) >= needed:
+            return f"Matched rules at index {at}"
+    return ""
+
+
+def failed_indexes(job: Object, pods: Iterable[Object], known: set[int]) -> set[int]:
+    """Return the indexes that have failed for good by backoffLimitPerIndex or FailIndex."""
+    limit = job["spec"].get("backoffLimitPerIndex")
+    if limit is None:
+        return set()
+    tries: dict[int, int] = {}
+    found = set(known)
+    for pod in pods:
+        index = index_of(pod)
+        if index is None:
+            continue
+        action, _ = judge_failure(job, pod)
+        if action == "FailIndex":
+            found.add(index)
+        elif action == "Count":
+            tries[index] = tries.get(index, 0) + 1
+    return found | {index for index, count in tries.items() if count > limit}

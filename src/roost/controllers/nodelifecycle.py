@@ -1,0 +1,261 @@
+"""Nodes that fall silent: conditions become Unknown, taints say so, and their pods are not ready.
+
+Silence is counted, not computed from clocks: a node is silent for as long as this controller was awake,
+connected, and saw neither its lease nor its heartbeat change. So a server that was away, a machine that
+slept and clocks that differ cost no node its health, and nothing is evicted after a restart before a
+whole grace period was watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from roost.api.values import Object
+from roost.decisions import conditions
+from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
+from roost.decisions.meta import (
+    created_at,
+    name_of,
+    namespace_of,
+    normal,
+    object_reference,
+    ref_of,
+    stamp,
+    version_of,
+    warning,
+)
+from roost.decisions.plan import Action, Patch, Plan, Update
+from roost.decisions.pods import by_node, ready
+from roost.decisions.resources import LEASES, NODES, PODS
+from roost.decisions.tolerations import NO_EXECUTE, NO_SCHEDULE
+
+PERIOD_S = 5.0
+GRACE_S = 50.0
+STARTUP_GRACE_S = 60.0
+EVICTION_INTERVAL_S = 10.0
+LEASE_NAMESPACE = "kube-node-lease"
+BY_NODE = "node"
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+_UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+_BY_CONDITION = {
+    ("Ready", "False"): NOT_READY,
+    ("Ready", "Unknown"): UNREACHABLE,
+    ("MemoryPressure", "True"): "node.kubernetes.io/memory-pressure",
+    ("DiskPressure", "True"): "node.kubernetes.io/disk-pressure",
+    ("PIDPressure", "True"): "node.kubernetes.io/pid-pressure",
+    ("NetworkUnavailable", "True"): "node.kubernetes.io/network-unavailable",
+}
+_MANAGED = frozenset({*_BY_CONDITION.values(), _UNSCHEDULABLE})
+_REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A node, for how long it has been silent, its pods, and how its fellows are.
+
+    `may_evict` is false while too many nodes are not ready, or another was tainted just now.
+    """
+
+    node: Object
+    silent_s: float
+    pods: tuple[Object, ...]
+    may_evict: bool
+    now: float
+
+
+@dataclass(slots=True)
+class _Heard:
+    sign: tuple[str, str]
+    silent_s: float
+    at: float
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was heard from nodes, and when one was last given up."""
+
+    heard: dict[str, _Heard] = field(default_factory=dict)
+    tainted_at: float = 0.0
+
+    def silence(self, name: str, sign: tuple[str, str], now: float, *, connected: bool) -> float:
+        """Return for how long `sign` of a node was watched without a change, in seconds."""
+        heard = self.heard.get(name)
+        if heard is None or heard.sign != sign:
+            heard = self.heard[name] = _Heard(sign, 0.0, now)
+        elif connected:
+            heard.silent_s += min(max(now - heard.at, 0.0), 2 * PERIOD_S)
+        heard.at = now
+        return heard.silent_s
+
+    def forget(self, name: str) -> None:
+        self.heard.pop(name, None)
+
+
+def _status_of(node: Object, kind: str = "Ready") -> str:
+    found = conditions.find((node.get("status") or {}).get("conditions"), kind)
+    return found["status"] if found is not None else "Unknown"
+
+
+def _disrupted(nodes: Iterable[Object]) -> bool:
+    """Say whether so many nodes are not ready that the fault is likely to be elsewhere."""
+    states = [_status_of(node) == "True" for node in nodes]
+    missing = len(states) - sum(states)
+    if missing == len(states):
+        return True
+    return missing > 2 and missing / len(states) >= 0.55 and len(states) <= 50
+
+
+def reconcile(view: View) -> Plan:
+    """Decide the conditions and taints of a node, and the readiness of its pods."""
+    node = view.node
+    status = _conditions(view)
+    if status is not None:
+        was_ready = _status_of(node) == "True"
+        node = {**node, "status": status}
+        actions: list[Action] = [Update(NODES, node, "status")]
+        if was_ready:
+            message = f"Node {name_of(node)} status is now: NodeNotReady"
+            actions.append(normal(_reference(node), "NodeNotReady", message))
+        return Plan(tuple(actions), view.now + PERIOD_S)
+    return Plan((*_taints(view), *_pods(view)), view.now + PERIOD_S)
+
+
+def _reference(node: Object) -> Object:
+    reference = object_reference(NODES, "Node", node)
+    reference["uid"] = name_of(node)  # what events about nodes have been found by since the start
+    return reference
+
+
+def _conditions(view: View) -> Object | None:
+    """Return the status of a node that is silent for too long; None if nothing changes."""
+    status = view.node.get("status") or {}
+    known = status.get("conditions") or []
+    never = conditions.find(known, "Ready") is None
+    if view.silent_s < (STARTUP_GRACE_S if never else GRACE_S):
+        return None
+    now = stamp(view.now)
+    new = list(known)
+    for kind in _REPORTED:
+        old = conditions.find(known, kind)
+        if old is None:
+            reason, message = "NodeStatusNeverUpdated", "Kubelet never posted node status."
+            heartbeat = stamp(created_at(view.node))
+        elif old["status"] != "Unknown":
+            reason, message = "NodeStatusUnknown", "Kubelet stopped posting node status."
+            heartbeat = old.get("lastHeartbeatTime", now)
+        else:
+            continue
+        made = conditions.make(kind, "Unknown", reason, message, now, lastHeartbeatTime=heartbeat)
+        new = conditions.put(new, made)
+    return None if new == known else {**status, "conditions": new}
+
+
+def _taints(view: View) -> Iterable[Action]:
+    node = view.node
+    old = (node.get("spec") or {}).get("taints") or []
+    wanted: dict[tuple[str, str], None] = {}
+    for (kind, value), key in _BY_CONDITION.items():
+        if conditions.find((node.get("status") or {}).get("conditions"), kind) is None:
+            continue
+        if _status_of(node, kind) == value:
+            wanted[key, NO_SCHEDULE] = None
+    if (node.get("spec") or {}).get("unschedulable"):
+        wanted[_UNSCHEDULABLE, NO_SCHEDULE] = None
+    ready_status = _status_of(node)
+    if ready_status != "True" and conditions.find(
+        (node.get("status") or {}).get("conditions"), "Ready"
+    ):
+        key = NOT_READY if ready_status == "False" else UNREACHABLE
+        present = any(
+            t["effect"] == NO_EXECUTE and t["key"] in {NOT_READY, UNREACHABLE} for t in old
+        )
+        if view.may_evict or present:
+            wanted[key, NO_EXECUTE] = None
+    kept = [t for t in old if not _ours(t) or (t["key"], t["effect"]) in wanted]
+    have = {(t["key"], t["effect"]) for t in kept}
+    now = stamp(view.now)
+    added = [
+        {"key": key, "effect": effect, "timeAdded": now}
+        for key, effect in wanted
+        if (key, effect) not in have
+    ]
+    if not added and len(kept) == len(old):
+        return ()
+    body = {
+        "metadata": {"resourceVersion": version_of(node)},
+        "spec": {"taints": [*kept, *added] or None},
+    }
+    return (Patch(ref_of(NODES, node), body),)
+
+
+def _ours(taint: Object) -> bool:
+    if taint["effect"] == NO_EXECUTE:
+        return taint["key"] in {NOT_READY, UNREACHABLE}
+    return taint["effect"] == NO_SCHEDULE and taint["key"] in _MANAGED
+
+
+def _pods(view: View) -> Iterable[Action]:
+    """Mark the pods of a node that nobody hears from as not ready."""
+    if _status_of(view.node) != "Unknown" or view.silent_s < GRACE_S:
+        return
+    for pod in view.pods:
+        if not ready(pod):
+            continue
+        old = conditions.find(pod["status"]["conditions"], "Ready") or {}
+        condition = {**old, "status": "False", "lastTransitionTime": stamp(view.now)}
+        body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": [condition]}}
+        yield Patch(ref_of(PODS, pod), body, "status", strategic=True)
+        regarding = object_reference(PODS, "Pod", pod)
+        yield warning(regarding, "NodeNotReady", "Node is not ready")
+
+
+def _lease_keys(lease: Object, _caches: Caches) -> Iterable[Key]:
+    return (Key("", name_of(lease)),) if namespace_of(lease) == LEASE_NAMESPACE else ()
+
+
+def _no_keys(_obj: Object, _caches: Caches) -> Iterable[Key]:
+    return ()
+
+
+def node_lifecycle() -> Controller[View]:
+    """Return the controller, with a memory of its own."""
+    memory = Memory()
+
+    def view(caches: Caches, key: Key, now: float) -> View | None:
+        node = caches[NODES].get("", key.name)
+        if node is None:
+            memory.forget(key.name)
+            return None
+        lease = caches[LEASES].get(LEASE_NAMESPACE, key.name) or {}
+        ready_condition = conditions.find((node.get("status") or {}).get("conditions"), "Ready")
+        heartbeat = (ready_condition or {}).get("lastHeartbeatTime", "")
+        sign = (str((lease.get("spec") or {}).get("renewTime", "")), heartbeat)
+        connected = caches[LEASES].connected and caches[NODES].connected
+        silent_s = memory.silence(key.name, sign, now, connected=connected)
+        pods = tuple(caches[PODS].by(BY_NODE, key.name)) if silent_s >= GRACE_S else ()
+        may_evict = False
+        if _status_of(node) != "True" and now - memory.tainted_at >= EVICTION_INTERVAL_S:
+            may_evict = not _disrupted(caches[NODES].all())
+            if may_evict and not _is_tainted(node):
+                memory.tainted_at = now
+        return View(node, silent_s, pods, may_evict, now)
+
+    return Controller(
+        name="node-lifecycle-controller",
+        watches=(
+            Watch(NODES, own_key),
+            Watch(LEASES, _lease_keys),
+            Watch(PODS, _no_keys, {BY_NODE: by_node}),
+        ),
+        view=view,
+        reconcile=reconcile,
+        component="node-controller",
+    )
+
+
+def _is_tainted(node: Object) -> bool:
+    taints = (node.get("spec") or {}).get("taints") or ()
+    return any(t["effect"] == NO_EXECUTE and t["key"] in {NOT_READY, UNREACHABLE} for t in taints)

@@ -1,0 +1,112 @@
+"""NoExecute taints: pods that do not tolerate them go, at once or when their tolerance ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from roost.api.values import Object
+from roost.decisions import conditions
+from roost.decisions.controller import Caches, Controller, Key, Watch
+from roost.decisions.meta import (
+    deleting,
+    key_of,
+    name_of,
+    namespace_of,
+    normal,
+    object_reference,
+    ref_of,
+    seconds_of,
+    stamp,
+    uid_of,
+)
+from roost.decisions.plan import NOTHING, Delete, Patch, Plan
+from roost.decisions.pods import by_node, finished, node_of
+from roost.decisions.resources import NODES, PODS
+from roost.decisions.tolerations import NO_EXECUTE, tolerates
+
+BY_NODE = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A bound pod and the NoExecute taints of its node."""
+
+    pod: Object
+    taints: tuple[Object, ...]
+    now: float
+
+
+def _executing(node: Object | None) -> tuple[Object, ...]:
+    taints = ((node or {}).get("spec") or {}).get("taints") or ()
+    return tuple(taint for taint in taints if taint.get("effect") == NO_EXECUTE)
+
+
+def evicted_at(tolerations: Sequence[Object], taints: Iterable[Object], now: float) -> float | None:
+    """Return when a pod has to go; None if it tolerates all taints for ever."""
+    end: float | None = None
+    for taint in taints:
+        covering = [t for t in tolerations if tolerates(t, taint)]
+        if not covering:
+            return now
+        limits = [
+            t["tolerationSeconds"] for t in covering if t.get("tolerationSeconds") is not None
+        ]
+        if not limits:
+            continue
+        since = seconds_of(taint.get("timeAdded")) or now
+        at = since + max(min(limits), 0)
+        end = at if end is None else min(end, at)
+    return end
+
+
+def reconcile(view: View) -> Plan:
+    """Decide whether the pod goes now, later or never."""
+    pod = view.pod
+    at = evicted_at(pod["spec"].get("tolerations") or (), view.taints, view.now)
+    if at is None:
+        return NOTHING
+    if at > view.now:
+        return Plan(wake_at=at)
+    message = "Taint manager: deleting due to NoExecute taint"
+    condition = conditions.make(
+        "DisruptionTarget", "True", "DeletionByTaintManager", message, stamp(view.now)
+    )
+    body = {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [condition]}}
+    text = f"Marking for deletion Pod {namespace_of(pod)}/{name_of(pod)}"
+    regarding = object_reference(PODS, "Pod", pod)
+    return Plan(
+        (
+            normal(regarding, "TaintManagerEviction", text),
+            Patch(ref_of(PODS, pod), body, "status", strategic=True),
+            Delete(ref_of(PODS, pod)),
+        )
+    )
+
+
+def view(caches: Caches, key: Key, now: float) -> View | None:
+    """Return the pod, if its node has NoExecute taints."""
+    pod = caches[PODS].get(*key)
+    if pod is None or deleting(pod) or finished(pod) or not node_of(pod):
+        return None
+    taints = _executing(caches[NODES].get("", node_of(pod)))
+    return View(pod, taints, now) if taints else None
+
+
+def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
+    node = node_of(pod)
+    return (key_of(pod),) if node and _executing(caches[NODES].get("", node)) else ()
+
+
+def _node_keys(node: Object, caches: Caches) -> Iterable[Key]:
+    if not _executing(node):
+        return ()
+    return [key_of(pod) for pod in caches[PODS].by(BY_NODE, name_of(node))]
+
+
+CONTROLLER = Controller(
+    name="taint-eviction-controller",
+    watches=(Watch(NODES, _node_keys), Watch(PODS, _pod_keys, {BY_NODE: by_node})),
+    view=view,
+    reconcile=reconcile,
+)
