@@ -91,9 +91,9 @@ async def _create_named(
     try:
         await core.admit(request)
         change = Change(value, None, "", core.now(), context.warnings)
-        core.prepare(kind, change)
-        metadata["uid"] = core.ids.uid()
+        metadata["uid"] = core.ids.uid()  # before: a Job's selector is made of it
         metadata["creationTimestamp"] = change.now
+        core.prepare(kind, change)
         core.check(kind, change)
         if kind.plural == "services" and kind.group == "":
             reservation = core.allocator.reserve(change, dry_run=options.dry_run)
