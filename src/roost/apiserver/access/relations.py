@@ -120,7 +120,7 @@ def _of_node(obj: Object) -> _Reading:
 
 
 def _pod_targets(pod: Object) -> Iterator[Vertex]:
-    spec, namespace = pod["spec"], pod["metadata"].get("namespace", "")
+    spec, namespace = pod.get("spec") or {}, pod["metadata"].get("namespace", "")
     if account := spec.get("serviceAccountName"):
         yield ("serviceaccounts", namespace, account)
     for secret in spec.get("imagePullSecrets") or ():
@@ -129,7 +129,7 @@ def _pod_targets(pod: Object) -> Iterator[Vertex]:
     for plural, name in _environment(spec):
         yield (plural, namespace, name)
     for volume in spec.get("volumes") or ():
-        for plural, name in _pod_volume(volume, pod["metadata"]["name"]):
+        for plural, name in _pod_volume(volume, pod["metadata"].get("name", "")):
             yield (plural, namespace, name)
     for name in _resource_claims(pod):
         yield ("resourceclaims", namespace, name)
@@ -141,7 +141,7 @@ def _resource_claims(pod: Object) -> Iterator[str]:
         item["name"]: item.get("resourceClaimName")
         for item in status.get("resourceClaimStatuses") or ()
     }
-    for claim in pod["spec"].get("resourceClaims") or ():
+    for claim in (pod.get("spec") or {}).get("resourceClaims") or ():
         if name := claim.get("resourceClaimName") or made.get(claim.get("name")):
             yield name
 
@@ -187,7 +187,7 @@ def _pod_volume(volume: Object, pod: str) -> Iterator[tuple[str, str]]:
     if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
         yield "persistentvolumeclaims", claim
     if "ephemeral" in volume:
-        yield "persistentvolumeclaims", f"{pod}-{volume['name']}"
+        yield "persistentvolumeclaims", f"{pod}-{volume.get('name', '')}"
     for source in (volume.get("projected") or {}).get("sources") or ():
         for key, plural in (("secret", "secrets"), ("configMap", "configmaps")):
             if projected := (source.get(key) or {}).get("name"):

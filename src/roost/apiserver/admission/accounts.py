@@ -11,6 +11,7 @@ from roost.apiserver.admission.base import (
     is_creation,
     is_mirror,
     refuse,
+    spec_of,
 )
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
@@ -41,7 +42,7 @@ class ServiceAccount(Base):
         if is_mirror(pod):
             self._check_mirror(request, pod)
             return
-        spec = pod["spec"]
+        spec = pod.setdefault("spec", {})
         name = spec.get("serviceAccountName") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._account(request, lookup, name)
@@ -57,7 +58,7 @@ class ServiceAccount(Base):
         assert pod is not None
         if is_mirror(pod):
             return
-        spec = pod["spec"]
+        spec = spec_of(pod)
         name = spec.get("serviceAccountName") or ""
         account = await self._account(request, lookup, name)
         annotations = account["metadata"].get("annotations") or {}
@@ -76,9 +77,9 @@ class ServiceAccount(Base):
 
     def _check_mirror(self, request: Admission, pod: Object) -> None:
         """A mirror pod shows what runs anyway: it may not get at anything of the API."""
-        if pod["spec"].get("serviceAccountName"):
+        if spec_of(pod).get("serviceAccountName"):
             raise refuse(request, "a mirror pod may not reference service accounts")
-        for volume in pod["spec"].get("volumes") or ():
+        for volume in spec_of(pod).get("volumes") or ():
             sources = (volume.get("projected") or {}).get("sources") or ()
             if any("serviceAccountToken" in source for source in sources):
                 raise refuse(
@@ -118,8 +119,8 @@ class ServiceAccount(Base):
                 if name not in mountable:
                     raise refuse(
                         request,
-                        f"container {container['name']} with secret {name} is not allowed because"
-                        f" service account {own} does not reference that secret",
+                        f"container {container.get('name', '')} with secret {name} is not allowed"
+                        f" because service account {own} does not reference that secret",
                     )
         for item in spec.get("imagePullSecrets") or ():
             if item.get("name") not in pullable:
@@ -140,7 +141,7 @@ def _automounts(account: Object, spec: Object) -> bool:
 
 
 def _is_token_volume(volume: Object) -> bool:
-    if not volume["name"].startswith(_PREFIX):
+    if not volume.get("name", "").startswith(_PREFIX):
         return False
     return bool(volume.get("projected") == _token_volume("")["projected"])
 

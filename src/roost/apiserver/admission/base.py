@@ -65,6 +65,12 @@ def is_creation(request: Admission, resource: tuple[str, str]) -> bool:
     )
 
 
+def spec_of(obj: Object) -> Object:
+    """Return the spec of an object to read: what is asked for may leave it out."""
+    found: Object = obj.get("spec") or {}
+    return found
+
+
 def containers_of(spec: Object, *, ephemeral: bool = False) -> list[Object]:
     """Return the init containers, containers (and ephemeral containers) of a pod, in that order."""
     fields = ("initContainers", "containers", "ephemeralContainers" if ephemeral else "")

@@ -15,6 +15,7 @@ from roost.apiserver.admission.base import (
     is_creation,
     refuse,
     resource_of,
+    spec_of,
 )
 from roost.apiserver.admission.podresources import pod_limits, pod_requests
 from roost.apiserver.admission.port import Lookup
@@ -81,7 +82,7 @@ def _fill(pod: Object, limits: Object) -> None:
     if not default_limits and not default_requests:
         return
     notes: list[str] = []
-    spec = pod["spec"]
+    spec = spec_of(pod)
     for field, what in (("containers", "container"), ("initContainers", "init container")):
         for container in spec.get(field) or ():
             resources = container.setdefault("resources", {})
@@ -91,7 +92,9 @@ def _fill(pod: Object, limits: Object) -> None:
             ):
                 added = _merge(resources, key, defaults)
                 if added:
-                    notes.append(f"{', '.join(added)} {name} for {what} {container['name']}")
+                    notes.append(
+                        f"{', '.join(added)} {name} for {what} {container.get('name', '')}"
+                    )
     if notes:
         annotations = pod["metadata"].get("annotations") or {}
         text = "LimitRanger plugin set: " + "; ".join(notes)
@@ -112,17 +115,17 @@ def _merge(resources: Object, key: str, defaults: Mapping[str, str]) -> list[str
 def _pod_faults(item: Object, pod: Object) -> Iterator[str]:
     kind = item.get("type", "")
     if kind == "Container":
-        for container in containers_of(pod["spec"]):
+        for container in containers_of(spec_of(pod)):
             resources = container.get("resources") or {}
             yield from _bounds(item, resources.get("requests") or {}, resources.get("limits") or {})
     elif kind == "Pod":
-        yield from _bounds(item, pod_requests(pod["spec"]), pod_limits(pod["spec"]))
+        yield from _bounds(item, pod_requests(spec_of(pod)), pod_limits(spec_of(pod)))
 
 
 def _claim_faults(item: Object, claim: Object) -> Iterator[str]:
     if item.get("type") != "PersistentVolumeClaim":
         return
-    asked = (claim["spec"].get("resources") or {}).get("requests") or {}
+    asked = (spec_of(claim).get("resources") or {}).get("requests") or {}
     for resource, bound in _sorted(item.get("min")):
         if fault := _too_small("PersistentVolumeClaim", resource, bound, asked, {}):
             yield fault

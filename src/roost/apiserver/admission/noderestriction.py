@@ -25,6 +25,7 @@ from roost.apiserver.admission.base import (
     is_mirror,
     refuse,
     resource_of,
+    spec_of,
 )
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
@@ -79,7 +80,7 @@ async def _pod(request: Admission, lookup: Lookup, node: str) -> str | None:
             return await _mirror_fault(request, lookup, node)
         if request.operation == "DELETE":
             pod = await _existing_pod(request, lookup)
-            if pod["spec"].get("nodeName") != node:
+            if spec_of(pod).get("nodeName") != node:
                 return f'node "{node}" can only delete pods with spec.nodeName set to itself'
             return None
         return (
@@ -89,7 +90,7 @@ async def _pod(request: Admission, lookup: Lookup, node: str) -> str | None:
         return _pod_status_fault(request, node)
     if request.subresource == "eviction":
         pod = await _existing_pod(request, lookup)
-        if pod["spec"].get("nodeName") != node:
+        if spec_of(pod).get("nodeName") != node:
             return f"node {node} can only evict pods with spec.nodeName set to itself"
         return None
     return (
@@ -111,7 +112,7 @@ async def _mirror_fault(request: Admission, lookup: Lookup, node: str) -> str | 
     assert pod is not None
     if not is_mirror(pod):
         return f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
-    if pod["spec"].get("nodeName") != node:
+    if spec_of(pod).get("nodeName") != node:
         return f'node "{node}" can only create pods with spec.nodeName set to itself'
     if fault := await _owner_fault(pod, lookup, node):
         return fault
@@ -119,7 +120,7 @@ async def _mirror_fault(request: Admission, lookup: Lookup, node: str) -> str | 
         if plural in pod_references(pod):
             what = "a service account" if plural == "serviceaccounts" else plural
             return f'node "{node}" can not create pods that reference {what}'
-    if pod["spec"].get("resourceClaims"):
+    if spec_of(pod).get("resourceClaims"):
         return f'node "{node}" can not create pods that reference resourceclaims'
     return None
 
@@ -151,7 +152,7 @@ def _pod_status_fault(request: Admission, node: str) -> str | None:
     old, new = request.old, request.object
     if request.operation != "UPDATE" or old is None or new is None:
         return f"unexpected operation {request.operation} on a pod's status"
-    if old["spec"].get("nodeName") != node:
+    if spec_of(old).get("nodeName") != node:
         only = "can only update pod status for pods with spec.nodeName set to itself"
         return f'node "{node}" {only}'
     if (old["metadata"].get("labels") or {}) != (new["metadata"].get("labels") or {}):
@@ -176,7 +177,7 @@ async def _node(request: Admission, _lookup: Lookup, node: str) -> str | None:
         return None
     if new["metadata"].get("ownerReferences") != old["metadata"].get("ownerReferences"):
         return f'node "{node}" is not allowed to modify ownerReferences'
-    if (new["spec"].get("taints") or []) != (old["spec"].get("taints") or []):
+    if (spec_of(new).get("taints") or []) != (spec_of(old).get("taints") or []):
         return f'node "{node}" is not allowed to modify taints'
     forbidden = _forbidden_labels(_changed(old, new))
     if forbidden:
@@ -253,7 +254,7 @@ async def _token(request: Admission, lookup: Lookup, node: str) -> str | None:
             f"the UID in the bound object reference ({reference['uid']}) does not match the UID"
             " in record. The object might have been deleted and then recreated"
         )
-    if pod["spec"].get("nodeName") != node:
+    if spec_of(pod).get("nodeName") != node:
         return "node requested token bound to a pod scheduled on a different node"
     return None
 

@@ -50,7 +50,7 @@ class Priority(Base):
     async def admit(self, request: Admission, lookup: Lookup) -> None:
         if request.subresource or resource_of(request) != PODS or request.object is None:
             return
-        spec = request.object["spec"]
+        spec = request.object.setdefault("spec", {})
         if request.operation == "UPDATE":
             old = (request.old or {}).get("spec") or {}
             for field in ("priority", "preemptionPolicy"):

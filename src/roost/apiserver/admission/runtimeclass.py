@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.api.kind import Resource
 from roost.api.quantity import compare
 from roost.api.values import Object
-from roost.apiserver.admission.base import PODS, Base, is_creation, refuse
+from roost.apiserver.admission.base import PODS, Base, is_creation, refuse, spec_of
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
 
@@ -24,7 +24,7 @@ class RuntimeClass(Base):
             return
         found = await self._class_of(request, lookup)
         assert request.object is not None
-        spec = request.object["spec"]
+        spec = request.object.setdefault("spec", {})
         if found is None:
             return
         overhead = (found.get("overhead") or {}).get("podFixed")
@@ -56,7 +56,7 @@ class RuntimeClass(Base):
             return
         found = await self._class_of(request, lookup)
         assert request.object is not None
-        own = request.object["spec"].get("overhead")
+        own = spec_of(request.object).get("overhead")
         defined = ((found or {}).get("overhead") or {}).get("podFixed")
         if found is None and own:
             raise refuse(
@@ -67,7 +67,7 @@ class RuntimeClass(Base):
 
     async def _class_of(self, request: Admission, lookup: Lookup) -> Object | None:
         assert request.object is not None
-        name = request.object["spec"].get("runtimeClassName")
+        name = spec_of(request.object).get("runtimeClassName")
         if not name:
             return None
         found = await lookup.get(CLASSES, name)

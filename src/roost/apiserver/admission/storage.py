@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from roost.api.kind import Resource
 from roost.api.quantity import compare
 from roost.api.values import Object
-from roost.apiserver.admission.base import CLAIMS, VOLUMES, Base, is_creation, refuse, resource_of
+from roost.apiserver.admission.base import (
+    CLAIMS,
+    VOLUMES,
+    Base,
+    is_creation,
+    refuse,
+    resource_of,
+    spec_of,
+)
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
 
@@ -30,11 +38,11 @@ class DefaultStorageClass(Base):
         claim = request.object
         assert claim is not None
         annotations = claim["metadata"].get("annotations") or {}
-        if claim["spec"].get("storageClassName") is not None or _BETA_CLASS in annotations:
+        if spec_of(claim).get("storageClassName") is not None or _BETA_CLASS in annotations:
             return
         chosen = default_of(await lookup.list(CLASSES), (_DEFAULT, _BETA_DEFAULT))
         if chosen is not None:
-            claim["spec"]["storageClassName"] = chosen["metadata"]["name"]
+            claim.setdefault("spec", {})["storageClassName"] = chosen["metadata"]["name"]
 
 
 def default_of(classes: Iterable[Object], annotations: tuple[str, ...]) -> Object | None:
@@ -83,7 +91,7 @@ class PersistentVolumeClaimResize(Base):
             return
         if (old.get("status") or {}).get("phase") != "Bound":
             return  # validation says that only bound claims grow
-        name = request.object["spec"].get("storageClassName")
+        name = spec_of(request.object).get("storageClassName")
         found = await lookup.get(CLASSES, name) if name else None
         if found is None or not found.get("allowVolumeExpansion"):
             raise refuse(

@@ -23,7 +23,7 @@ class DefaultTolerationSeconds(Base):
         pod = request.object
         if pod is None or request.subresource or request.operation not in ("CREATE", "UPDATE"):
             return
-        spec = pod["spec"]
+        spec = pod.setdefault("spec", {})
         tolerations = spec.get("tolerations") or []
         added = [_toleration(key) for key in (NOT_READY, UNREACHABLE) if not _has(tolerations, key)]
         if added:

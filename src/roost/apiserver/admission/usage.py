@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from roost.api.quantity import Written, is_zero
 from roost.api.values import Object
+from roost.apiserver.admission.base import spec_of
 from roost.apiserver.admission.podresources import Amounts, pod_limits, pod_requests
 
 _COUNTED_BY_NAME = frozenset(
@@ -50,7 +51,7 @@ def _pod_usage(pod: Object) -> Amounts:
     # What has ended costs nothing but its entry.
     if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
         return {}
-    return {"pods": 1, **_compute(pod_requests(pod["spec"]), pod_limits(pod["spec"]))}
+    return {"pods": 1, **_compute(pod_requests(spec_of(pod)), pod_limits(spec_of(pod)))}
 
 
 def _compute(requests: Mapping[str, Written], limits: Mapping[str, Written]) -> Amounts:
@@ -109,7 +110,7 @@ def constraint_fault(group: str, plural: str, obj: Object, hard: Iterable[str]) 
         return None
     required = [name for name in _STATED if name in set(hard)]
     lacking: dict[str, list[str]] = {}
-    spec = obj["spec"]
+    spec = spec_of(obj)
     whole = spec.get("resources") or {}
     for field in ("containers", "initContainers"):
         for container in spec.get(field) or ():
@@ -120,7 +121,7 @@ def constraint_fault(group: str, plural: str, obj: Object, hard: Iterable[str]) 
             )
             for name in required:
                 if name not in stated:
-                    lacking.setdefault(name, []).append(container["name"])
+                    lacking.setdefault(name, []).append(container.get("name", ""))
     if not lacking:
         return None
     parts = [f"{name} for: {','.join(sorted(who))}" for name, who in sorted(lacking.items())]
@@ -143,13 +144,13 @@ def quota_matches(quota_spec: Object, group: str, plural: str, obj: Object) -> b
 def _in_scope(wanted: Object, group: str, plural: str, obj: Object) -> bool:
     name = wanted["scopeName"]
     if (group, plural) == ("", "persistentvolumeclaims") and name == "VolumeAttributesClass":
-        return _selects(wanted, obj["spec"].get("volumeAttributesClassName"))
+        return _selects(wanted, spec_of(obj).get("volumeAttributesClassName"))
     if (group, plural) != ("", "pods"):
         return False
     if name == "PriorityClass":
-        return _selects(wanted, obj["spec"].get("priorityClassName"))
+        return _selects(wanted, spec_of(obj).get("priorityClassName"))
     check = _POD_SCOPES.get(name)
-    return check is not None and check(obj["spec"])
+    return check is not None and check(spec_of(obj))
 
 
 def _selects(wanted: Object, value: str | None) -> bool:
