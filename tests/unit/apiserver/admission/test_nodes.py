@@ -1,0 +1,115 @@
+"""NodeRestriction: what is a node's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from roost.api.errors import Forbidden
+from roost.apiserver.admission.noderestriction import NodeRestriction
+from roost.apiserver.attributes import User
+
+NODE = User("system:node:n", ("system:nodes",))
+
+
+@pytest.fixture
+def fault(run, asked):
+    def send(path: str, obj: dict | None, **more) -> str:
+        try:
+            run(NodeRestriction(), asked(path, obj, user=NODE, **more))
+        except Forbidden as error:
+            return error.message.partition(": ")[2]
+        return ""
+
+    return send
+
+
+def node(name: str = "n", *, labels: dict | None = None, taints: list | None = None) -> dict:
+    return {"metadata": {"name": name, "labels": labels or {}}, "spec": {"taints": taints or []}}
+
+
+def test_others_are_not_restricted(run, asked):
+    run(NodeRestriction(), asked("nodes", node("m"), user=User("admin")))
+    run(NodeRestriction(), asked("nodes", node("m"), user=User("system:node:n")))  # no group
+
+
+def test_nodes(fault):
+    assert fault("nodes", node()) == ""
+    assert fault("nodes", node("m")) == 'node "n" is not allowed to modify node "m"'
+    changed = {"operation": "UPDATE", "old": node()}
+    assert fault("nodes", node(labels={"a": "b", "kubernetes.io/arch": "x"}), **changed) == ""
+    assert fault("nodes", node(labels={"node-restriction.kubernetes.io/x": "y"}), **changed) == (
+        "is not allowed to modify labels: node-restriction.kubernetes.io/x"
+    )
+    assert fault("nodes", node(taints=[{"key": "a"}]), **changed) == (
+        'node "n" is not allowed to modify taints'
+    )
+    assert fault("nodes", node(labels={"node.kubernetes.io/x": "y"}), **changed) == ""
+    assert fault("nodes", node(labels={"node-role.kubernetes.io/control-plane": ""})) == (
+        'node "n" is not allowed to set the following labels: node-role.kubernetes.io/control-plane'
+    )
+
+
+def test_mirror_pods(fault, pod, objects):
+    objects.put("nodes", {"metadata": {"name": "n", "uid": "n-1"}})
+    plain = pod(nodeName="n")
+    assert fault("pods", plain) == (
+        'pod does not have "kubernetes.io/config.mirror" annotation, node "n" can only create'
+        " mirror pods"
+    )
+    plain["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    assert fault("pods", plain) == (
+        'node "n" can only create pods with an owner reference set to itself'
+    )
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "n-1", "controller": True}
+    plain["metadata"]["ownerReferences"] = [owner]
+    assert fault("pods", plain) == ""
+    plain["spec"]["nodeName"] = "m"
+    assert "spec.nodeName set to itself" in fault("pods", plain)
+    plain["spec"]["nodeName"] = "n"
+    plain["spec"]["volumes"] = [{"name": "s", "secret": {"secretName": "s"}}]
+    assert fault("pods", plain) == 'node "n" can not create pods that reference secrets'
+
+
+def test_pods_of_others(fault, pod):
+    own, foreign = pod(nodeName="n"), pod(nodeName="m")
+    status = {"operation": "UPDATE", "subresource": "status"}
+    assert fault("pods", own, old=own, **status) == ""
+    assert fault("pods", foreign, old=foreign, **status) == (
+        'node "n" can only update pod status for pods with spec.nodeName set to itself'
+    )
+    labelled = {**own, "metadata": {**own["metadata"], "labels": {"a": "b"}}}
+    assert fault("pods", labelled, old=own, **status) == (
+        'node "n" cannot update labels through pod status'
+    )
+    assert fault("pods", None, operation="DELETE", old=own) == ""
+    assert fault("pods", None, operation="DELETE", old=foreign) == (
+        'node "n" can only delete pods with spec.nodeName set to itself'
+    )
+
+
+def test_tokens_are_for_pods_of_the_node(fault, objects, pod):
+    def token(**reference) -> str:
+        body = {"spec": {"boundObjectRef": reference}}
+        return fault("serviceaccounts", body, subresource="token", name="default")
+
+    assert token() == "node requested token not bound to a pod"
+    own = {"apiVersion": "v1", "kind": "Pod", "name": "p"}
+    assert token(**own) == "node requested token with a pod binding without a uid"
+    running = objects.put("pods", pod(nodeName="m"))
+    running["metadata"]["uid"] = "p-1"
+    assert "different node" in token(**own, uid="p-1")
+    running["spec"]["nodeName"] = "n"
+    assert token(**own, uid="p-1") == ""
+    assert "does not match the UID" in token(**own, uid="p-2")
+
+
+def test_leases_and_the_rest(fault):
+    lease = {"metadata": {"name": "other"}}
+    path = "coordination.k8s.io/leases"
+    assert fault(path, lease, namespace="kube-node-lease") == (
+        "can only access node lease with the same name as the requesting node"
+    )
+    assert fault(path, {"metadata": {"name": "n"}}, namespace="kube-node-lease") == ""
+    assert "system namespace" in fault(path, {"metadata": {"name": "n"}})
+    assert "CSINode" in fault("storage.k8s.io/csinodes", lease)
+    assert "ResourceSlice" in fault("resource.k8s.io/resourceslices", {"spec": {"nodeName": "m"}})
