@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from roost.api.errors import Cause
@@ -237,6 +238,15 @@ def check_path_segment_prefix(text: str) -> list[str]:
     return [f"may not contain '{letter}'" for letter in "/%" if letter in text]
 
 
+def check_ip(text: str) -> list[str]:
+    """IsValidIP: a name that is an address, e.g. an IPAddress'."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return []
+
+
 #: The name rules of `Kind.name_rule`.
 NAME_RULES: Mapping[str, Callable[[str], list[str]]] = {
     "subdomain": check_subdomain,
@@ -245,6 +255,7 @@ NAME_RULES: Mapping[str, Callable[[str], list[str]]] = {
     "service": check_label,
     "path": check_path_segment,
     "rbac": check_path_segment,
+    "ip": check_ip,
 }
 
 

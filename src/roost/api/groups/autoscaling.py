@@ -7,6 +7,7 @@ from roost.api.defaults import policy as policy_defaults
 from roost.api.groups.autoscaling_v1 import from_v2, to_v2
 from roost.api.kind import READ_WRITE, Conversion, Kind, Subresource
 from roost.api.strategies import policy as policy_strategy
+from roost.api.validation import autoscaling as autoscaling_rules
 
 GROUP = "autoscaling"
 
@@ -25,6 +26,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "HorizontalPodAutoscaler")},
         default=policy_defaults.horizontal_pod_autoscaler,
         prepare=policy_strategy.HORIZONTAL_POD_AUTOSCALER,
+        validate=autoscaling_rules.AUTOSCALER,
     ),
     Kind(
         group=GROUP,
@@ -42,5 +44,6 @@ KINDS = (
         convert=Conversion(to_v2, from_v2),
         default=policy_defaults.horizontal_pod_autoscaler_v1,
         prepare=policy_strategy.HORIZONTAL_POD_AUTOSCALER_V1,
+        validate=autoscaling_rules.AUTOSCALER_V1,
     ),
 )

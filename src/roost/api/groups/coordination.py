@@ -6,6 +6,7 @@ from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import Kind
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import policy as policy_rules
 
 GROUP = "coordination.k8s.io"
 
@@ -23,5 +24,6 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.lease,
         prepare=PLAIN,
+        validate=policy_rules.LEASE,
     ),
 )

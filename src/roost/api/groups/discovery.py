@@ -6,6 +6,7 @@ from roost.api.columns import networking as networking_columns
 from roost.api.defaults import services as services_defaults
 from roost.api.kind import Kind
 from roost.api.strategies import services as services_strategy
+from roost.api.validation import endpoints as endpoints_rules
 
 GROUP = "discovery.k8s.io"
 
@@ -21,5 +22,6 @@ KINDS = (
         singular="endpointslice",
         default=services_defaults.endpoint_slice,
         prepare=services_strategy.ENDPOINT_SLICE,
+        validate=endpoints_rules.ENDPOINT_SLICE,
     ),
 )

@@ -7,6 +7,7 @@ from roost.api.defaults import services as services_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import services as services_strategy
 from roost.api.strategies.strategy import COUNTED, PLAIN, WITH_STATUS
+from roost.api.validation import networking as networking_rules
 
 GROUP = "networking.k8s.io"
 
@@ -22,6 +23,7 @@ KINDS = (
         singular="ingressclass",
         default=services_defaults.ingress_class,
         prepare=COUNTED,
+        validate=networking_rules.INGRESS_CLASS,
     ),
     Kind(
         group=GROUP,
@@ -36,6 +38,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "Ingress")},
         default=services_defaults.ingress,
         prepare=services_strategy.INGRESS,
+        validate=networking_rules.INGRESS,
     ),
     Kind(
         group=GROUP,
@@ -49,6 +52,7 @@ KINDS = (
         short_names=("ip",),
         name_rule="ip",
         prepare=PLAIN,
+        validate=networking_rules.IP_ADDRESS,
     ),
     Kind(
         group=GROUP,
@@ -62,6 +66,7 @@ KINDS = (
         short_names=("netpol",),
         default=services_defaults.network_policy,
         prepare=COUNTED,
+        validate=networking_rules.NETWORK_POLICY,
     ),
     Kind(
         group=GROUP,
@@ -75,5 +80,6 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "ServiceCIDR")},
         default=services_defaults.service_cidr,
         prepare=WITH_STATUS,
+        validate=networking_rules.SERVICE_CIDR,
     ),
 )

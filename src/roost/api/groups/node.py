@@ -5,6 +5,7 @@ from __future__ import annotations
 from roost.api.columns import control as control_columns
 from roost.api.kind import Kind
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import policy as policy_rules
 
 GROUP = "node.k8s.io"
 
@@ -21,5 +22,6 @@ KINDS = (
         create_on_update=True,
         unconditional_update=False,
         prepare=PLAIN,
+        validate=policy_rules.RUNTIME_CLASS,
     ),
 )

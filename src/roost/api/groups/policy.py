@@ -6,6 +6,7 @@ from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import policy as policy_strategy
+from roost.api.validation import policy as policy_rules
 
 GROUP = "policy"
 
@@ -24,5 +25,6 @@ KINDS = (
         unconditional_update=False,
         default=policy_defaults.pod_disruption_budget,
         prepare=policy_strategy.POD_DISRUPTION_BUDGET,
+        validate=policy_rules.POD_DISRUPTION_BUDGET,
     ),
 )

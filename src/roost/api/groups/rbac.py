@@ -6,6 +6,7 @@ from roost.api.columns import control as control_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import Kind
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import rbac as rbac_rules
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -23,6 +24,7 @@ KINDS = (
         name_rule="path",
         default=policy_defaults.binding,
         prepare=PLAIN,
+        validate=rbac_rules.CLUSTER_ROLE_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -36,6 +38,7 @@ KINDS = (
         name_rule="path",
         default=policy_defaults.role,
         prepare=PLAIN,
+        validate=rbac_rules.CLUSTER_ROLE,
     ),
     Kind(
         group=GROUP,
@@ -50,6 +53,7 @@ KINDS = (
         name_rule="path",
         default=policy_defaults.binding,
         prepare=PLAIN,
+        validate=rbac_rules.ROLE_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -63,5 +67,6 @@ KINDS = (
         name_rule="path",
         default=policy_defaults.role,
         prepare=PLAIN,
+        validate=rbac_rules.ROLE,
     ),
 )

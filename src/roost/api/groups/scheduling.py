@@ -6,6 +6,7 @@ from roost.api.columns import workloads as workloads_columns
 from roost.api.defaults import policy as policy_defaults
 from roost.api.kind import Kind
 from roost.api.strategies import extension as extension_strategy
+from roost.api.validation import policy as policy_rules
 
 GROUP = "scheduling.k8s.io"
 
@@ -22,5 +23,6 @@ KINDS = (
         short_names=("pc",),
         default=policy_defaults.priority_class,
         prepare=extension_strategy.PRIORITY_CLASS,
+        validate=policy_rules.PRIORITY_CLASS,
     ),
 )

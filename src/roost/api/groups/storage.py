@@ -7,6 +7,7 @@ from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import storage as storage_rules
 
 GROUP = "storage.k8s.io"
 
@@ -24,6 +25,7 @@ KINDS = (
         unconditional_update=False,
         default=storage_defaults.csi_driver,
         prepare=storage_strategy.CSI_DRIVER,
+        validate=storage_rules.CSI_DRIVER,
     ),
     Kind(
         group=GROUP,
@@ -38,6 +40,7 @@ KINDS = (
         unconditional_update=False,
         default=storage_defaults.csi_node,
         prepare=PLAIN,
+        validate=storage_rules.CSI_NODE,
     ),
     Kind(
         group=GROUP,
@@ -50,6 +53,7 @@ KINDS = (
         singular="csistoragecapacity",
         unconditional_update=False,
         prepare=PLAIN,
+        validate=storage_rules.CSI_STORAGE_CAPACITY,
     ),
     Kind(
         group=GROUP,
@@ -64,6 +68,7 @@ KINDS = (
         short_names=("sc",),
         default=storage_defaults.storage_class,
         prepare=PLAIN,
+        validate=storage_rules.STORAGE_CLASS,
     ),
     Kind(
         group=GROUP,
@@ -79,6 +84,7 @@ KINDS = (
         unconditional_update=False,
         default=storage_defaults.volume_attachment,
         prepare=storage_strategy.VOLUME_ATTACHMENT,
+        validate=storage_rules.VOLUME_ATTACHMENT,
     ),
     Kind(
         group=GROUP,
@@ -92,5 +98,6 @@ KINDS = (
         returns_deleted=True,
         short_names=("vac",),
         prepare=PLAIN,
+        validate=storage_rules.VOLUME_ATTRIBUTES_CLASS,
     ),
 )

@@ -39,9 +39,10 @@ def _node_addresses(change: Change) -> None:
     """Keep spec.podCIDR and the first of spec.podCIDRs the same."""
     spec: Object = change.object.setdefault("spec", {})
     ranges = spec.get("podCIDRs") or []
-    if spec.get("podCIDR") and not ranges:
-        spec["podCIDRs"] = [spec["podCIDR"]]
-    elif ranges and not spec.get("podCIDR"):
+    first = spec.get("podCIDR")
+    if first and (not ranges or ranges[0] != first):
+        spec["podCIDRs"] = [first]
+    elif ranges and not first:
         spec["podCIDR"] = ranges[0]
 
 

@@ -166,11 +166,12 @@ def apply_addresses(service: Object, allocated: Allocated) -> None:
     if kind in _WITH_ADDRESS:
         if spec.get("clusterIP") and not spec.get("clusterIPs"):
             spec["clusterIPs"] = [spec["clusterIP"]]
-        if not spec.get("ipFamilies"):
-            spec["ipFamilies"] = ["IPv4"]
+        open_to_all = spec.get("clusterIP") == HEADLESS and not spec.get("selector")
         if not spec.get("ipFamilyPolicy"):
-            headless = spec.get("clusterIP") == HEADLESS and not spec.get("selector")
-            spec["ipFamilyPolicy"] = "RequireDualStack" if headless else "SingleStack"
+            spec["ipFamilyPolicy"] = "RequireDualStack" if open_to_all else "SingleStack"
+        families = spec.setdefault("ipFamilies", ["IPv4"])
+        if open_to_all and len(families) == 1 and spec["ipFamilyPolicy"] != "SingleStack":
+            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
     for index, port in allocated.ports.items():
         spec["ports"][index]["nodePort"] = port
     if allocated.health_port is not None:

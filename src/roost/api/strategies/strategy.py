@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from roost.api.kind import Change, Hook
 from roost.api.values import Object, copy_of
 
-#: What an update may leave out and cannot change: it is taken from the stored object.
-_KEPT = ("uid", "creationTimestamp")
 _DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
 #: What a status update of the stricter kinds takes from the stored object.
 STATUS_META = (
@@ -32,9 +30,9 @@ def take(target: Object, source: Object, key: str) -> None:
 def _keep_identity(change: Change, old: Object) -> None:
     meta = change.object.setdefault("metadata", {})
     before = old.get("metadata") or {}
-    for key in _KEPT:
-        if not meta.get(key) and before.get(key):
-            meta[key] = before[key]
+    if not meta.get("uid") and before.get("uid"):
+        meta["uid"] = before["uid"]
+    take(meta, before, "creationTimestamp")
     if before.get("deletionTimestamp"):
         meta["deletionTimestamp"] = before["deletionTimestamp"]
     if before.get("deletionGracePeriodSeconds") is not None:

@@ -8,6 +8,9 @@ from roost.api.groups.selectable import flag, text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
 from roost.api.strategies import config as config_strategy
 from roost.api.strategies.strategy import PLAIN, WITH_STATUS
+from roost.api.validation import config as config_rules
+from roost.api.validation import policy as policy_rules
+from roost.api.validation import quotas as quotas_rules
 from roost.api.values import Object
 
 
@@ -57,6 +60,7 @@ KINDS = (
         create_on_update=True,
         default=config_defaults.event,
         prepare=PLAIN,
+        validate=policy_rules.EVENT,
     ),
     Kind(
         group="",
@@ -70,6 +74,7 @@ KINDS = (
         create_on_update=True,
         default=config_defaults.limit_range,
         prepare=PLAIN,
+        validate=quotas_rules.LIMIT_RANGE,
     ),
     Kind(
         group="",
@@ -90,6 +95,7 @@ KINDS = (
         name_rule="label",
         default=config_defaults.namespace,
         prepare=config_strategy.namespace,
+        validate=config_rules.NAMESPACE,
     ),
     Kind(
         group="",
@@ -108,6 +114,7 @@ KINDS = (
         fields={"spec.unschedulable": flag("spec.unschedulable")},
         default=config_defaults.node,
         prepare=config_strategy.NODE,
+        validate=config_rules.NODE,
     ),
     Kind(
         group="",
@@ -123,5 +130,6 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "ResourceQuota")},
         default=config_defaults.resource_quota,
         prepare=WITH_STATUS,
+        validate=quotas_rules.RESOURCE_QUOTA,
     ),
 )

@@ -7,6 +7,7 @@ from roost.api.defaults import config as config_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Kind, Subresource
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import config as config_rules
 
 KINDS = (
     Kind(
@@ -21,6 +22,7 @@ KINDS = (
         short_names=("cm",),
         default=config_defaults.config_map,
         prepare=PLAIN,
+        validate=config_rules.CONFIG_MAP,
     ),
     Kind(
         group="",
@@ -34,6 +36,7 @@ KINDS = (
         fields={"type": text("type")},
         default=config_defaults.secret,
         prepare=PLAIN,
+        validate=config_rules.SECRET,
     ),
     Kind(
         group="",
@@ -50,5 +53,6 @@ KINDS = (
             "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1")
         },
         prepare=PLAIN,
+        validate=config_rules.SERVICE_ACCOUNT,
     ),
 )

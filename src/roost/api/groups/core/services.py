@@ -8,6 +8,8 @@ from roost.api.groups.selectable import text
 from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
 from roost.api.strategies import services as services_strategy
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import endpoints as endpoints_rules
+from roost.api.validation import services as services_rules
 
 KINDS = (
     Kind(
@@ -23,6 +25,7 @@ KINDS = (
         create_on_update=True,
         default=services_defaults.endpoints,
         prepare=PLAIN,
+        validate=endpoints_rules.ENDPOINTS,
     ),
     Kind(
         group="",
@@ -45,5 +48,6 @@ KINDS = (
         name_rule="service",
         default=services_defaults.service,
         prepare=services_strategy.SERVICE,
+        validate=services_rules.SERVICE,
     ),
 )

@@ -7,6 +7,7 @@ from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
 from roost.api.validation import claims as claims_rules
+from roost.api.validation import storage as storage_rules
 
 KINDS = (
     Kind(
@@ -39,5 +40,6 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "PersistentVolume")},
         default=storage_defaults.persistent_volume,
         prepare=storage_strategy.PERSISTENT_VOLUME,
+        validate=storage_rules.PERSISTENT_VOLUME,
     ),
 )

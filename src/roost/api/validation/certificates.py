@@ -1,0 +1,54 @@
+"""Rules for certificates and keys in PEM, as texts: is there what there should be?
+
+Nothing is verified here: that is for whoever uses them.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+
+
+def pem_types(text: bytes) -> list[str]:
+    """Return the types of the PEM blocks in a text, in order."""
+    return [found.group(1).decode() for found in _BLOCK.finditer(text)]
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return b64decode(encoded)
+    except NotBase64:
+        return b""
+
+
+def pair_fault(certificate: str, key: str) -> str:
+    """Return what is wrong with a certificate and its key (base64 of PEM), "" if nothing is."""
+    kinds = pem_types(_decoded(certificate))
+    if not kinds:
+        return "tls: failed to find any PEM data in certificate input"
+    if "CERTIFICATE" not in kinds:
+        listed = " ".join(kinds)
+        if len(kinds) == 1 and kinds[0].endswith("PRIVATE KEY"):
+            return (
+                "tls: failed to find certificate PEM data in certificate input, "
+                "but did find a private key; PEM inputs may have been switched"
+            )
+        return (
+            'tls: failed to find "CERTIFICATE" PEM block in certificate input '
+            f"after skipping PEM blocks of the following types: [{listed}]"
+        )
+    kinds = pem_types(_decoded(key))
+    if not kinds:
+        return "tls: failed to find any PEM data in key input"
+    if not any(kind == "PRIVATE KEY" or kind.endswith(" PRIVATE KEY") for kind in kinds):
+        listed = " ".join(kinds)
+        if kinds == ["CERTIFICATE"]:
+            return "tls: found a certificate rather than a key in the PEM for the private key"
+        return (
+            'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input '
+            f"after skipping PEM blocks of the following types: [{listed}]"
+        )
+    return ""

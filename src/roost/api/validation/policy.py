@@ -1,0 +1,176 @@
+"""Rules for disruption budgets, priorities, runtime classes, leases and events."""
+
+from __future__ import annotations
+
+from roost.api import names
+from roost.api.kind import Change
+from roost.api.validation import resources, scheduling
+from roost.api.validation.causes import Causes, Structure
+from roost.api.validation.numbers import at_most_all, count_or_percent
+from roost.api.validation.rules import Rules
+from roost.api.validation.selectors import label_selector, shown_selector
+from roost.api.values import Object
+
+_EVICTION = ("AlwaysAllow", "IfHealthyBudget")
+_PREEMPTION = ("PreemptLowerPriority", "Never")
+_HIGHEST = 1_000_000_000
+_SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_EVENT_TYPES = ("Normal", "Warning")
+_NOTE_MAX_BYTES = 1024
+_NAME_MAX_BYTES = 128
+
+
+def _budget(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
+    if low is not None and high is not None:
+        shown = Structure(
+            MinAvailable=low,
+            Selector=shown_selector(spec.get("selector")),
+            MaxUnavailable=high,
+            UnhealthyPodEvictionPolicy=spec.get("unhealthyPodEvictionPolicy"),
+        )
+        causes.invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set")
+    for key, value in (("minAvailable", low), ("maxUnavailable", high)):
+        if value is not None:
+            count_or_percent(value, f"spec.{key}", causes)
+            at_most_all(value, f"spec.{key}", causes)
+    label_selector(spec.get("selector"), "spec.selector", causes)
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in _EVICTION:
+        causes.not_supported("spec.unhealthyPodEvictionPolicy", policy, _EVICTION)
+
+
+def _budget_status(change: Change, causes: Causes) -> None:
+    status = change.object.get("status") or {}
+    for key in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
+        causes.not_negative(f"status.{key}", status.get(key))
+
+
+def _priority(change: Change, causes: Causes) -> None:
+    value = change.object
+    name, number = value["metadata"].get("name") or "", value.get("value") or 0
+    if name.startswith("system-"):
+        known = _SYSTEM.get(name)
+        fault = ""
+        if known is None:
+            fault = f"{name} is not a known system priority class"
+        elif known != number:
+            fault = f"value of {name} PriorityClass must be {known}"
+        elif value.get("globalDefault"):
+            fault = f"globalDefault of {name} PriorityClass must be false"
+        if fault:
+            rule = "priority class names with 'system-' prefix are reserved for system use only."
+            causes.forbidden("metadata.name", f"{rule} error: {fault}")
+    elif number > _HIGHEST:
+        text = f"maximum allowed value of a user defined priority is {_HIGHEST}"
+        causes.forbidden("value", text)
+    policy = value.get("preemptionPolicy")
+    if policy is not None:
+        causes.one_of("preemptionPolicy", policy, _PREEMPTION)
+
+
+def _priority_update(change: Change, causes: Causes) -> None:
+    new, old = change.object, change.old or {}
+    if (new.get("value") or 0) != (old.get("value") or 0):
+        causes.forbidden("value", "may not be changed in an update.")
+    policy = new.get("preemptionPolicy")
+    causes.unchanged("preemptionPolicy", policy, old.get("preemptionPolicy"))
+
+
+def _runtime_class(change: Change, causes: Causes) -> None:
+    value = change.object
+    handler = value.get("handler") or ""
+    if not handler:
+        causes.required("handler")
+    else:
+        causes.faults("handler", handler, names.check_label(handler))
+    overhead = (value.get("overhead") or {}).get("podFixed")
+    if overhead:
+        resources.requirements({"limits": overhead}, "overhead.podFixed", causes)
+    where = value.get("scheduling") or {}
+    if where.get("nodeSelector"):
+        causes.extend(names.check_labels(where["nodeSelector"], "scheduling.nodeSelector"))
+    tolerations = where.get("tolerations") or []
+    scheduling.tolerations(tolerations, "scheduling.tolerations", causes)
+    for index, toleration in enumerate(tolerations):
+        if toleration in tolerations[:index]:
+            causes.duplicate(f"scheduling.tolerations[{index}]", toleration)
+
+
+def _runtime_class_update(change: Change, causes: Causes) -> None:
+    new, old = change.object.get("handler"), (change.old or {}).get("handler")
+    causes.unchanged("handler", new, old)
+
+
+def _lease(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    seconds = spec.get("leaseDurationSeconds")
+    if seconds is not None and seconds <= 0:
+        causes.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0")
+    causes.not_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
+    strategy, preferred = spec.get("strategy"), spec.get("preferredHolder")
+    if strategy is not None and strategy != "OldestEmulationVersion":
+        faults = names.check_qualified_name(strategy)
+        causes.faults("spec.strategy", strategy, faults)
+    if preferred and not strategy:
+        text = "may only be specified if `strategy` is defined"
+        causes.forbidden("spec.preferredHolder", text)
+
+
+def _event(change: Change, causes: Causes) -> None:
+    """Check a core Event: old ones hardly, those with a time as the new kind."""
+    value = change.object
+    namespace = (value.get("metadata") or {}).get("namespace") or ""
+    involved = (value.get("involvedObject") or {}).get("namespace") or ""
+    _event_namespace(namespace, involved, causes)
+    if value.get("eventTime"):
+        _new_event(value, "reportingComponent", causes)
+
+
+def _event_namespace(namespace: str, involved: str, causes: Causes) -> None:
+    """What is not in a namespace has its events in `default`."""
+    if namespace != involved and (involved or namespace not in ("default", "kube-system")):
+        text = "does not match event.namespace"
+        causes.invalid("involvedObject.namespace", involved, text)
+
+
+def _new_event(value: Object, reporter: str, causes: Causes) -> None:
+    controller = value.get(reporter) or ""
+    if not controller:
+        causes.required("reportingComponent" if reporter == "reportingComponent" else reporter)
+    causes.faults(reporter, controller, names.check_qualified_name(controller))
+    for key in ("reportingInstance", "action", "reason"):
+        text = value.get(key) or ""
+        if not text:
+            causes.required(key)
+        elif len(text) > _NAME_MAX_BYTES:
+            causes.invalid(key, "", f"can have at most {_NAME_MAX_BYTES} characters")
+    note = value.get("note") or value.get("message") or ""
+    if len(note) > _NOTE_MAX_BYTES:
+        causes.invalid("message", "", f"can have at most {_NOTE_MAX_BYTES} characters")
+
+
+def _events_event(change: Change, causes: Causes) -> None:
+    """Check an Event of events.k8s.io."""
+    value = change.object
+    namespace = (value.get("metadata") or {}).get("namespace") or ""
+    involved = (value.get("regarding") or {}).get("namespace") or ""
+    _event_namespace(namespace, involved, causes)
+    if not value.get("eventTime"):
+        causes.required("eventTime")
+    kind = value.get("type") or ""
+    if kind not in _EVENT_TYPES:
+        causes.invalid("type", "", f"has invalid value: {kind}")
+    if value.get("eventTime"):
+        _new_event(value, "reportingController", causes)
+
+
+POD_DISRUPTION_BUDGET = Rules(always=_budget, status=_budget_status, whole=False)
+PRIORITY_CLASS = Rules(create=_priority, update=_priority_update, namespaced=False, whole=False)
+RUNTIME_CLASS = Rules(
+    create=_runtime_class, update=_runtime_class_update, namespaced=False, whole=False
+)
+LEASE = Rules(always=_lease, whole=False)
+EVENT = Rules(always=_event)
+EVENTS_EVENT = Rules(always=_events_event)

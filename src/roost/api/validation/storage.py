@@ -1,0 +1,365 @@
+"""Rules for persistent volumes, storage classes and CSI."""
+
+from __future__ import annotations
+
+import posixpath
+
+from roost.api import names
+from roost.api.kind import Change
+from roost.api.quantity import parse, to_int
+from roost.api.validation import paths
+from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
+from roost.api.validation.claims import VOLUME_MODES, access_modes
+from roost.api.validation.rules import Rules
+from roost.api.validation.selectors import label_selector, node_selector
+from roost.api.validation.volumesources import (
+    COMMON,
+    SourceRule,
+    cinder,
+    csi_driver_name,
+    needs,
+    one_source,
+    secret_ref,
+    storage_os,
+)  # fmt: skip
+from roost.api.values import Object
+
+_RECLAIM = ("Delete", "Recycle", "Retain")
+_ORDER = (
+    "hostPath", "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "flocker", "nfs", "rbd",
+    "quobyte", "cephfs", "iscsi", "cinder", "fc", "flexVolume", "azureFile", "vsphereVolume",
+    "photonPersistentDisk", "portworxVolume", "azureDisk", "scaleIO", "local", "storageos", "csi",
+)  # fmt: skip
+_CSI_SECRETS = (
+    "controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef",
+    "nodeExpandSecretRef",
+)  # fmt: skip
+_PARAMETERS_MAX_BYTES = 256 * 1024
+_PARAMETERS_MAX = 512
+_RECYCLE = (
+    "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
+    "Instead, the recommended approach is to use dynamic provisioning."
+)
+
+
+def _local(value: Object, path: str, causes: Causes) -> None:
+    where = value.get("path")
+    if not where:
+        causes.required(f"{path}.path")
+    else:
+        paths.no_backsteps(where, f"{path}.path", causes)
+
+
+def _csi(value: Object, path: str, causes: Causes) -> None:
+    csi_driver_name(value.get("driver") or "", f"{path}.driver", causes)
+    if not value.get("volumeHandle"):
+        causes.required(f"{path}.volumeHandle")
+    for key in _CSI_SECRETS:
+        reference = value.get(key)
+        if reference is None:
+            continue
+        name, namespace = reference.get("name"), reference.get("namespace")
+        if not name:
+            causes.required(f"{path}.{key}.name")
+        else:
+            causes.faults(f"{path}.{key}.name", name, names.check_subdomain(name))
+        if not namespace:
+            causes.required(f"{path}.{key}.namespace")
+        else:
+            causes.faults(f"{path}.{key}.namespace", namespace, names.check_label(namespace))
+
+
+def _namespaced(rule: SourceRule) -> SourceRule:
+    """Return a source's rule for persistent volumes, whose secrets are in some namespace."""
+
+    def with_namespace(value: Object, path: str, causes: Causes) -> None:
+        rule({key: value[key] for key in value if key != "secretRef"}, path, causes)
+        secret_ref(value, path, causes, namespaced=True)
+
+    return with_namespace
+
+
+def _azure_file(value: Object, path: str, causes: Causes) -> None:
+    needs("secretName", "shareName")(value, path, causes)
+    if value.get("secretNamespace") == "":
+        causes.required(f"{path}.secretNamespace")
+
+
+_RULES: dict[str, SourceRule] = {
+    **COMMON,
+    "cinder": _namespaced(cinder),
+    "storageos": _namespaced(storage_os),
+    "azureFile": _azure_file,
+    "local": _local,
+    "csi": _csi,
+}
+
+
+def _volume(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    modes = spec.get("accessModes") or []
+    if not modes:
+        causes.required("spec.accessModes")
+    access_modes(modes, "spec.accessModes", causes)
+    _capacity(spec.get("capacity") or {}, causes)
+    policy = spec.get("persistentVolumeReclaimPolicy")
+    if policy and policy not in _RECLAIM:
+        causes.not_supported("spec.persistentVolumeReclaimPolicy", policy, _RECLAIM)
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None:
+        if affinity.get("required") is not None:
+            node_selector(affinity["required"], "spec.nodeAffinity.required", causes)
+        else:
+            text = "must specify required node constraints"
+            causes.required("spec.nodeAffinity.required", text)
+    one_source(spec, _ORDER, _RULES, "spec", causes)
+    if spec.get("local") is not None and affinity is None:
+        causes.required("spec.nodeAffinity", "Local volume requires node affinity")
+    _volume_rest(spec, policy, causes)
+
+
+def _capacity(capacity: Object, causes: Causes) -> None:
+    if not capacity:
+        causes.required("spec.capacity")
+    if "storage" not in capacity or len(capacity) > 1:
+        causes.not_supported("spec.capacity", capacity or None, ("storage",))
+    for name, value in sorted(capacity.items()):
+        where = f"spec.capacity[{name}]"
+        if parse(value) < 0:
+            causes.invalid(where, to_int(value), "must be a valid resource quantity")
+        if parse(value) <= 0:
+            causes.invalid(where, value, NOT_POSITIVE)
+
+
+def _volume_rest(spec: Object, policy: str | None, causes: Causes) -> None:
+    where = (spec.get("hostPath") or {}).get("path")
+    if where and posixpath.normpath(where) == "/" and policy == "Recycle":
+        text = "may not be 'recycle' for a hostPath mount of '/'"
+        causes.forbidden("spec.persistentVolumeReclaimPolicy", text)
+    name = spec.get("storageClassName")
+    if name:
+        causes.faults("spec.storageClassName", name, names.check_subdomain(name))
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in VOLUME_MODES:
+        causes.not_supported("spec.volumeMode", mode, VOLUME_MODES)
+    name = spec.get("volumeAttributesClassName")
+    if name is not None:
+        where = "spec.volumeAttributesClassName"
+        if not name:
+            causes.required(where, "an empty string is disallowed")
+        else:
+            causes.faults(where, name, names.check_subdomain(name))
+        if spec.get("csi") is None:
+            text = "has to be specified when using volumeAttributesClassName"
+            causes.required("spec.csi", text)
+
+
+def _volume_update(change: Change, causes: Causes) -> None:
+    spec, before = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
+
+    def sources(value: Object) -> Object:
+        return {key: value[key] for key in _ORDER if value.get(key) is not None}
+
+    new, old = sources(spec), sources(before)
+    expand = "controllerExpandSecretRef"
+    if new.get("csi") and old.get("csi") and expand not in old["csi"]:
+        new["csi"] = {key: value for key, value in new["csi"].items() if key != expand}
+    if new != old:
+        where = "spec.persistentvolumesource"
+        causes.forbidden(where, f"{where} is immutable after creation")
+    if spec.get("volumeMode") != before.get("volumeMode"):
+        causes.invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE)
+    affinity = before.get("nodeAffinity")
+    if affinity is not None and spec.get("nodeAffinity") != affinity:
+        text = f"{IMMUTABLE}, except for updating from beta label to GA"
+        causes.invalid("nodeAffinity", spec.get("nodeAffinity"), text)
+    had = before.get("volumeAttributesClassName")
+    if had is not None and spec.get("volumeAttributesClassName") is None:
+        text = "update from non-nil value to nil is forbidden"
+        causes.forbidden("spec.volumeAttributesClassName", text)
+
+
+def _volume_warnings(change: Change) -> None:
+    spec = change.object.get("spec") or {}
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        change.warnings.append(_RECYCLE)
+
+
+def _class(change: Change, causes: Causes) -> None:
+    value = change.object
+    provisioner = value.get("provisioner") or ""
+    if not provisioner:
+        causes.required("provisioner")
+    else:
+        faults = names.check_qualified_name(provisioner.lower())
+        causes.faults("provisioner", provisioner.lower(), faults)
+    _parameters(value.get("parameters") or {}, causes)
+    policies = ("Delete", "Retain")
+    if value.get("reclaimPolicy") and value["reclaimPolicy"] not in policies:
+        causes.not_supported("reclaimPolicy", value["reclaimPolicy"], policies)
+    modes = ("Immediate", "WaitForFirstConsumer")
+    mode = value.get("volumeBindingMode")
+    if mode is None:
+        causes.required("volumeBindingMode")
+    elif mode not in modes:
+        causes.not_supported("volumeBindingMode", mode, modes)
+    _topologies(value.get("allowedTopologies") or [], causes)
+
+
+def _parameters(values: Object, causes: Causes, *, needed: bool = False) -> None:
+    if len(values) > _PARAMETERS_MAX:
+        causes.too_long("parameters", _PARAMETERS_MAX)
+        return
+    for key in sorted(values):
+        if not key:
+            causes.invalid("parameters", key, "field can not be empty.")
+    if sum(len(key) + len(text) for key, text in values.items()) > _PARAMETERS_MAX_BYTES:
+        causes.too_long("parameters", _PARAMETERS_MAX_BYTES)
+    if needed and not values:
+        causes.required("parameters", "must contain at least one key/value pair")
+
+
+def _topologies(terms: list[Object], causes: Causes) -> None:
+    seen: list[Object] = []
+    for index, term in enumerate(terms):
+        path, keys = f"allowedTopologies[{index}]", set()
+        for at, requirement in enumerate(term.get("matchLabelExpressions") or ()):
+            here, key = f"{path}.matchLabelExpressions[{at}]", requirement.get("key") or ""
+            values = requirement.get("values") or []
+            if not values:
+                causes.required(f"{here}.values")
+            for place, value in enumerate(values):
+                if value in values[:place]:
+                    causes.duplicate(f"{here}.values[{place}]", value)
+            causes.faults(f"{here}.key", key, names.check_qualified_name(key))
+            if key in keys:
+                causes.duplicate(f"{here}.key", key)
+            keys.add(key)
+        if term in seen:
+            causes.duplicate(f"{path}.matchLabelExpressions", "")
+        seen.append(term)
+
+
+def _class_update(change: Change, causes: Causes) -> None:
+    new, old = change.object, change.old or {}
+    for key in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+        causes.unchanged(key, new.get(key), old.get(key))
+
+
+def _attributes_class(change: Change, causes: Causes) -> None:
+    csi_driver_name(change.object.get("driverName") or "", "driverName", causes)
+    _parameters(change.object.get("parameters") or {}, causes, needed=True)
+
+
+def _attributes_class_update(change: Change, causes: Causes) -> None:
+    new, old = change.object, change.old or {}
+    for key in ("driverName", "parameters"):
+        if new.get(key) != old.get(key):
+            causes.forbidden(key, f"updates to {key} are forbidden.")
+
+
+def _driver(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    for key in ("attachRequired", "podInfoOnMount", "storageCapacity"):
+        if spec.get(key) is None:
+            causes.required(f"spec.{key}")
+    audiences: set[str] = set()
+    for index, request in enumerate(spec.get("tokenRequests") or ()):
+        path, audience = f"spec.tokenRequests[{index}]", request.get("audience") or ""
+        if audience in audiences:
+            causes.duplicate(f"{path}.audience", audience)
+        audiences.add(audience)
+        seconds = request.get("expirationSeconds")
+        if seconds is not None and seconds < 600:
+            text = "may not specify a duration less than 10 minutes"
+            causes.invalid(f"{path}.expirationSeconds", seconds, text)
+    policies = ("File", "None", "ReadWriteOnceWithFSType")
+    if spec.get("fsGroupPolicy") and spec["fsGroupPolicy"] not in policies:
+        causes.not_supported("spec.fsGroupPolicy", spec["fsGroupPolicy"], policies)
+    modes = ("Ephemeral", "Persistent")
+    for mode in spec.get("volumeLifecycleModes") or ():
+        if mode not in modes:
+            causes.not_supported("spec.volumeLifecycleModes", mode, modes)
+
+
+def _driver_update(change: Change, causes: Causes) -> None:
+    spec, before = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
+    for key in ("attachRequired", "volumeLifecycleModes"):
+        causes.unchanged(f"spec.{key}", spec.get(key), before.get(key))
+
+
+def _driver_warnings(change: Change) -> None:
+    spec = change.object.get("spec") or {}
+    if spec.get("tokenRequests") and spec.get("serviceAccountTokenInSecrets") is None:
+        change.warnings.append(
+            "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to "
+            "true to prevent possible logging of tokens in volume attributes"
+        )
+
+
+def _csi_node(change: Change, causes: Causes) -> None:
+    seen: set[str] = set()
+    for index, driver in enumerate((change.object.get("spec") or {}).get("drivers") or ()):
+        path, name = f"spec.drivers[{index}]", driver.get("name") or ""
+        csi_driver_name(name, f"{path}.name", causes)
+        if not driver.get("nodeID"):
+            causes.required(f"{path}.nodeID")
+        if name in seen:
+            causes.duplicate(f"{path}.name", name)
+        seen.add(name)
+        for key in driver.get("topologyKeys") or ():
+            causes.faults(f"{path}.topologyKeys", key, names.check_qualified_name(key))
+        count = (driver.get("allocatable") or {}).get("count")
+        causes.not_negative(f"{path}.allocatable.count", count)
+
+
+def _attachment(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    csi_driver_name(spec.get("attacher") or "", "spec.attacher", causes)
+    if not spec.get("nodeName"):
+        causes.required("spec.nodeName")
+    source = spec.get("source") or {}
+    name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+    text = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+    if inline is None and name is None:
+        causes.required("spec.source", text)
+    elif inline is not None and name is not None:
+        causes.forbidden("spec.source", text)
+    elif name == "":
+        text = "must specify non empty persistentVolumeName"
+        causes.required("spec.source.persistentVolumeName", text)
+
+
+def _attachment_update(change: Change, causes: Causes) -> None:
+    new, old = change.object.get("spec"), (change.old or {}).get("spec")
+    causes.unchanged("spec", new, old)
+
+
+def _capacity_object(change: Change, causes: Causes) -> None:
+    value = change.object
+    name = value.get("storageClassName") or ""
+    causes.faults("storageClassName", name, names.check_subdomain(name))
+    for key in ("capacity", "maximumVolumeSize"):
+        amount = value.get(key)
+        if amount is not None and parse(amount) < 0:
+            causes.invalid(key, amount, "must be greater than or equal to 0")
+    label_selector(value.get("nodeTopology"), "nodeTopology", causes)
+
+
+def _capacity_update(change: Change, causes: Causes) -> None:
+    new, old = change.object, change.old or {}
+    for key in ("nodeTopology", "storageClassName"):
+        causes.unchanged(key, new.get(key), old.get(key))
+
+
+PERSISTENT_VOLUME = Rules(
+    always=_volume, update=_volume_update, warn=_volume_warnings, namespaced=False, before=True
+)
+STORAGE_CLASS = Rules(create=_class, update=_class_update, namespaced=False, whole=False)
+VOLUME_ATTRIBUTES_CLASS = Rules(
+    create=_attributes_class, update=_attributes_class_update, namespaced=False, whole=False
+)
+CSI_DRIVER = Rules(always=_driver, update=_driver_update, warn=_driver_warnings, namespaced=False)
+CSI_NODE = Rules(always=_csi_node, namespaced=False)
+VOLUME_ATTACHMENT = Rules(always=_attachment, update=_attachment_update, namespaced=False)
+CSI_STORAGE_CAPACITY = Rules(always=_capacity_object, update=_capacity_update)
