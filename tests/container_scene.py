@@ -114,15 +114,15 @@ def log_lines(log_path: str) -> list[str]:
 async def logged(log_path: str, text: str, timeout_s: float = 10) -> None:
     """Wait until a container has printed a line."""
     async with asyncio.timeout(timeout_s):
-        while not any(line.endswith(f" F {text}") for line in log_lines(log_path)):
-            await asyncio.sleep(0.005)  # noqa: ASYNC110  # another process writes it
+        while not any(line.endswith(f" F {text}") for line in log_lines(log_path)):  # noqa: ASYNC110  # another process writes it
+            await asyncio.sleep(0.005)
 
 
 async def gone(pid: int, timeout_s: float = 10) -> None:
     """Wait until a process has ended."""
     async with asyncio.timeout(timeout_s):
-        while read(Path(f"/proc/{pid}/stat")).split()[2:3] not in ([], ["Z"]):
-            await asyncio.sleep(0.005)  # noqa: ASYNC110  # another process ends
+        while read(Path(f"/proc/{pid}/stat")).split()[2:3] not in ([], ["Z"]):  # noqa: ASYNC110  # another process ends
+            await asyncio.sleep(0.005)
 
 
 async def all_output(process: Process, timeout_s: float = 20) -> tuple[bytes, bytes]:
@@ -159,7 +159,8 @@ async def scene(root: Path, **settings: Any) -> AsyncIterator[Scene]:
         for status in await here.runtime.recover():
             await here.runtime.stop_sandbox(status.id)
         await here.runtime.close()
-    assert leftovers(root, prefix) == []
+    left = leftovers(root, prefix)
+    assert left == [], left
 
 
 def leftovers(root: Path, prefix: str) -> list[str]:

@@ -162,12 +162,10 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
         async with scene(tmp_path) as here:
             sandbox = await here.sandbox()
             spec = here.spec(sandbox, "", command=("/no/such/program",))
-            with pytest.raises(RuntimeFault, match="no such file or directory") as caught:
+            with pytest.raises(RuntimeFault, match="(?i)no such file or directory") as caught:
                 await here.runtime.start_container(spec)
             assert caught.value.reason == "RunContainerError"
-            with pytest.raises(
-                RuntimeFault, match='"nonsense": executable file not found in \\$PATH'
-            ):
+            with pytest.raises(RuntimeFault, match=r"executable file .*not found in \$PATH"):
                 await here.runtime.start_container(here.spec(sandbox, "", command=("nonsense",)))
             with pytest.raises(RuntimeFault, match="image will run as root"):
                 await here.runtime.start_container(

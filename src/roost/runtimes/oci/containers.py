@@ -111,6 +111,8 @@ class Containers:
                 if record is not None:
                     self.known[path.name] = Container(self._completed(record, folder), folder)
                     self._observe(self.known[path.name])
+                elif not (path / "monitor.pid").exists():
+                    _remove_folder(path)  # its agent died before it wrote the record: all it has
 
     def _completed(self, record: ContainerRecord, folder: Folder) -> ContainerRecord:
         """Return a record with the processes that its monitor left word of.

@@ -29,7 +29,15 @@ def tools_bundle(folder: Path, argv: Sequence[str], cgroup: str, namespaces: lis
     """Write a bundle that runs one of the machine's own programs with no rights to speak of."""
     root = folder / "tools"
     root.mkdir(parents=True, exist_ok=True, mode=0o755)
-    mounts = [{"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"]}]
+    mounts = [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"]},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "mode=755"],
+        },
+    ]
     for name in _TOOL_FOLDERS:
         source = Path("/", name)
         if source.is_symlink():

@@ -142,6 +142,15 @@ def start_time(pid: int) -> int:
     return 0 if fields[0] in {b"Z", b"X"} else int(fields[19])
 
 
+def children(pid: int) -> list[int]:
+    """Return the children of a process, as far as the kernel tells."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
 def open_process(pid: int, started: int) -> int | None:
     """Return a pidfd of the process with this pid AND start time, or None if it has ended."""
     if pid <= 0:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from roost.api.values import Object
 from roost.runtimes.port import ContainerSpec, RuntimeFault, SandboxSpec
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -75,6 +76,11 @@ class Folder:
     def write_record(self, record: msgspec.Struct) -> None:
         """Replace the record; returns when it is on disk."""
         write_durably(self.record, msgspec.json.encode(record))
+
+    def read_spec(self) -> Object:
+        """Return the OCI document that the container was made from. Raises OSError."""
+        document: Object = msgspec.json.decode((self.path / "config.json").read_bytes())
+        return document
 
     def read_number(self, name: str) -> int | None:
         """Return the decimal content of a file, None if it is missing, empty or something else."""

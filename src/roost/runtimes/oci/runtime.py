@@ -30,6 +30,7 @@ from roost.runtimes.oci.host import Host
 from roost.runtimes.oci.probe import find_programs
 from roost.runtimes.oci.records import SandboxRecord
 from roost.runtimes.oci.sandboxes import Sandboxes
+from roost.runtimes.oci.spec import exec_process
 from roost.runtimes.port import (
     ContainerSpec,
     ContainerStatus,
@@ -242,10 +243,13 @@ class OciRuntime:
         container = self._running(container_id)
         if not argv:
             raise RuntimeFault("ExecError", "you must specify at least one command")
-        options = ["--tty"] if tty else []
-        command = self._host.programs.command("exec", *options, container.record.spec.id, *argv)
         try:
-            return sessions.ExecSession(command, tty=tty, stdin=stdin)
+            process = exec_process(container.folder.read_spec(), argv, tty=tty)
+            command = self._host.programs.command(
+                *("exec", "--process", sessions.PROCESS_FILE, *(["--tty"] if tty else [])),
+                container.record.spec.id,
+            )
+            return sessions.ExecSession(command, process, tty=tty, stdin=stdin)
         except OSError as error:
             raise RuntimeFault("ExecError", str(error)) from error
 

@@ -50,6 +50,8 @@ class Sandboxes:
                 record = self._host.sandbox_folder(path.name).read_record(SandboxRecord)
                 if record is not None:
                     self.records[path.name] = record
+                else:
+                    shutil.rmtree(path, ignore_errors=True)  # nothing is made before the record
 
     def shared(self, spec: SandboxSpec) -> Shared:
         """Return where the containers of a sandbox find what they share."""

@@ -16,8 +16,14 @@ import struct
 import termios
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
+
+from roost.api.values import Object
 from roost.runtimes.oci import processes
 
+_PROCESS_FD = 3
+#: Where a program that is started with `ExecSession` finds the process it shall run.
+PROCESS_FILE = f"/proc/self/fd/{_PROCESS_FD}"
 _CHUNK = 32768
 #: What conmon's attach socket carries in one packet.
 _PACKET = 8192
@@ -77,14 +83,30 @@ async def _outputs(streams: dict[int, int]) -> AsyncIterator[tuple[int, bytes]]:
                 del open_fds[fd]
 
 
+def _resize_terminal_of(pid: int, size: bytes) -> None:
+    """Set the size of the pseudo-terminal that is a process's stdin, if it is one."""
+    path = f"/proc/{pid}/fd/0"
+    with contextlib.suppress(OSError):
+        if not os.readlink(path).startswith("/dev/pts/"):  # noqa: PTH115  # text, not a Path
+            return
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, termios.TIOCSWINSZ, size)
+        finally:
+            os.close(fd)
+
+
 class ExecSession:
     """A further process in a container: the OCI runtime's exec, on a terminal or on three pipes."""
 
-    def __init__(self, argv: list[str], *, tty: bool, stdin: bool) -> None:
-        self._code: asyncio.Future[int] | None = None
+    def __init__(self, argv: list[str], process: Object, *, tty: bool, stdin: bool) -> None:
+        """Start `argv`, which reads the OCI document `process` from PROCESS_FILE. Raises OSError."""
         self._terminal = tty
         ours, theirs = self._open_terminal() if tty else self._open_pipes(stdin=stdin)
+        document = os.memfd_create("process", os.MFD_CLOEXEC)
+        theirs[_PROCESS_FD] = document
         try:
+            os.write(document, msgspec.json.encode(process))
             self._child = processes.spawn(argv, files=theirs)
         except OSError:
             for fd in set(ours.values()):
@@ -138,7 +160,9 @@ class ExecSession:
             size = struct.pack("HHHH", height, width, 0, 0)
             for fd in self._streams:
                 fcntl.ioctl(fd, termios.TIOCSWINSZ, size)
-            self._child.signal(signal.SIGWINCH)
+            self._child.signal(signal.SIGWINCH)  # runc then passes the size on; crun does not
+            for pid in processes.children(self._child.pid):
+                _resize_terminal_of(pid, size)
 
     def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """Yield (1 or 2, bytes) until both streams have ended."""

@@ -6,7 +6,7 @@ paths, mounts and environment. Everything that depends on the machine comes in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from roost.api.values import Object
@@ -103,6 +103,18 @@ def runtime_spec(
         "mounts": mounts,
         "linux": linux,
     }
+
+
+def exec_process(document: Object, argv: Sequence[str], *, tty: bool) -> Object:
+    """Return the process that `exec` runs in a container made from `document`.
+
+    It is said in full, since OCI runtimes differ in what they take from the container by themselves.
+    """
+    process: Object = {**document["process"], "args": list(argv), "terminal": tty}
+    if tty:
+        named = [item for item in process["env"] if not item.startswith("TERM=")]
+        process["env"] = [*named, "TERM=xterm"]
+    return process
 
 
 # ---------------------------------------------------------------------- the process
