@@ -131,7 +131,9 @@ class Core:
         causes = kind.validate(change)
         if causes:
             name = change.object.get("metadata", {}).get("name", "")
-            raise invalid(kind.group, kind.name, name, causes)
+            # An Event of either group is refused as the one that is stored.
+            group = kind.group if kind.storage_group is None else kind.storage_group
+            raise invalid(group, kind.name, name, causes)
 
     def to_storage(self, kind: Kind, value: Object) -> Object:
         if kind.convert is None:
