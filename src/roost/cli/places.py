@@ -29,6 +29,10 @@ class Places:
         return self.root / "agent" / "agent.kubeconfig"
 
     @property
+    def proxy_kubeconfig(self) -> Path:
+        return self.root / "agent" / "proxy.kubeconfig"
+
+    @property
     def database(self) -> Path:
         return self.root / "server" / "roost.db"
 

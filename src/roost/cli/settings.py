@@ -15,8 +15,10 @@ from typing import Any, Final
 import yaml
 
 PREFIX: Final = "ROOST_"
+#: Where a kubelet usually serves.
+KUBELET_PORT: Final = 10250
 #: Variables of the environment that begin like settings and are something else.
-_OTHER: Final = frozenset({"ROOST_CONFIG", "ROOST_LOG_FORMAT"})
+_OTHER: Final = frozenset({"ROOST_CONFIG", "ROOST_READY_FD"})
 
 
 class SettingsError(Exception):
@@ -51,7 +53,7 @@ class Settings:
     controllers: str = "*"
     node_name: str = ""
     node_ip: str = ""
-    kubelet_port: int = 10250
+    kubelet_port: int = KUBELET_PORT
     pod_cidr: str = "10.244.0.0/24"
     runtime: str = ""  # runc or crun
     insecure_registries: str = ""  # host[:port], by comma

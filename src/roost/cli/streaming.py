@@ -17,6 +17,7 @@ import aiohttp
 
 from roost.api.errors import from_status
 from roost.api.kind import Resource
+from roost.cli.output import fail
 from roost.cli.resources import Discovery, UsageError, parse_targets
 from roost.client.http import HttpClient, path_of
 from roost.client.port import Query
@@ -24,6 +25,7 @@ from roost.client.port import Query
 PODS: Final = Resource("", "v1", "pods")
 _PROTOCOL: Final = "v5.channel.k8s.io"
 _CHUNK_BYTES: Final = 16 * 1024
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 async def find_pod(client: HttpClient, word: str, namespace: str) -> str:
@@ -48,6 +50,30 @@ async def find_pod(client: HttpClient, word: str, namespace: str) -> str:
     running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     name: str = min(pod["metadata"]["name"] for pod in running or pods)
     return name
+
+
+def log_parameters(
+    container: str, tail: int, since: str, *, follow: bool, previous: bool, timestamps: bool
+) -> dict[str, str]:
+    """Return the query of a log request."""
+    flags = {"follow": follow, "previous": previous, "timestamps": timestamps}
+    parameters = {name: "true" for name, on in flags.items() if on}
+    if container:
+        parameters["container"] = container
+    if tail >= 0:
+        parameters["tailLines"] = str(tail)
+    if since:
+        parameters["sinceSeconds"] = str(parse_duration_s(since))
+    return parameters
+
+
+def parse_duration_s(text: str) -> int:
+    """Return the seconds of `90`, `30s`, `5m` or `2h`; ends the command for anything else."""
+    number = text.rstrip("smhd")
+    unit = text[len(number) :] or "s"
+    if not number.isdigit() or unit not in _UNITS_S:
+        fail(f"--since {text}: say it as 30s, 5m or 2h")
+    return max(1, int(number) * _UNITS_S[unit])
 
 
 async def logs(client: HttpClient, word: str, namespace: str, parameters: dict[str, str]) -> int:

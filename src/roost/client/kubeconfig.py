@@ -47,12 +47,16 @@ class Connection:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.certificate:
-            # Python's ssl reads certificates from files only; this one lives for a moment, 0600.
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as pem:
-                pem.write(f"{self.certificate}\n{self.key}")
-                pem.flush()
-                context.load_cert_chain(pem.name)
+            self.load_certificate(context)
         return context
+
+    def load_certificate(self, context: ssl.SSLContext) -> None:
+        """Give a TLS context our certificate and key."""
+        # Python's ssl reads certificates from files only; this one lives for a moment, 0600.
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as pem:
+            pem.write(f"{self.certificate}\n{self.key}")
+            pem.flush()
+            context.load_cert_chain(pem.name)
 
 
 def load_kubeconfig(path: Path, context_name: str = "") -> Connection:

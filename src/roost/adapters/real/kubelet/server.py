@@ -33,31 +33,38 @@ _DRAIN_S: Final = 1.0
 
 
 class KubeletServer:
-    """Serves one agent's API until `run` is cancelled."""
+    """Serves one agent's API between `listen` and `close`. `agent` may be set after `listen`,
+    because a node must know its port before it can be made; until then everything is refused."""
 
-    def __init__(self, agent: Agent, access: Access, clock: WallClock) -> None:
-        self._agent = agent
+    def __init__(self, access: Access, clock: WallClock) -> None:
+        self.agent: Agent | None = None
         self._access = access
         self._clock = clock
+        self._server: web.Server | None = None
+        self._listener: asyncio.Server | None = None
 
-    async def run(
-        self,
-        context: ssl.SSLContext,
-        address: str,
-        port: int,
-        ready: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """Listen; `ready` gets the port. Raises OSError when the port cannot be used."""
-        server = web.Server(self._handle, access_log=None)
-        listener = await asyncio.get_running_loop().create_server(
-            server, address, port, ssl=context, backlog=256
+    @property
+    def _agent(self) -> Agent:
+        if self.agent is None:
+            raise web.HTTPServiceUnavailable(text="the agent is starting")
+        return self.agent
+
+    async def listen(self, context: ssl.SSLContext, address: str, port: int) -> int:
+        """Accept connections; return the port. Raises OSError when it cannot be used."""
+        loop = asyncio.get_running_loop()
+        self._server = web.Server(self._handle, access_log=None)
+        self._listener = await loop.create_server(
+            self._server, address, port, ssl=context, backlog=256
         )
-        ready(listener.sockets[0].getsockname()[1])
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            listener.close()
-            await server.shutdown(_DRAIN_S)
+        found: int = self._listener.sockets[0].getsockname()[1]
+        return found
+
+    async def close(self) -> None:
+        """Stop listening and end what runs."""
+        if self._listener is not None and self._server is not None:
+            self._listener.close()
+            await self._server.shutdown(_DRAIN_S)
+            self._listener = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         parts = [part for part in request.path.split("/") if part]

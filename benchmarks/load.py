@@ -1,0 +1,224 @@
+"""A load client in a process of its own: raw HTTP/1.1 over TLS, so that it never limits the server.
+
+    python -m benchmarks.load SERVER TOKEN CACERT COMMAND [ARGUMENTS]
+
+Answers are not parsed further than where they end. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import uvloop
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection: a request at a time, its answer counted to the last byte."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[int] | None = None
+        self._head = b""
+        self._left = -1
+        self._status = 0
+        self.stream: Callable[[bytes], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError())
+
+    def data_received(self, data: bytes) -> None:
+        if self.stream is not None:
+            self.stream(data)
+            return
+        if self._left < 0:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head, data = self._head[:end].lower(), self._head[end + 4 :]
+            self._status = int(head[9:12])
+            start = head.index(b"content-length:") + 15
+            stop = head.find(b"\r\n", start)
+            self._left = int(head[start : stop if stop > 0 else None])
+            self._head = b""
+        self._left -= len(data)
+        if self._left <= 0 and self._answer is not None:
+            answer, self._answer, self._left = self._answer, None, -1
+            answer.set_result(self._status)
+
+    def ask(self, request: bytes) -> asyncio.Future[int]:
+        assert self.transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return self._answer
+
+
+class Load:
+    """Requests to one server."""
+
+    def __init__(self, server: str, token: str, cacert: str) -> None:
+        parts = urlsplit(server)
+        self.host, self.port = parts.hostname or "", parts.port or 443
+        self.head = (
+            f"Host: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+            "Accept: application/json\r\nUser-Agent: load\r\n"
+        )
+        self.context = ssl.create_default_context(cafile=cacert)
+
+    async def connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            Connection, self.host, self.port, ssl=self.context, server_hostname=self.host
+        )
+        return connection
+
+    def get(self, path: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\n{self.head}\r\n".encode()
+
+    def post(self, path: str, body: bytes) -> bytes:
+        head = f"POST {path} HTTP/1.1\r\n{self.head}Content-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def spread(
+        self, connections: int, count: int, request: Callable[[int], bytes], expect: int
+    ) -> float:
+        """Send `count` requests over some connections; return the seconds it took."""
+        opened = await asyncio.gather(*(self.connect() for _ in range(connections)))
+        numbers = iter(range(count))
+
+        async def lane(connection: Connection) -> None:
+            for number in numbers:
+                status = await connection.ask(request(number))
+                if status != expect:
+                    raise SystemExit(f"the server answered {status}")
+
+        started = time.perf_counter()
+        await asyncio.gather(*(lane(connection) for connection in opened))
+        return time.perf_counter() - started
+
+
+def pod(name: str) -> bytes:
+    """A pod of about 4 kB as a server returns it."""
+    container = {
+        "name": "main",
+        "image": "registry.example/shop/web:1.2.3",
+        "command": ["/bin/server", "--port=8080"],
+        "env": [{"name": f"SETTING_{n}", "value": f"value number {n}"} for n in range(12)],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 5},
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/web"}],
+    }
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": "web", "tier": "front", "bench": "pods"}},
+        "spec": {
+            "nodeName": "node-of-the-benchmark",
+            "containers": [container],
+            "volumes": [{"name": "config", "configMap": {"name": "web"}}],
+        },
+    }
+    return json.dumps(body).encode()
+
+
+def config_map(name: str) -> bytes:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    return json.dumps({**body, "data": {"key": "v" * 256}}).encode()
+
+
+_PATHS = {"pod": "pods", "configmap": "configmaps"}
+_BODIES = {"pod": pod, "configmap": config_map}
+
+
+async def create(load: Load, kind: str, namespace: str, count: int, connections: int) -> dict:
+    path = f"/api/v1/namespaces/{namespace}/{_PATHS[kind]}"
+    bodies = [load.post(path, _BODIES[kind](f"o{number}")) for number in range(count)]
+    seconds = await load.spread(connections, count, bodies.__getitem__, 201)
+    return {"per_s": count / seconds, "seconds": seconds}
+
+
+async def get(load: Load, namespace: str, count: int, connections: int) -> dict:
+    request = load.get(f"/api/v1/namespaces/{namespace}/pods/o7")
+    seconds = await load.spread(connections, count, lambda _: request, 200)
+    return {"per_s": count / seconds, "seconds": seconds}
+
+
+async def list_pods(load: Load, namespace: str, count: int) -> dict:
+    connection = await load.connect()
+    request = load.get(f"/api/v1/namespaces/{namespace}/pods")
+    times = []
+    for _ in range(count + 1):
+        started = time.perf_counter()
+        await connection.ask(request)
+        times.append(1000 * (time.perf_counter() - started))
+    times = sorted(times[1:])
+    return {"p50_ms": times[len(times) // 2], "max_ms": times[-1]}
+
+
+async def watch(load: Load, namespace: str, watchers: int, objects: int, connections: int) -> dict:
+    """Open watches, create objects, and wait until every watcher has seen every object."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    left = watchers * objects
+    done = asyncio.get_running_loop().create_future()
+
+    def follow(connection: Connection) -> None:
+        tail = b""
+
+        def data(chunk: bytes) -> None:
+            nonlocal left, tail
+            text = tail + chunk
+            left -= text.count(b'"ADDED"')
+            tail = text[-6:]  # shorter than the mark, so nothing is counted twice
+            if left <= 0 and not done.done():
+                done.set_result(None)
+
+        connection.stream = data
+        assert connection.transport is not None
+        connection.transport.write(load.get(f"{path}?watch=1&resourceVersion=0"))
+
+    opened = []
+    for start in range(0, watchers, 50):
+        some = range(start, min(watchers, start + 50))
+        opened += await asyncio.gather(*(load.connect() for _ in some))
+    for connection in opened:
+        follow(connection)
+    await asyncio.sleep(1.5)
+    bodies = [load.post(path, config_map(f"w{number}")) for number in range(objects)]
+    started = time.perf_counter()
+    await load.spread(connections, objects, bodies.__getitem__, 201)
+    async with asyncio.timeout(120):
+        await done
+    seconds = time.perf_counter() - started
+    return {"events_per_s": watchers * objects / seconds, "seconds": seconds}
+
+
+_COMMANDS: dict[str, Callable[..., Awaitable[dict]]] = {
+    "create": create,
+    "get": get,
+    "list": list_pods,
+    "watch": watch,
+}
+
+
+def main() -> None:
+    server, token, cacert, command, *rest = sys.argv[1:]
+    arguments = [int(text) if text.isdigit() else text for text in rest]
+    load = Load(server, token, cacert)
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(uvloop.run(_COMMANDS[command](load, *arguments))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""`roost agent`: the node agent with its runtime, network and API, wired together.
+
+It talks to the server over HTTPS like any kubelet, whatever server that is. On the machine of a Roost
+server it gets its certificates from the authority in the same data directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from roost.adapters.real.chance import SystemChance
+from roost.adapters.real.clock import SystemClock
+from roost.adapters.real.files import DiskFiles
+from roost.adapters.real.kubelet.access import Access
+from roost.adapters.real.kubelet.server import KubeletServer
+from roost.adapters.real.machine import DiskSpace, read_capacity, read_node_info
+from roost.adapters.real.network import SystemNetwork
+from roost.adapters.real.processes import SystemProcesses
+from roost.apiserver.pki.authority import Authority
+from roost.apiserver.pki.files import PkiError
+from roost.cli.places import Places
+from roost.cli.settings import KUBELET_PORT, Settings
+from roost.client.http import HttpClient
+from roost.client.informer import Informers
+from roost.client.kubeconfig import Connection, KubeconfigError, kubeconfig_text, load_kubeconfig
+from roost.client.recorder import EventRecorder
+from roost.network.dataplane import NftablesDataplane
+from roost.network.dns.process import DnsProcess, host_nameservers
+from roost.network.plan import NetworkError, NodeNetwork
+from roost.network.podnetwork import BridgePodNetwork
+from roost.network.proxy import ServiceProxy
+from roost.node.agent import NodeAgent
+from roost.node.layout import Layout
+from roost.node.naming import ClusterNames
+from roost.node.podfiles import DiskPodFiles
+from roost.node.tools import NodeSettings, Runtimes, Tools
+from roost.runtimes.oci.runtime import OciRuntime, OciSettings
+from roost.runtimes.port import RuntimeFault
+
+log = logging.getLogger(__name__)
+
+
+class AgentError(Exception):
+    """The agent cannot start; the message says why and what to do."""
+
+
+#: What may go wrong at the start, each in one line.
+AGENT_ERRORS: Final = (AgentError, RuntimeFault, NetworkError, KubeconfigError, PkiError)
+
+
+#: Follows Services and EndpointSlices, which a node's own identity may not.
+PROXY_USER: Final = "system:kube-proxy"
+
+
+def node_name(settings: Settings) -> str:
+    """Return the node's name: as set, or the machine's host name."""
+    return settings.node_name or socket.gethostname().lower()
+
+
+def prepare_identity(settings: Settings, places: Places, server: str, node_ip: str) -> None:
+    """Make sure that the agent has a kubeconfig and a serving certificate.
+
+    Where the authority's key lies in the same data directory both are issued from it. Raises AgentError.
+    """
+    name, files, clock = node_name(settings), DiskFiles(), SystemClock()
+    if not (places.pki / "ca.key").exists():
+        if places.agent_kubeconfig.exists() and serving_files(places)[0].exists():
+            return
+        raise AgentError(
+            f"there is no {places.agent_kubeconfig}: start the server in the same data directory "
+            "first, or give this node a kubeconfig"
+        )
+    authority = Authority.open(files, str(places.pki), clock)
+    identity = authority.client(f"system:node:{name}", ["system:nodes"], keep_as=f"node-{name}")
+    serving = authority.kubelet_server(name, [node_ip], keep_as=f"kubelet-{name}")
+    proxy = authority.client(PROXY_USER, keep_as="kube-proxy")
+    for path, user, own in (
+        (places.agent_kubeconfig, f"system:node:{name}", identity),
+        (places.proxy_kubeconfig, PROXY_USER, proxy),
+    ):
+        connection = Connection(
+            server=server,
+            ca=authority.certificate.decode(),
+            certificate=own.certificate.decode(),
+            key=own.key.decode(),
+        )
+        files.write(str(path), kubeconfig_text(connection, user=user).encode(), mode=0o600)
+    for path, content in zip(
+        serving_files(places), (serving.certificate, serving.key), strict=True
+    ):
+        files.write(str(path), content, mode=0o600)
+
+
+def serving_files(places: Places) -> tuple[Path, Path]:
+    """Return where the kubelet API's certificate and key are."""
+    return places.agent / "kubelet.crt", places.agent / "kubelet.key"
+
+
+def serving_context(places: Places, ca: str) -> ssl.SSLContext:
+    """Return the TLS context of the kubelet API: client certificates of the cluster's CA welcome."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    certificate, key = serving_files(places)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(cadata=ca)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def run_agent(
+    settings: Settings,
+    places: Places,
+    network: NodeNetwork,
+    node_ip: str,
+    ready: Callable[[], None],
+) -> None:
+    """Run the node until cancelled, which stops no container.
+
+    `ready` is called once the node is registered. Raises AgentError, RuntimeFault, NetworkError.
+    """
+    name, clock, chance, files = node_name(settings), SystemClock(), SystemChance(), DiskFiles()
+    connection = load_kubeconfig(places.agent_kubeconfig)
+    insecure = [host.strip() for host in settings.insecure_registries.split(",") if host.strip()]
+    runtime = await OciRuntime.open(
+        OciSettings(
+            root=places.runtime,
+            cgroup_root=f"/roost-{places.instance}",
+            runtimes=(settings.runtime,) if settings.runtime else ("runc", "crun"),
+            insecure_registries=tuple(insecure),
+        ),
+        clock,
+    )
+    pods = BridgePodNetwork(network, places.network, places.run)
+    try:
+        await pods.recover()  # the bridge's address must be there before anything listens on it
+        async with (
+            HttpClient(connection, f"roost-agent/{name}") as client,
+            HttpClient(load_kubeconfig(places.proxy_kubeconfig), f"roost-proxy/{name}") as proxying,
+        ):
+            kubelet = KubeletServer(Access(client, name), clock)
+            context = serving_context(places, connection.ca)
+            port = await _listen(kubelet, context, settings.kubelet_port)
+            try:
+                settings = replace(settings, kubelet_port=port)
+                recorder = EventRecorder(client, clock, "kubelet", host=name)
+                layout = Layout(str(places.agent), str(places.pod_logs), str(places.run / "secret"))
+                tools = Tools(
+                    client=client,
+                    runtimes=Runtimes([runtime]),
+                    clock=clock,
+                    chance=chance,
+                    files=files,
+                    pod_files=DiskPodFiles(layout, SystemProcesses(), clock, may_mount=True),
+                    network=pods,
+                    reach=SystemNetwork(),
+                    recorder=recorder,
+                    space=DiskSpace(places.root),
+                )
+                kubelet.agent = agent = NodeAgent(
+                    _node_settings(settings, places, layout, node_ip), tools
+                )
+                dns = DnsProcess(places.dns, network.gateway)
+                informers = Informers(proxying, chance)
+                proxy = ServiceProxy(
+                    network,
+                    name,
+                    informers,
+                    NftablesDataplane(network),
+                    host_ports=pods.host_ports,
+                    publish_names=dns.publish,
+                    upstreams=host_nameservers({network.gateway, network.dns_address}),
+                )
+                pods.on_host_ports = proxy.poke
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(agent.run(), name="node")
+                    tasks.create_task(recorder.run(), name="events")
+                    tasks.create_task(informers.run(), name="informers")
+                    tasks.create_task(proxy.run(), name="services")
+                    tasks.create_task(dns.supervise(), name="dns")
+                    await agent.registration.registered.wait()
+                    ready()
+            finally:
+                await kubelet.close()
+    finally:
+        await runtime.close()
+
+
+async def _listen(kubelet: KubeletServer, context: ssl.SSLContext, port: int) -> int:
+    """Listen on the kubelet's port; if the usual one is taken (by another cluster), on any."""
+    try:
+        return await kubelet.listen(context, "0.0.0.0", port)  # noqa: S104
+    except OSError as error:
+        if port == KUBELET_PORT and error.errno == errno.EADDRINUSE:
+            return await kubelet.listen(context, "0.0.0.0", 0)  # noqa: S104
+        why = error.strerror or str(error)
+        raise AgentError(
+            f"cannot listen on port {port}: {why}; choose another with --kubelet-port"
+        ) from error
+
+
+def _node_settings(
+    settings: Settings, places: Places, layout: Layout, node_ip: str
+) -> NodeSettings:
+    hosts = _read("/etc/hosts") or "127.0.0.1\tlocalhost\n"
+    return NodeSettings(
+        name=node_name(settings),
+        host_ips=(node_ip,),
+        capacity=read_capacity(places.root),
+        layout=layout,
+        names=ClusterNames(host_resolv_conf=_read("/etc/resolv.conf"), host_hosts=hosts),
+        kubelet_port=settings.kubelet_port,
+        node_info=read_node_info(),
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,436 @@
+"""The command `roost`: what there is, with its options. The work is done in the modules beside this one,
+which are imported only by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from roost.cli import output
+from roost.cli.places import Places
+from roost.cli.settings import Loaded, Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    help="A whole Kubernetes in one command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+token_app = typer.Typer(help="Bearer tokens for this server.", no_args_is_help=True)
+image_app = typer.Typer(help="Images of this node.", no_args_is_help=True)
+app.add_typer(token_app, name="token", rich_help_panel="Cluster")
+app.add_typer(image_app, name="image", rich_help_panel="Cluster")
+
+_CLUSTER = "Cluster"
+_OBJECTS = "Objects"
+
+DataDir = Annotated[
+    str | None, typer.Option(help="Where everything is kept [default: /var/lib/roost].")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file [default: /etc/roost/config.yaml].")
+]
+PrintConfig = Annotated[
+    bool, typer.Option("--print-config", help="Print the settings in force, and end.")
+]
+Port = Annotated[int | None, typer.Option(help="Port of the API server; 0 is any free one.")]
+Bind = Annotated[str | None, typer.Option(help="Address the API server listens on.")]
+Advertise = Annotated[str | None, typer.Option(help="Address by which nodes reach the server.")]
+ExtraNames = Annotated[
+    str | None, typer.Option(help="Further names and addresses in the server's certificate.")
+]
+Controllers = Annotated[
+    str | None,
+    typer.Option(help="Which controllers run: '*', 'name', '-name', by comma; also 'scheduler'."),
+]
+NodeName = Annotated[str | None, typer.Option(help="Name of the node [default: host name].")]
+NodeIp = Annotated[str | None, typer.Option(help="Address of the node.")]
+KubeletPort = Annotated[int | None, typer.Option(help="Port of the node's own API.")]
+PodCidr = Annotated[str | None, typer.Option(help="Addresses of the node's pods.")]
+Runtime = Annotated[str | None, typer.Option(help="runc or crun [default: what works].")]
+Insecure = Annotated[
+    str | None, typer.Option(help="Registries that may be reached without TLS, by comma.")
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+
+Kubeconfig = Annotated[str, typer.Option(help="Kubeconfig file to use.")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace.")]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")]
+Labels = Annotated[str, typer.Option("--selector", "-l", help="Label selector.")]
+Fields = Annotated[str, typer.Option("--field-selector", help="Field selector.")]
+Format = Annotated[str, typer.Option("--output", "-o", help="wide, json, yaml or name.")]
+Words = Annotated[list[str], typer.Argument(help="TYPE, TYPE NAME..., or TYPE/NAME...")]
+
+
+def _settings(config: Path | None, flags: dict[str, Any], *, show: bool) -> Loaded:
+    """Return the settings in force; ends the command if they are wrong or were only asked for."""
+    try:
+        loaded = load_settings(flags, os.environ, config)
+    except SettingsError as error:
+        output.fail(str(error))
+    if show:
+        output.say(loaded.as_yaml())
+        raise typer.Exit
+    return loaded
+
+
+def _flags(loaded: Loaded) -> list[str]:
+    """Return settings as flags for a process that we start, so that it need not find them again."""
+    flags: list[str] = []
+    for name, source in loaded.sources.items():
+        if source != "default" or name == "data_dir":
+            flags += [f"--{name.replace('_', '-')}", str(getattr(loaded.settings, name))]
+    return flags
+
+
+# ---------------------------------------------------------------- cluster
+
+
+@app.command(rich_help_panel=_CLUSTER)
+def up(
+    data_dir: DataDir = None, port: Port = None, bind_address: Bind = None,
+    advertise_address: Advertise = None, extra_names: ExtraNames = None,
+    controllers: Controllers = None, node_name: NodeName = None, node_ip: NodeIp = None,
+    kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
+    insecure_registries: Insecure = None, log_level: LogLevel = None, config: Config = None,
+    print_config: PrintConfig = False,
+) -> None:  # fmt: skip
+    """Run a whole cluster on this machine, in the foreground.
+
+    Ctrl-C ends Roost and leaves pods running; `roost down` stops them.
+    """
+    flags = {**locals()}
+    for name in ("config", "print_config"):
+        del flags[name]
+    loaded = _settings(config, flags, show=print_config)
+    from roost.cli.up import up as run
+
+    run(Places(Path(loaded.settings.data_dir)), _flags(loaded), loaded.settings.runtime)
+
+
+@app.command(rich_help_panel=_CLUSTER)
+def down(
+    data_dir: DataDir = None,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Also delete all objects, images and logs.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """End Roost in a data directory and stop every pod it runs."""
+    loaded = _settings(config, {"data_dir": data_dir}, show=False)
+    from roost.cli.down import down as run
+    from roost.cli.nodeplan import plan_network
+
+    places = Places(Path(loaded.settings.data_dir))
+    if not places.root.exists():
+        output.fail(f"there is nothing in {places.root}; name the place with --data-dir")
+    what = "stops every pod" + (" and deletes all data" if delete_data else "")
+    output.say(f"This {what} of {places.root}.")
+    if delete_data and not yes:
+        typer.confirm("Continue?", abort=True)
+    run(places, plan_network(loaded.settings, places), delete_data=delete_data)
+
+
+@app.command(rich_help_panel=_CLUSTER)
+def server(
+    data_dir: DataDir = None, port: Port = None, bind_address: Bind = None,
+    advertise_address: Advertise = None, extra_names: ExtraNames = None,
+    controllers: Controllers = None, log_level: LogLevel = None, config: Config = None,
+    print_config: PrintConfig = False,
+    node_name: Annotated[str | None, typer.Option(hidden=True)] = None,
+    node_ip: Annotated[str | None, typer.Option(hidden=True)] = None,
+    kubelet_port: Annotated[int | None, typer.Option(hidden=True)] = None,
+    pod_cidr: Annotated[str | None, typer.Option(hidden=True)] = None,
+    runtime: Annotated[str | None, typer.Option(hidden=True)] = None,
+    insecure_registries: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:  # fmt: skip
+    """Run the API server with its controllers and scheduler, and no node."""
+    flags = {**locals()}
+    for name in ("config", "print_config"):
+        del flags[name]
+    loaded = _settings(config, flags, show=print_config)
+    from roost.cli.addresses import server_address
+    from roost.cli.process import end_with_parent, run_service, say_ready, start_logging
+    from roost.cli.server import SERVER_ERRORS, serve
+    from roost.client.kubeconfig import Connection
+
+    end_with_parent()
+    settings, places = loaded.settings, Places(Path(loaded.settings.data_dir))
+    start_logging(settings.log_level)
+
+    def ready(admin: Connection) -> None:
+        say_ready({"server": admin.server, "kubeconfig": str(places.admin_kubeconfig)})
+        output.say(f"serving on {admin.server}; kubeconfig: {places.admin_kubeconfig}")
+
+    address = server_address(settings)
+    run_service(serve(settings, places, address, ready), SERVER_ERRORS)
+
+
+@app.command(rich_help_panel=_CLUSTER)
+def agent(
+    server: Annotated[str, typer.Option(help="URL of the API server.")] = "",
+    data_dir: DataDir = None, node_name: NodeName = None, node_ip: NodeIp = None,
+    kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
+    insecure_registries: Insecure = None, log_level: LogLevel = None, config: Config = None,
+    print_config: PrintConfig = False,
+    port: Annotated[int | None, typer.Option(hidden=True)] = None,
+    bind_address: Annotated[str | None, typer.Option(hidden=True)] = None,
+    advertise_address: Annotated[str | None, typer.Option(hidden=True)] = None,
+    extra_names: Annotated[str | None, typer.Option(hidden=True)] = None,
+    controllers: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:  # fmt: skip
+    """Run a node: containers, their network and their API."""
+    flags = {**locals()}
+    for name in ("config", "print_config", "server"):
+        del flags[name]
+    loaded = _settings(config, flags, show=print_config)
+    from roost.cli.addresses import server_address
+    from roost.cli.agent import AGENT_ERRORS, AgentError, prepare_identity, run_agent
+    from roost.cli.agent import node_name as name_of
+    from roost.cli.nodeplan import plan_network
+    from roost.cli.process import end_with_parent, run_service, say_ready, start_logging
+    from roost.network.plan import NetworkError
+
+    end_with_parent()
+    settings, places = loaded.settings, Places(Path(loaded.settings.data_dir))
+    start_logging(settings.log_level)
+    if os.geteuid() != 0:
+        output.fail("roost agent runs containers and needs root: run it with sudo")
+    try:
+        network = plan_network(settings, places)
+        address = settings.node_ip or server_address(settings)
+        prepare_identity(settings, places, server, address)
+    except (AgentError, NetworkError) as error:
+        output.fail(str(error))
+
+    def ready() -> None:
+        say_ready({"node": name_of(settings), "address": address})
+        output.say(f"node {name_of(settings)} is registered")
+
+    run_service(run_agent(settings, places, network, address, ready), AGENT_ERRORS)
+
+
+@token_app.command("create")
+def token_create(
+    user: Annotated[str, typer.Option(help="Who the bearer is.")],
+    group: Annotated[list[str] | None, typer.Option(help="A group; may be repeated.")] = None,
+    hours: Annotated[float, typer.Option(help="How long it is good for; 0: for ever.")] = 0,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Print a new bearer token. It is shown once; only its hash is kept."""
+    from roost.cli.tokens import create
+
+    create(_data(data_dir, config), user, group or [], hours)
+
+
+@token_app.command("list")
+def token_list(data_dir: DataDir = None, form: Format = "", config: Config = None) -> None:
+    """List tokens: who they are for, never what they are."""
+    from roost.cli.tokens import show
+
+    show(_data(data_dir, config), form)
+
+
+@token_app.command("delete")
+def token_delete(
+    token_id: Annotated[str, typer.Argument(help="The id that `roost token list` shows.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Make a token worthless."""
+    from roost.cli.tokens import delete as remove
+
+    remove(_data(data_dir, config), token_id)
+
+
+@image_app.command("load")
+def image_load(
+    file: Annotated[Path, typer.Argument(help="A docker-archive or an OCI layout.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Take images from a file into this node, so that pods can use them without a registry."""
+    from roost.cli.images import load
+
+    load(_data(data_dir, config), file)
+
+
+@image_app.command("ls")
+def image_ls(data_dir: DataDir = None, form: Format = "", config: Config = None) -> None:
+    """List the images of this node."""
+    from roost.cli.images import show
+
+    show(_data(data_dir, config), form)
+
+
+def _data(data_dir: str | None, config: Path | None) -> Places:
+    loaded = _settings(config, {"data_dir": data_dir}, show=False)
+    return Places(Path(loaded.settings.data_dir))
+
+
+@app.command(rich_help_panel=_CLUSTER)
+def version(form: Format = "") -> None:
+    """Show which Roost this is, and which Kubernetes it speaks."""
+    from roost.cli.about import version_facts
+
+    facts = version_facts()
+    if form in ("json", "yaml"):
+        output.say(output.as_format(facts, form))
+    else:
+        output.say(f"Roost {facts['roost']}, Kubernetes {facts['kubernetes']}")
+
+
+@app.command(rich_help_panel=_CLUSTER)
+def info(data_dir: DataDir = None, kubeconfig: Kubeconfig = "", form: Format = "") -> None:
+    """Show what runs here: the server, its nodes, and what they use."""
+    from roost.cli.about import info as show
+    from roost.cli.connect import run_command
+
+    run_command(lambda c: show(c, form), kubeconfig=kubeconfig, data_dir=data_dir or "")
+
+
+# ---------------------------------------------------------------- objects
+
+
+@app.command(rich_help_panel=_OBJECTS)
+def get(
+    words: Words, namespace: Namespace = "default", everywhere: Everywhere = False,
+    labels: Labels = "", fields: Fields = "", form: Format = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on with every change.")] = False,
+    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Show objects as a table, or as JSON or YAML."""
+    from roost.cli.connect import run_command
+    from roost.cli.reading import Selection
+    from roost.cli.reading import get as run
+
+    selection = Selection(namespace, everywhere=everywhere, labels=labels, fields=fields)
+    run_command(
+        lambda client: run(client, words, selection, form, watch=watch),
+        kubeconfig=kubeconfig, data_dir=data_dir or "",
+    )  # fmt: skip
+
+
+@app.command(rich_help_panel=_OBJECTS)
+def describe(
+    words: Words, namespace: Namespace = "default", everywhere: Everywhere = False,
+    labels: Labels = "", kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Show objects in full, with their events."""
+    from roost.cli.connect import run_command
+    from roost.cli.reading import Selection
+    from roost.cli.reading import describe as run
+
+    selection = Selection(namespace, everywhere=everywhere, labels=labels)
+    run_command(lambda client: run(client, words, selection), kubeconfig=kubeconfig,
+                data_dir=data_dir or "")  # fmt: skip
+
+
+Files = Annotated[list[str], typer.Option("--filename", "-f", help="File, folder, or - for stdin.")]
+
+
+@app.command(rich_help_panel=_OBJECTS)
+def apply(
+    files: Files, namespace: Namespace = "default",
+    force: Annotated[bool, typer.Option(help="Take fields over from other managers.")] = False,
+    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Make objects as files say, on the server (server-side apply)."""
+    from roost.cli.connect import run_command
+    from roost.cli.writing import apply as run
+
+    run_command(lambda client: run(client, files, namespace, force=force),
+                kubeconfig=kubeconfig, data_dir=data_dir or "")  # fmt: skip
+
+
+@app.command(rich_help_panel=_OBJECTS)
+def delete(
+    words: Annotated[list[str] | None, typer.Argument(help="TYPE NAME... or TYPE/NAME...")] = None,
+    files: Annotated[
+        list[str] | None, typer.Option("--filename", "-f", help="File, folder, or - for stdin.")
+    ] = None,
+    namespace: Namespace = "default", labels: Labels = "", fields: Fields = "",
+    grace_period: Annotated[int | None, typer.Option(help="Seconds to end in; 0 is now.")] = None,
+    cascade: Annotated[str, typer.Option(help="background, foreground or orphan.")] = "background",
+    wait: Annotated[bool, typer.Option(help="Return when they are gone.")] = True,
+    ignore_not_found: Annotated[bool, typer.Option(help="Missing objects are fine.")] = False,
+    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Delete objects by name, by selector or as files name them."""
+    from roost.cli.connect import run_command
+    from roost.cli.reading import Selection
+    from roost.cli.writing import delete as run
+    from roost.client.port import DeleteOptions
+
+    if cascade not in ("background", "foreground", "orphan"):
+        output.fail("--cascade must be background, foreground or orphan")
+    options = DeleteOptions(grace_period_s=grace_period, propagation=cascade.capitalize())
+    selection = Selection(namespace, labels=labels, fields=fields)
+    run_command(
+        lambda client: run(client, words or [], files or [], selection, options, wait=wait,
+                           ignore_missing=ignore_not_found),
+        kubeconfig=kubeconfig, data_dir=data_dir or "",
+    )  # fmt: skip
+
+
+@app.command(rich_help_panel=_OBJECTS)
+def logs(
+    pod: Annotated[str, typer.Argument(help="POD, or TYPE/NAME for the first of its pods.")],
+    namespace: Namespace = "default",
+    container: Annotated[str, typer.Option("--container", "-c", help="Container.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
+    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the run before.")] = False,
+    timestamps: Annotated[bool, typer.Option(help="Show when each line came.")] = False,
+    tail: Annotated[int, typer.Option(help="Only the last lines; -1 is all.")] = -1,
+    since: Annotated[str, typer.Option(help="Only newer than e.g. 30s, 5m, 2h.")] = "",
+    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Print the log of a container."""
+    from roost.cli.connect import run_command
+    from roost.cli.streaming import log_parameters
+    from roost.cli.streaming import logs as run
+
+    parameters = log_parameters(container, tail, since, follow=follow, previous=previous,
+                                timestamps=timestamps)  # fmt: skip
+    run_command(lambda client: run(client, pod, namespace, parameters), kubeconfig=kubeconfig,
+                data_dir=data_dir or "")  # fmt: skip
+
+
+@app.command("exec", rich_help_panel=_OBJECTS)
+def execute(
+    pod: Annotated[str, typer.Argument(help="POD, or TYPE/NAME for the first of its pods.")],
+    command: Annotated[list[str], typer.Argument(help="The command, after --.")],
+    namespace: Namespace = "default",
+    container: Annotated[str, typer.Option("--container", "-c", help="Container.")] = "",
+    stdin: Annotated[bool, typer.Option("--stdin", "-i", help="Pass standard input.")] = False,
+    terminal: Annotated[bool, typer.Option("--tty", "-t", help="With a terminal.")] = False,
+    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Run a command in a container; its exit code is ours."""
+    from roost.cli.connect import run_command
+    from roost.cli.streaming import execute as run
+
+    run_command(
+        lambda client: run(client, pod, namespace, command, container=container, stdin=stdin,
+                           terminal=terminal),
+        kubeconfig=kubeconfig, data_dir=data_dir or "",
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line."""
+    if platform.system() != "Linux" and sys.argv[1:2] in (["up"], ["agent"]):
+        output.fail("nodes need Linux")
+    app()
+
+
+__all__ = ["Settings", "main"]

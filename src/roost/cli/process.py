@@ -1,0 +1,91 @@
+"""How a long-running command runs: logging, signals, readiness, one line for what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from roost.api.values import Object
+from roost.cli.output import fail
+
+#: Names the descriptor on which a parent waits for the line that says we are ready.
+READY_VARIABLE: Final = "ROOST_READY_FD"
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def start_logging(level: str) -> None:
+    """Log to standard error, one line an entry."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def end_with_parent() -> None:
+    """Be told to end when the supervisor dies, however it dies."""
+    if os.environ.get(READY_VARIABLE):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def say_ready(facts: Object) -> None:
+    """Tell a waiting parent that we are ready."""
+    descriptor = os.environ.pop(READY_VARIABLE, "")
+    if descriptor.isdigit():
+        with os.fdopen(int(descriptor), "w") as pipe:
+            pipe.write(json.dumps(facts) + "\n")
+
+
+def run_service(main: Coroutine[Any, Any, None], expected: tuple[type[Exception], ...]) -> None:
+    """Run a service until SIGTERM or SIGINT; `expected` errors become one line."""
+
+    async def supervised() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        gc.collect()
+        gc.freeze()  # what start-up made stays: the collector need not look at it again
+        gc.set_threshold(50_000, 20, 50)
+        try:
+            await main
+        except asyncio.CancelledError:
+            return
+
+    try:
+        _run(supervised())
+    except BaseExceptionGroup as group:
+        error = first_error(group)
+        if isinstance(error, expected):
+            fail(str(error))
+        logging.getLogger("roost").critical("this is a defect of Roost", exc_info=error)
+        fail(f"ended by a defect: {type(error).__name__}: {error}")
+    except expected as error:
+        fail(str(error))
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+def first_error(group: BaseExceptionGroup[Any]) -> BaseException:
+    """Return the first error in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,221 @@
+"""`roost server`: the API server with its controllers and scheduler, wired together.
+
+Everything is opened before anything is served, so that what is wrong is said in one line and nothing is
+half started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from roost.adapters.real.chance import SystemChance
+from roost.adapters.real.clock import SystemClock
+from roost.adapters.real.files import DiskFiles
+from roost.adapters.real.ids import RandomIds
+from roost.api.kind import Resource
+from roost.api.registry import builtin
+from roost.api.values import Object
+from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
+from roost.apiserver.admission import chain
+from roost.apiserver.admission.usage import quota_matches, usage_of
+from roost.apiserver.attributes import User
+from roost.apiserver.authenticator import Authenticator
+from roost.apiserver.authorizer import WATCHED, Authorizer, bootstrap
+from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
+from roost.apiserver.core import Lookup
+from roost.apiserver.http.proxying import Proxies
+from roost.apiserver.http.shell import HttpServer
+from roost.apiserver.pki.authority import Authority
+from roost.apiserver.pki.files import Identity, PkiError
+from roost.apiserver.pki.signing import SigningKeys, discovery
+from roost.apiserver.reviews import handlers
+from roost.apiserver.server import ApiServer
+from roost.apiserver.static_tokens import StaticTokens, TokenFileError
+from roost.apiserver.tokens import ISSUER
+from roost.cli.places import Places
+from roost.cli.settings import Settings
+from roost.client.kubeconfig import Connection, kubeconfig_text
+from roost.client.port import Client
+from roost.controllers.registry import ALL, Setup, chosen, controllers
+from roost.controllers.resourcequota import QuotaRules
+from roost.decisions.served import served_kinds
+from roost.engine.engine import Engine
+from roost.engine.scheduling import Scheduling
+from roost.store.port import StoreError
+from roost.store.sqlite import SqliteStore
+
+SCHEDULER: Final = "scheduler"
+QUOTAS: Final = Resource("", "v1", "resourcequotas")
+_MANAGER: Final = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))
+_SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
+
+
+class ServerError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+#: What may go wrong at the start, each in one line.
+SERVER_ERRORS: Final = (ServerError, StoreError, PkiError, TokenFileError, PermissionError)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the server is made of, opened."""
+
+    api: ApiServer
+    authority: Authority
+    keys: SigningKeys
+    authenticator: Authenticator
+    authorizer: Authorizer
+    clock: SystemClock
+    chance: SystemChance
+
+
+def choose_controllers(text: str) -> tuple[str, ...]:
+    """Return the names that --controllers chooses. Raises ServerError."""
+    try:
+        return chosen(text, (*ALL, SCHEDULER)) if text else ()
+    except ValueError as error:
+        raise ServerError(f"--controllers: {error}") from error
+
+
+async def serve(
+    settings: Settings, places: Places, address: str, ready: Callable[[Connection], None]
+) -> None:
+    """Serve until cancelled; `ready` is called once, with the administrator's connection.
+
+    `address` is where nodes and pods reach this server. Raises ServerError, StoreError, PkiError.
+    """
+    names = choose_controllers(settings.controllers)
+    store = await SqliteStore.open(places.database)
+    try:
+        parts = await _open(store, places)
+        server, port = await _listen(settings, parts, address)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(parts.api.run(), name="api")
+                await parts.api.ready()
+                client = parts.api.client()
+                await bootstrap_cluster(client, Advertised(address, port))
+                await bootstrap(client)
+                _start_control(tasks, parts, names)
+                admin = _write_admin(places, parts.authority, settings, port)
+                ready(admin)
+        finally:
+            await server.close()
+    finally:
+        await store.close()
+
+
+async def _open(store: SqliteStore, places: Places) -> Parts:
+    clock, chance, ids, files = SystemClock(), SystemChance(), RandomIds(), DiskFiles()
+    authority = Authority.open(files, str(places.pki), clock)
+    keys = SigningKeys.open(files, str(places.pki))
+    registry = builtin()
+    lookup = Lookup(store, registry)
+    static = StaticTokens(files, str(places.tokens))
+    static.entries()  # a damaged file is better found now than at the first request
+    authenticator = Authenticator(clock, keys, lookup, static)
+    authorizer = Authorizer()
+
+    async def write_quota(quota: Object) -> Object:
+        namespace = quota["metadata"]["namespace"]
+        return await api.client().update(QUOTAS, quota, namespace, subresource="status")
+
+    api = ApiServer(
+        store, registry, clock, chance, ids,
+        authorizer=authorizer,
+        admission=[chain.Chain(chain.plugins(authorizer, chance, write_quota))],
+        handlers=handlers(authenticator, authorizer, keys, lookup, clock, ids),
+        documents={
+            "/openid/v1/jwks": lambda: msgspec.json.encode(keys.jwks()),
+            "/.well-known/openid-configuration": lambda: msgspec.json.encode(
+                discovery(ISSUER, f"{ISSUER}/openid/v1/jwks")
+            ),
+        },
+    )  # fmt: skip
+    # Before the first request: what the authoriser knows must not lag behind a restart.
+    for resource in WATCHED:
+        for found in await lookup.list(resource):
+            authorizer.put(found)
+    api.feed.listen(authorizer.apply)
+    return Parts(api, authority, keys, authenticator, authorizer, clock, chance)
+
+
+async def _listen(settings: Settings, parts: Parts, address: str) -> tuple[HttpServer, int]:
+    extra = [name.strip() for name in settings.extra_names.split(",") if name.strip()]
+    identity = parts.authority.server([address, *extra])
+    kubelet_client = parts.authority.client(
+        "kube-apiserver-kubelet-client", [MASTERS], keep_as="apiserver-kubelet-client"
+    )
+    ca = parts.authority.certificate.decode()
+    proxies = Proxies(client_context(ca, kubelet_client))
+    http = HttpServer(parts.api, parts.authenticator, proxies)
+    try:
+        port = await http.listen(settings.bind_address, settings.port, server_context(ca, identity))
+    except OSError as error:
+        raise ServerError(
+            f"cannot listen on {settings.bind_address}:{settings.port}: "
+            f"{error.strerror or error}; choose another with --port"
+        ) from error
+    return http, port
+
+
+def server_context(ca: str, identity: Identity) -> ssl.SSLContext:
+    """Return the server's TLS context: TLS 1.2 and newer, client certificates of our CA welcome."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    own = Connection("", "", identity.certificate.decode(), identity.key.decode())
+    own.load_certificate(context)
+    context.load_verify_locations(cadata=ca)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def client_context(ca: str, identity: Identity) -> ssl.SSLContext:
+    """Return the TLS context with which the server calls kubelets."""
+    connection = Connection("", ca, identity.certificate.decode(), identity.key.decode())
+    return connection.ssl_context()
+
+
+def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str]) -> None:
+    """Start controllers and scheduler over one set of informers."""
+    if not names:
+        return
+    setup = Setup(
+        ca_pem=parts.authority.certificate.decode(),
+        served=served_kinds(parts.api.registry.kinds()),
+        quota=QuotaRules(usage_of, quota_matches),
+    )
+    manager: Client = parts.api.client(_MANAGER)
+    engine = Engine(manager, parts.clock, parts.chance, controllers(names, setup))
+    tasks.create_task(engine.run(), name="controllers")
+    if SCHEDULER in names:
+        scheduling = Scheduling(
+            parts.api.client(_SCHEDULER), parts.clock, parts.chance, informers=engine.informers
+        )
+        tasks.create_task(scheduling.run(), name="scheduler")
+
+
+def _write_admin(places: Places, authority: Authority, settings: Settings, port: int) -> Connection:
+    """Write the administrator's kubeconfig, and return its connection."""
+    identity = authority.client("kubernetes-admin", [MASTERS], keep_as="admin")
+    host = settings.bind_address
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1"
+    connection = Connection(
+        server=f"https://{host}:{port}",
+        ca=authority.certificate.decode(),
+        certificate=identity.certificate.decode(),
+        key=identity.key.decode(),
+    )
+    text = kubeconfig_text(connection).encode()
+    DiskFiles().write(str(places.admin_kubeconfig), text, mode=0o600)
+    return connection

@@ -1,0 +1,228 @@
+"""`roost up`: a server and an agent on this machine, started, watched and ended together.
+
+This process only supervises, so it imports little. What it starts are the same commands that run a
+server and an agent on machines of their own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TextIO
+
+from roost.cli.output import fail, say
+from roost.cli.places import Places
+from roost.cli.process import READY_VARIABLE
+
+_START_TIMEOUT_S: Final = 60.0
+_STOP_TIMEOUT_S: Final = 10.0
+_FIRST_REST_S: Final = 0.5
+_LAST_REST_S: Final = 30.0
+#: A component that ran this long had started well; when it ends the rests begin anew.
+_STEADY_S: Final = 30.0
+#: Program -> Debian package that has it.
+_NEEDED: Final = {"conmon": "conmon", "nft": "nftables"}
+
+
+class Interrupted(Exception):
+    """The user or the system asked us to end."""
+
+
+@dataclass(slots=True)
+class Component:
+    """One supervised process."""
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    rest_s: float = _FIRST_REST_S
+    due: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def start(self) -> int:
+        """Start the process; return the descriptor on which it will say that it is ready."""
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        reader, writer = os.pipe()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writer,),
+                env={**os.environ, READY_VARIABLE: str(writer)},
+                start_new_session=True,  # Ctrl-C is for us; we tell the others
+            )
+        os.close(writer)
+        self.started = time.monotonic()
+        return reader
+
+    def wait_ready(self, reader: int) -> None:
+        """Wait until the process says that it is ready; end with its own words if it ends first."""
+        with os.fdopen(reader) as pipe:
+            ready, _, _ = select.select([pipe], [], [], _START_TIMEOUT_S)
+            line = pipe.readline() if ready else ""
+        if line:
+            self.facts = json.loads(line)
+            return
+        if not ready:
+            fail(
+                f"the {self.name} did not become ready in {_START_TIMEOUT_S:.0f} s; see {self.log}"
+            )
+        assert self.process is not None
+        self.process.wait()
+        fail(f"{_last_words(self.log) or f'the {self.name} ended'} (see {self.log})")
+
+    def stop(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line a process wrote, without `error: `."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1].removeprefix("error: ") if lines else ""
+
+
+def lock(places: Places) -> TextIO:
+    """Take the data directory for ourselves; ends the command if somebody else has it."""
+    try:
+        places.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (places.root / "up.lock").open("a+")
+    except OSError as error:
+        fail(f"cannot use {places.root}: {error.strerror}; choose another with --data-dir")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        pid = file.read().strip() or "unknown"
+        fail(
+            f"roost is already up in {places.root} (pid {pid}); "
+            "end that one first, or choose another place with --data-dir"
+        )
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def check_machine(runtime: str) -> None:
+    """End the command, in one line, if this machine lacks something."""
+    if os.geteuid() != 0:
+        fail("roost up runs containers and needs root: run it with sudo")
+    runtimes = (runtime,) if runtime else ("runc", "crun")
+    missing = {package for program, package in _NEEDED.items() if not _which(program)}
+    if not any(_which(name) for name in runtimes):
+        missing.add(runtimes[0])
+    if missing:
+        packages = " ".join(sorted(missing))
+        fail(f"this machine lacks {packages}; install with: apt-get install {packages}")
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
+
+
+class Supervisor:
+    """Starts, watches and ends the components."""
+
+    def __init__(self, places: Places, arguments: Sequence[str]) -> None:
+        self._places = places
+        self._components: list[Component] = []
+        self._arguments = arguments
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
+
+    def start(self, name: str, extra: Sequence[str] = ()) -> Component:
+        """Start a component and wait until it is ready."""
+        argv = [sys.executable, "-m", "roost", name, *self._arguments, *extra]
+        component = Component(name, argv, self._places.log(name))
+        self._components.append(component)
+        component.wait_ready(component.start())
+        return component
+
+    def watch(self, announce: Callable[[str], None]) -> None:
+        """Start again what ends, until interrupted."""
+        while True:
+            time.sleep(0.2)
+            now = time.monotonic()
+            for component in self._components:
+                self._look_at(component, now, announce)
+
+    def _look_at(self, component: Component, now: float, announce: Callable[[str], None]) -> None:
+        process = component.process
+        if process is not None:
+            if process.poll() is None:
+                return
+            if now - component.started > _STEADY_S:
+                component.rest_s = _FIRST_REST_S
+            why = _cause(process.returncode)
+            announce(
+                f"the {component.name} ended ({why}); "
+                f"starting it again in {component.rest_s:g} s (see {component.log})"
+            )
+            component.due = now + component.rest_s
+            component.rest_s = min(component.rest_s * 2, _LAST_REST_S)
+            component.process = None
+        elif now >= component.due:
+            os.close(component.start())
+
+    def stop(self) -> None:
+        """End everything, the agent first."""
+        for component in reversed(self._components):
+            component.stop()
+
+
+def _cause(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def up(places: Places, arguments: Sequence[str], runtime: str) -> None:
+    """Run until interrupted."""
+    check_machine(runtime)
+    held = lock(places)
+    begun = time.monotonic()
+    supervisor = Supervisor(places, arguments)
+    try:
+        server = supervisor.start("server")
+        say(f"API server   {server.facts['server']}")
+        agent = supervisor.start("agent", ("--server", server.facts["server"]))
+        say(f"node         {agent.facts['node']} at {agent.facts['address']}")
+        took = time.monotonic() - begun
+        say(f"\nRoost is up after {took:.1f} s. To use it:\n")
+        say(f"    export KUBECONFIG={places.admin_kubeconfig}\n")
+        say("Ctrl-C ends Roost and leaves your pods running; `roost down` stops the pods too.")
+        supervisor.watch(say)
+    except Interrupted:
+        say("\nending Roost; pods go on running. `roost up` takes them over again, "
+            "`roost down` stops them.")  # fmt: skip
+    finally:
+        supervisor.stop()
+        held.truncate(0)
+        held.close()
