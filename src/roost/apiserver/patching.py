@@ -154,14 +154,12 @@ class Patches:
             applied = apply_configuration(
                 node, old, config, manager=options.field_manager, force=bool(options.force),
                 api_version=kind.api_version, now=self._core.now(),
-                subresource=target.subresource,
+                kind=kind.name, subresource=target.subresource,
                 reset_fields=reset_fields(
                     kind.group, kind.plural, target.subresource,
                     has_status="status" in kind.subresources,
                 ),
             )  # fmt: skip
-            if old is None:
-                applied.setdefault("metadata", {}).setdefault("name", target.name)
             new = self._bodies.decoded(kind, applied, WriteContext(context.user))
             self._bodies.check_name(new, target.name)
             return new
@@ -232,7 +230,8 @@ def read_configuration(body: bytes) -> Object:
     try:
         value, _ = yaml.parse(body)
     except yaml.MalformedYAML as error:
-        raise BadRequest(f"error decoding YAML: {error}") from None
+        text = f"error decoding YAML: error converting YAML to JSON: {error}"
+        raise BadRequest(text) from None
     if not isinstance(value, dict):
         raise BadRequest("error decoding YAML: the body is not an object")
     return value

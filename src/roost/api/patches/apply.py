@@ -59,16 +59,18 @@ def apply_configuration(
     force: bool,
     api_version: str,
     now: str,
+    kind: str = "",
     subresource: str = "",
     reset_fields: FieldSet = _STATUS,
 ) -> Object:
     """Return the object that results, with its managedFields; `live` is None for a create.
 
-    The result still needs defaults. Raises Conflict (with a cause for each field) unless `force`,
+    The configuration must be of `api_version` and `kind` (if that is given). The result still needs
+    defaults. Raises Conflict (with a cause for each field) unless `force`,
     and BadRequest for a configuration that does not fit the schema or carries managedFields.
     """
     node = node.resolve()
-    _check(node, config, api_version)
+    _check(node, config, api_version, kind)
     before = live if live is not None else _bare(config)
     metadata = before.get("metadata") or {}
     entries = {entry.identity: entry for entry in read_stored(metadata.get("managedFields"))}
@@ -114,13 +116,10 @@ def _without_managed(value: Object) -> Object:
     return {**value, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
 
 
-def _check(node: Node, config: Object, api_version: str) -> None:
-    version = config.get("apiVersion", "")
-    if version != api_version:
-        raise BadRequest(
-            "Incorrect version specified in apply patch. "
-            f"Specified patch version: {version}, expected: {api_version}"
-        )
+def _check(node: Node, config: Object, api_version: str, kind: str) -> None:
+    given = _text(config.get("apiVersion")), _text(config.get("kind"))
+    if given != (api_version, kind or given[1]):
+        raise BadRequest(f"invalid object type: {_gvk(*given)}")
     metadata = config.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     if metadata.get("managedFields") is not None:
@@ -132,15 +131,17 @@ def _check(node: Node, config: Object, api_version: str) -> None:
     if not faults:
         return
     told = faults[0] if len(faults) == 1 else "\n  ".join(["errors:", *faults])
-    group = api_version if "/" in api_version else f"/{api_version}"
-    name = f"{metadata.get('namespace') or ''}/{_name(metadata)}"
-    kind = config.get("kind", "")
-    raise BadRequest(f"failed to create typed patch object ({name}; {group}, Kind={kind}): {told}")
+    name = f"{_text(metadata.get('namespace'))}/{_text(metadata.get('name'))}"
+    raise BadRequest(f"failed to create typed patch object ({name}; {_gvk(*given)}): {told}")
 
 
-def _name(metadata: Object) -> str:
-    name = metadata.get("name")
-    return name if isinstance(name, str) else ""
+def _gvk(api_version: str, kind: str) -> str:
+    """Return a kind as Go prints it."""
+    return f"{api_version if '/' in api_version else f'/{api_version}'}, Kind={kind}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _everything(node: Node, base: Object, api_version: str, now: str) -> Entry:

@@ -26,9 +26,14 @@ def apply_strategic_patch(document: Object, patch: Any, node: Node) -> Object:
     """Return the patched document; raise BadRequest for a patch that makes no sense."""
     patch = check_patch_object(patch)
     try:
-        return _map(document, patch, node.resolve())
+        out = _map(document, patch, node.resolve())
     except RecursionError:
         raise BadRequest(TOO_DEEP) from None
+    # Even a root that is replaced stays an object of its kind.
+    for key in ("apiVersion", "kind"):
+        if key in document and key not in patch:
+            out[key] = document[key]
+    return out
 
 
 def _shown(value: Value) -> str:

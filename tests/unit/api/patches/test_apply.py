@@ -206,8 +206,12 @@ def test_configurations_that_do_not_fit(gadget: Node, body: Object, complaint: s
 def test_ownership_cannot_be_applied(gadget: Node) -> None:
     with pytest.raises(BadRequest, match=r"metadata\.managedFields must be nil"):
         apply(gadget, None, config(metadata={"name": "g", "managedFields": []}))
-    with pytest.raises(BadRequest, match="Incorrect version specified in apply patch"):
+    with pytest.raises(BadRequest, match="invalid object type: /v2, Kind=Gadget"):
         apply(gadget, None, {**config(), "apiVersion": "v2"})
+    with pytest.raises(BadRequest, match="invalid object type: /, Kind="):
+        apply(gadget, None, {})
+    with pytest.raises(BadRequest, match="invalid object type: /v1, Kind=Gadget"):
+        apply(gadget, None, config(), kind="Widget")
 
 
 def applied_by_client(gadget: Node) -> Object:

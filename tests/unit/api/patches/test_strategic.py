@@ -64,8 +64,9 @@ def test_replace_a_list(gadget: Node) -> None:
 def test_replace_and_delete_a_map(gadget: Node) -> None:
     assert patched(gadget, strategy={"$patch": "replace", "type": "T"})["strategy"] == {"type": "T"}
     assert patched(gadget, strategy={"$patch": "delete"})["strategy"] == {}
-    after = apply_strategic_patch(LIVE, {"$patch": "replace", "spec": {}}, gadget)
-    assert after == {"spec": {}}
+    live = {**LIVE, "apiVersion": "v1", "kind": "Gadget"}
+    after = apply_strategic_patch(live, {"$patch": "replace", "spec": {}}, gadget)
+    assert after == {"apiVersion": "v1", "kind": "Gadget", "spec": {}}
 
 
 def test_a_directive_where_nothing_was_leaves_nothing(gadget: Node) -> None:
