@@ -32,10 +32,18 @@ from roost.node.registration import Registration
 from roost.node.reporter import StatusReporter
 from roost.node.status import NodeAddress, pod_status
 from roost.node.streaming.port import FoundContainer
+from roost.node.summary import Measured, pod_stats, summary
 from roost.node.tokens import Tokens
 from roost.node.tools import NodeSettings, Tools
 from roost.node.worker import PodWorker, Record
-from roost.runtimes.port import ContainerStatus, Runtime, RuntimeFault, SandboxStatus
+from roost.runtimes.port import (
+    ContainerStatus,
+    Runtime,
+    RuntimeFault,
+    SandboxStatus,
+    Stats,
+    Usage,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +51,7 @@ _RETRY_S = 1.0
 _CRASH_REST_S = 10.0
 _STRAY_GRACE_S = 30.0
 _SERVICES_KEPT_S = 30.0
+_RATE_OVER_S = 5.0
 _ACTIVE = frozenset({PodState.SYNCING, PodState.TERMINATING})
 
 
@@ -58,6 +67,8 @@ class NodeAgent:
         self._owner_of: dict[str, str] = {}  # sandbox id -> pod uid
         self._early: list[ContainerStatus] | None = []
         self._addresses: Mapping[str, str] = {}
+        self._measured: dict[str, Measured] = {}
+        self._started_at = tools.clock.now()
         self._tasks: asyncio.TaskGroup | None = None
         self._housekeeping = Housekeeping(settings, tools, lambda: list(self._workers.values()))
         self.registration = Registration(settings, tools, self._housekeeping.disk_full)
@@ -140,6 +151,32 @@ class NodeAgent:
         folder, _, file = current.rpartition("/")
         rotated = [one for one in self.tools.files.list(folder) if one.startswith(file + ".")]
         return (*(f"{folder}/{one}" for one in sorted(rotated)), current)
+
+    async def summary(self) -> Object:
+        """Return the stats/v1alpha1 Summary of the node and its pods."""
+        now = self.tools.clock.now()
+        for runtime in self.tools.runtimes.all:
+            if isinstance(runtime, Stats):
+                self._measure(await runtime.usage(), now)
+        pods = [
+            pod_stats(worker.pod, worker.facts, self._measured, now)
+            for worker in self._workers.values()
+            if worker.facts.sandbox is not None
+        ]
+        return summary(self.settings.name, self._started_at, pods, self._measured.values(), now)
+
+    def _measure(self, usages: list[Usage], now: float) -> None:
+        """Keep the newest use of each container, and one that is old enough to tell the rate by."""
+        found = {}
+        for usage in usages:
+            old = self._measured.get(usage.container_id)
+            if old is None:
+                found[usage.container_id] = Measured(usage, now)
+            elif now - old.at < _RATE_OVER_S:
+                found[usage.container_id] = Measured(usage, now, old.before, old.before_at)
+            else:
+                found[usage.container_id] = Measured(usage, now, old.usage, old.at)
+        self._measured = found
 
     # -- the run --------------------------------------------------------------------------------
 
