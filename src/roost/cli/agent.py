@@ -18,6 +18,7 @@ from typing import Final
 
 from roost.adapters.real.chance import SystemChance
 from roost.adapters.real.clock import SystemClock
+from roost.adapters.real.control import AgentControl
 from roost.adapters.real.files import DiskFiles
 from roost.adapters.real.kubelet.access import Access
 from roost.adapters.real.kubelet.server import KubeletServer
@@ -185,6 +186,9 @@ async def run_agent(
                     tasks.create_task(informers.run(), name="informers")
                     tasks.create_task(proxy.run(), name="services")
                     tasks.create_task(dns.supervise(), name="dns")
+                    tasks.create_task(
+                        AgentControl(runtime).run(places.control_socket), name="control"
+                    )
                     await agent.registration.registered.wait()
                     ready()
             finally:

@@ -65,6 +65,11 @@ class Places:
     def pod_logs(self) -> Path:
         return self.root / "logs" / "pods"
 
+    @property
+    def control_socket(self) -> Path:
+        """Where a running agent answers `roost image`."""
+        return self.run / "agent.sock"
+
     def log(self, component: str) -> Path:
         return self.root / "logs" / f"{component}.log"
 

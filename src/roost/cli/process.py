@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import json
@@ -41,7 +42,8 @@ def say_ready(facts: Object) -> None:
     """Tell a waiting parent that we are ready."""
     descriptor = os.environ.pop(READY_VARIABLE, "")
     if descriptor.isdigit():
-        with os.fdopen(int(descriptor), "w") as pipe:
+        # Who started us again after a crash no longer listens.
+        with contextlib.suppress(BrokenPipeError), os.fdopen(int(descriptor), "w") as pipe:
             pipe.write(json.dumps(facts) + "\n")
 
 
