@@ -6,6 +6,7 @@ none; the caller puts them into a `Cause` with the path. Lengths are counted in 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -247,6 +248,15 @@ def check_ip(text: str) -> list[str]:
     return []
 
 
+def check_ip_name(text: str) -> list[str]:
+    """ValidateIPAddressName: the name of an IPAddress is the address in its shortest form."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return [f'ParseAddr("{text}"): unable to parse IP']
+    return [] if str(address) == text else ["must be a canonical format IP address"]
+
+
 #: The name rules of `Kind.name_rule`.
 NAME_RULES: Mapping[str, Callable[[str], list[str]]] = {
     "subdomain": check_subdomain,
@@ -255,6 +265,7 @@ NAME_RULES: Mapping[str, Callable[[str], list[str]]] = {
     "service": check_label,
     "path": check_path_segment,
     "rbac": check_path_segment,
+    "ip": check_ip_name,
     "ip": check_ip,
 }
 

@@ -3,6 +3,7 @@
 import pytest
 
 from roost.api import names
+from roost.api.groups import ALL_KINDS
 
 SUBDOMAIN = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
@@ -19,6 +20,17 @@ def test_rules_of_names() -> None:
     assert names.check_name("path", "with/slash") == ["may not contain '/'"]
     assert names.check_name("rbac", "..") == ["may not be '..'"]
     assert names.check_name("rbac", "system:node") == []
+
+
+def test_every_kind_has_a_rule_for_its_names() -> None:
+    assert {kind.name_rule for kind in ALL_KINDS} <= set(names.NAME_RULES)
+
+
+def test_names_of_ip_addresses() -> None:
+    assert names.check_name("ip", "10.0.0.1") == []
+    assert names.check_name("ip", "2001:db8::1") == []
+    assert names.check_name("ip", "2001:DB8::1") == ["must be a canonical format IP address"]
+    assert names.check_name("ip", "x") == ['ParseAddr("x"): unable to parse IP']
 
 
 def test_a_trailing_newline_is_no_name() -> None:

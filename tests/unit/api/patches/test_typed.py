@@ -1,5 +1,7 @@
 """What two objects differ in, and what a configuration sets."""
 
+import pytest
+
 from roost.api.patches.typed import changes, field_set, with_named_fields, without_fields
 from roost.api.schema.node import Node
 from roost.api.schema.nodes import node
@@ -117,3 +119,65 @@ def test_raw_objects_in_built_in_kinds_are_leaves() -> None:
         node("io.k8s.api.apps.v1.ControllerRevision"), {}, {"data": {"a": 1}, "revision": 0}
     )
     assert claimed.tree == {"f:data": {}}
+
+
+@pytest.mark.parametrize(
+    ("definition", "value", "owned"),
+    [
+        (
+            "apps.v1.Deployment",
+            {
+                "selector": {"matchLabels": {"a": "b"}},
+                "strategy": {"type": "Recreate"},
+                "template": {
+                    "metadata": {"labels": {"a": "b"}},
+                    "spec": {"containers": [{"name": "c", "resources": {}}]},
+                },
+            },
+            {
+                "f:selector": {},
+                "f:strategy": {"f:type": {}},
+                "f:template": {
+                    "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
+                    "f:spec": {
+                        "f:containers": {
+                            'k:{"name":"c"}': {".": {}, "f:name": {}, "f:resources": {}}
+                        }
+                    },
+                },
+            },
+        ),
+        (
+            "core.v1.PersistentVolumeClaim",
+            {"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteOnce"]},
+            {
+                "f:accessModes": {},
+                "f:resources": {"f:requests": {".": {}, "f:storage": {}}},
+            },
+        ),
+        (
+            "core.v1.Service",
+            {"ports": [{"port": 53, "protocol": "UDP"}], "selector": {"a": "b"}},
+            {
+                "f:ports": {
+                    ".": {},
+                    'k:{"port":53,"protocol":"UDP"}': {".": {}, "f:port": {}, "f:protocol": {}},
+                },
+                "f:selector": {},
+            },
+        ),
+    ],
+)
+def test_what_a_new_object_s_writer_owns(
+    definition: str, value: dict[str, object], owned: dict[str, object]
+) -> None:
+    claimed, _ = changes(node(f"io.k8s.api.{definition}"), {}, {"spec": value})
+    assert claimed.tree == {"f:spec": owned}
+
+
+def test_a_struct_that_is_not_written_is_there_all_the_same() -> None:
+    deployment = node("io.k8s.api.apps.v1.Deployment")
+    claimed, _ = changes(deployment, {"spec": {}}, {"spec": {}, "status": {"replicas": 1}})
+    assert claimed.tree == {"f:status": {"f:replicas": {}}}
+    _, removed = changes(deployment, {"spec": {}, "status": {"replicas": 1}}, {"spec": {}})
+    assert removed.tree == {"f:status": {"f:replicas": {}}}
