@@ -34,6 +34,8 @@ class Tokens:
         self._clock = clock
         self._chance = chance
         self._held: dict[str, dict[TokenRef, _Held]] = {}
+        #: uid of a pod -> when to ask again after a failure.
+        self._rest_until: dict[str, float] = {}
 
     def of(self, pod_uid: str) -> dict[TokenRef, str]:
         """Return the tokens a pod has."""
@@ -41,25 +43,27 @@ class Tokens:
 
     def due_at(self, pod: Object) -> float | None:
         """Return when the pod needs a new token; None if it mounts none."""
-        held = self._held.get(podspec.uid(pod), {})
-        wanted = tokens_of(pod)
-        return min((held[ref].renew_at if ref in held else 0.0 for ref in wanted), default=None)
+        uid = podspec.uid(pod)
+        held = self._held.get(uid, {})
+        due = [held[ref].renew_at if ref in held else 0.0 for ref in tokens_of(pod)]
+        return max(min(due), self._rest_until.get(uid, 0.0)) if due else None
 
     def forget(self, pod_uid: str) -> None:
         self._held.pop(pod_uid, None)
+        self._rest_until.pop(pod_uid, None)
 
     async def renew(self, pod: Object) -> None:
         """Ask for every token that is missing or due; raises StatusError or OSError. A token that
         is still there stays in use when its renewal fails."""
-        now = self._clock.now()
-        held = self._held.setdefault(podspec.uid(pod), {})
+        now, uid = self._clock.now(), podspec.uid(pod)
+        held = self._held.setdefault(uid, {})
         for ref in sorted(tokens_of(pod)):
             known = held.get(ref)
             if known is not None and known.renew_at > now:
                 continue
-            if known is not None:  # do not ask again at once if this fails
-                held[ref] = _Held(known.text, now + _RETRY_S)
+            self._rest_until[uid] = now + _RETRY_S  # do not ask again at once if this fails
             held[ref] = await self._ask(pod, ref)
+            del self._rest_until[uid]
 
     async def _ask(self, pod: Object, ref: TokenRef) -> _Held:
         namespace, name = podspec.name_of(pod)
