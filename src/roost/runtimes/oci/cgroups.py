@@ -19,6 +19,7 @@ from roost.runtimes.oci.decide import (
     cpu_quota_us,
     cpu_shares,
     cpu_weight,
+    mounts_with_own_group,
     read_cgroup_layout,
 )
 from roost.runtimes.port import Limits, RuntimeFault, Usage
@@ -27,6 +28,8 @@ _PERIOD_US = 100_000
 #: The hierarchies in which a pod has limits; the others are filled by the OCI runtime alone.
 _POD_CONTROLLERS = ("memory", "cpu", "pids")
 _MONITORS = "_monitors"
+#: The v1 hierarchies that are asked for a group's processes: the first that there is.
+_COUNTED = ("pids", "freezer", "memory", "cpu", "name=systemd")
 
 
 def _write(path: Path, value: str) -> None:
@@ -53,14 +56,17 @@ def _fields(text: str) -> dict[str, int]:
 class Cgroups:
     """The cgroup trees of one agent, below `root` (as "/roost") in each hierarchy."""
 
-    def __init__(self, root: str, layout: CgroupLayout) -> None:
+    def __init__(self, root: str, layout: CgroupLayout, own: str = "") -> None:
+        """`own` is the text of the agent's /proc/self/cgroup."""
         self.root = "/" + root.strip("/")
         self.layout = layout
+        self._leaving = mounts_with_own_group(layout, own)
 
     @classmethod
     def of_this_machine(cls, root: str) -> Cgroups:
         """Find the hierarchies that are mounted here."""
-        return cls(root, read_cgroup_layout(Path("/proc/self/mountinfo").read_text()))
+        layout = read_cgroup_layout(Path("/proc/self/mountinfo").read_text())
+        return cls(root, layout, Path("/proc/self/cgroup").read_text())
 
     def path(self, sandbox_id: str, container_id: str = "") -> str:
         """Return the path of a group as the OCI runtime takes it."""
@@ -128,11 +134,13 @@ class Cgroups:
             _write(pids / "pids.max", str(limits.pids))
 
     def adopt_monitor(self, pid: int) -> None:
-        """Move a monitor out of the agent's groups, so that ending those does not end it."""
-        path = f"{self.root}/{_MONITORS}"
-        wanted = [self.layout.v1.get("memory"), self.layout.v1.get("name=systemd"), self.layout.v2]
-        for mount in filter(None, wanted):
-            folder = Path(mount + path)
+        """Move a monitor out of the agent's groups, so that ending those does not end it.
+
+        Blocks for some milliseconds per hierarchy (the kernel waits for a grace period), so only
+        those are touched in which the agent is not at the root.
+        """
+        for mount in self._leaving:
+            folder = Path(f"{mount}{self.root}/{_MONITORS}")
             for _ in range(3):  # another monitor's end may remove the folder in between
                 with contextlib.suppress(OSError):
                     folder.mkdir(parents=True, exist_ok=True)
@@ -200,11 +208,14 @@ class Cgroups:
         )
 
     def processes(self, path: str) -> set[int]:
-        """Return the pids in a group and the groups below it."""
+        """Return the pids in a group and the groups below it.
+
+        One hierarchy tells: the OCI runtimes put a container's processes into every one.
+        """
+        mounts = [self.layout.v1[name] for name in _COUNTED if name in self.layout.v1]
         found: set[int] = set()
-        for folder in self._folders(path):
-            for file in folder.glob("**/cgroup.procs"):
-                found.update(int(pid) for pid in _read(file).split())
+        for folder, _, _ in os.walk((mounts[0] if mounts else self.layout.v2) + path):
+            found.update(int(pid) for pid in _read(Path(folder, "cgroup.procs")).split())
         return found
 
     # ------------------------------------------------------------------ end

@@ -232,7 +232,7 @@ class Containers:
             await start_monitor(
                 monitor_command(self._host.programs, order.spec, folder),
                 folder,
-                self._host.cgroups.adopt_monitor,
+                self._adopt,
             )
         pid, monitor = folder.read_number("pid") or 0, folder.read_number("monitor.pid") or 0
         made = msgspec.structs.replace(
@@ -245,6 +245,9 @@ class Containers:
         )
         await self._host.in_thread(lambda: folder.write_record(made))
         return made
+
+    async def _adopt(self, pid: int) -> None:
+        await self._host.in_thread(lambda: self._host.cgroups.adopt_monitor(pid))
 
     def _prepare(self, order: Order, folder: Folder, record: ContainerRecord) -> None:
         folder.path.mkdir(exist_ok=True, mode=0o700)

@@ -107,6 +107,21 @@ def read_cgroup_layout(mountinfo: str) -> CgroupLayout:
     return CgroupLayout("v2", {}, v2) if v2 else CgroupLayout("none")
 
 
+def mounts_with_own_group(layout: CgroupLayout, cgroup: str) -> tuple[str, ...]:
+    """Return the hierarchies in which a process with this /proc/<pid>/cgroup is not at the root.
+
+    cpuset is left out: a new group there takes no process before it has been given processors.
+    """
+    found = []
+    for line in cgroup.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        names = controllers.split(",")
+        if path not in {"/", ""} and "cpuset" not in names:
+            found.append(layout.v2 if number == "0" else layout.v1.get(names[0], ""))
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
 def cpu_shares(request_millis: int | None) -> int:
     """Return the cpu.shares of a request, as the kubelet computes them."""
     return min(262_144, max(2, (request_millis or 0) * 1024 // 1000))

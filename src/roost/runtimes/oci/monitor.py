@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def monitor_command(programs: Programs, spec: ContainerSpec, folder: Folder) -> 
 
 
 async def start_monitor(
-    command: list[str], folder: Folder, into_cgroup: Callable[[int], None]
+    command: list[str], folder: Folder, into_cgroup: Callable[[int], Awaitable[None]]
 ) -> None:
     """Start conmon and return when it has created the container. Raises RuntimeFault if it cannot.
 
@@ -89,7 +89,7 @@ async def start_monitor(
             os.close(to_wait)
         with contextlib.suppress(OSError):  # root in a container may not
             _lower_oom_score(child.pid)
-        into_cgroup(child.pid)
+        await into_cgroup(child.pid)
         os.write(go, b"x")
         os.close(go)
         go = -1

@@ -14,6 +14,7 @@ from roost.runtimes.oci.decide import (
     cpu_weight,
     exit_reason,
     judge,
+    mounts_with_own_group,
     read_cgroup_layout,
     signal_number,
     stop_signal,
@@ -88,6 +89,14 @@ def test_cgroup_layouts() -> None:
     systemd_v1_only = "1 2 0:1 / /s rw - cgroup cgroup rw,name=systemd\n" + v2
     assert read_cgroup_layout(systemd_v1_only).mode == "v2"
     assert read_cgroup_layout("garbage").mode == "none"
+
+
+def test_a_monitor_leaves_only_the_groups_that_are_its_agent_s() -> None:
+    layout = read_cgroup_layout(_HYBRID)
+    own = "9:name=systemd:/system.slice/x\n4:memory:/y\n3:cpuset:/z\n1:cpu,cpuacct:/\n0::/\n"
+    assert mounts_with_own_group(layout, own) == ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/memory")
+    v2 = CgroupLayout("v2", {}, "/sys/fs/cgroup")
+    assert mounts_with_own_group(v2, "0::/system.slice/roost.service\n") == ("/sys/fs/cgroup",)
 
 
 def test_cpu_numbers_are_the_kubelet_s() -> None:
