@@ -6,7 +6,6 @@ none; the caller puts them into a `Cause` with the path. Lengths are counted in 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -240,7 +239,7 @@ def check_path_segment_prefix(text: str) -> list[str]:
 
 
 def check_ip(text: str) -> list[str]:
-    """IsValidIP: a name that is an address, e.g. an IPAddress'."""
+    """IsValidIP: a text that is an address."""
     try:
         ip_address(text)
     except ValueError:
@@ -251,7 +250,7 @@ def check_ip(text: str) -> list[str]:
 def check_ip_name(text: str) -> list[str]:
     """ValidateIPAddressName: the name of an IPAddress is the address in its shortest form."""
     try:
-        address = ipaddress.ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return [f'ParseAddr("{text}"): unable to parse IP']
     return [] if str(address) == text else ["must be a canonical format IP address"]
@@ -266,7 +265,6 @@ NAME_RULES: Mapping[str, Callable[[str], list[str]]] = {
     "path": check_path_segment,
     "rbac": check_path_segment,
     "ip": check_ip_name,
-    "ip": check_ip,
 }
 
 
