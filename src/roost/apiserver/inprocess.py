@@ -67,13 +67,22 @@ class InProcessClient:
         return kind
 
     def _authorize(
-        self, verb: str, kind: Kind, namespace: str, name: str = "", subresource: str = ""
+        self,
+        verb: str,
+        kind: Kind,
+        namespace: str,
+        name: str = "",
+        subresource: str = "",
+        fields: str = "",
     ) -> None:
         if not self._checked:
             return
+        if not name and fields.startswith("metadata.name="):  # as with HTTP: it names one object
+            name = fields.removeprefix("metadata.name=").removeprefix("=").partition(",")[0]
         attributes = Attributes(
-            self._user, verb, kind.group, kind.version, kind.plural, subresource, namespace, name
-        )
+            self._user, verb, kind.group, kind.version, kind.plural, subresource, namespace, name,
+            field_selector=fields,
+        )  # fmt: skip
         decision = self._authorizer.authorize(attributes)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
@@ -102,7 +111,7 @@ class InProcessClient:
         resource_version: str = "",
     ) -> ObjectList:
         kind = self._kind(query.resource)
-        self._authorize("list", kind, query.namespace)
+        self._authorize("list", kind, query.namespace, fields=query.fields)
         selection = parse_selection(kind, query.labels, query.fields)
         options = ListOptions(
             limit=limit, continue_token=continue_token, resource_version=resource_version
@@ -116,7 +125,7 @@ class InProcessClient:
     ) -> AsyncIterator[Sequence[WatchEvent]]:
         """Yield batches; a quiet spell brings a bookmark."""
         kind = self._kind(query.resource)
-        self._authorize("watch", kind, query.namespace)
+        self._authorize("watch", kind, query.namespace, fields=query.fields)
         selection = parse_selection(kind, query.labels, query.fields)
         request = WatchRequest(
             kind, query.namespace, selection, ListOptions(resource_version=resource_version)
