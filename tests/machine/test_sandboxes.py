@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from container_scene import scene, text_of
+from container_scene import all_output, scene, text_of
+from roost.runtimes.port import RuntimeFault
 
 pytestmark = pytest.mark.root
 
@@ -47,6 +47,40 @@ def test_containers_of_a_sandbox_share_what_pods_share(tmp_path: Path, make_name
     asyncio.run(body())
 
 
+def test_a_sysctl_of_the_machine_is_refused(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            with pytest.raises(
+                RuntimeFault, match=r'sysctl "net.ipv4.ip_forward" would change more'
+            ):
+                await here.sandbox(host_network=True, sysctls={"net.ipv4.ip_forward": "1"})
+            assert await here.runtime.recover() == []
+
+    asyncio.run(body())
+
+
+def test_an_ended_container_leaves_no_process_in_a_shared_namespace(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox(share_processes=True)
+            stays = here.spec(sandbox, "sleep 1000", "stays")
+            parent = here.spec(sandbox, "(trap '' HUP TERM; sleep 999) & sleep 0.05", "parent")
+            for spec in (stays, parent):
+                await here.runtime.start_container(spec)
+            await here.ended(parent.id)
+            listing = await here.runtime.exec(stays.id, ("ps",), tty=False, stdin=False)
+            printed = (await all_output(listing))[0]
+            await listing.close()
+            assert b"sleep 1000" in printed
+            assert b"sleep 999" not in printed
+
+    asyncio.run(body())
+
+
+def own_namespaces(*kinds: str) -> list[str]:
+    return [str(Path("/proc/self/ns", kind).readlink()) for kind in kinds]
+
+
 def test_host_namespaces(tmp_path: Path) -> None:
     async def body() -> None:
         async with scene(tmp_path) as here:
@@ -57,8 +91,6 @@ def test_host_namespaces(tmp_path: Path) -> None:
             )
             name, *found = printed.splitlines()
             assert name == socket.gethostname()
-            assert found == [
-                os.readlink(f"/proc/self/ns/{n}") for n in ("net", "pid", "ipc", "uts")
-            ]
+            assert found == own_namespaces("net", "pid", "ipc", "uts")
 
     asyncio.run(body())

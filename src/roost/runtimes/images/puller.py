@@ -22,7 +22,7 @@ from roost.runtimes.images.store import ImageStore, StoredImage, hex_of
 from roost.runtimes.port import Credentials, RuntimeFault
 
 _T = TypeVar("_T")
-_ATTEMPTS = 5
+_BLOB_ATTEMPTS = 5
 _FIRST_PAUSE_S = 0.2  # then three times as long each time
 _PARALLEL_LAYERS = 3
 _PIECE = 1 << 20
@@ -150,7 +150,7 @@ class Puller:
         path = self._store.partial_path(f"{hex_of(wanted.digest)}.{id(wanted):x}")
         download = _Download(path, wanted, self._store)
         try:
-            await _retrying(lambda: download.go_on(client))
+            await _retrying(lambda: download.go_on(client), _BLOB_ATTEMPTS)
         except BaseException:
             download.close()
             path.unlink(missing_ok=True)
@@ -214,10 +214,10 @@ class _Download:
         self._have += len(piece)
 
 
-async def _retrying(attempt: Callable[[], Awaitable[_T]]) -> _T:
+async def _retrying(attempt: Callable[[], Awaitable[_T]], attempts: int = 3) -> _T:
     """Try again, later each time, what may go better then. Raises the last RegistryError."""
     pause_s = _FIRST_PAUSE_S
-    for _ in range(_ATTEMPTS - 1):
+    for _ in range(attempts - 1):
         try:
             return await attempt()
         except RegistryError as error:

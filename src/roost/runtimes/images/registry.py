@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -120,7 +121,7 @@ class Registry:
             for _ in range(_REDIRECTS):
                 target = URL(url, encoded=True)
                 async with self._session().get(
-                    target, headers=headers, allow_redirects=False
+                    target, headers=headers, allow_redirects=False, proxy=_proxy_for(target)
                 ) as response:
                     if response.status not in {301, 302, 303, 307, 308}:
                         yield response
@@ -252,6 +253,14 @@ async def _refusal(response: aiohttp.ClientResponse) -> RegistryError:
     status = response.status
     message = f"unexpected status {status} {response.reason}" + (f": {said}" if said else "")
     return RegistryError(message, status=status, retry=status >= 500 or status == 429)
+
+
+def _proxy_for(url: URL) -> str | None:
+    """Return the proxy that the environment names for a URL; none for this machine."""
+    host = url.host or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(url.scheme)
 
 
 def _host_of(key: str) -> str:

@@ -25,8 +25,6 @@ from roost.runtimes.oci.decide import (
 from roost.runtimes.port import Limits, RuntimeFault, Usage
 
 _PERIOD_US = 100_000
-#: The hierarchies in which a pod has limits; the others are filled by the OCI runtime alone.
-_POD_CONTROLLERS = ("memory", "cpu", "pids")
 _MONITORS = "_monitors"
 #: The v1 hierarchies that are asked for a group's processes: the first that there is.
 _COUNTED = ("pids", "freezer", "memory", "cpu", "name=systemd")
@@ -90,9 +88,11 @@ class Cgroups:
                 self._make_v2(path)
                 self._limit_v2(Path(self.layout.v2 + path), limits)
             else:
-                for controller in _POD_CONTROLLERS:
-                    folder = self._v1(controller, path)
-                    if folder is not None:
+                # In all hierarchies, so that the root stays while there is a pod; but cpuset, whose
+                # groups take no process before they have been given processors: the OCI runtime's.
+                cpuset = self._v1("cpuset", path)
+                for folder in self._folders(path):
+                    if folder != cpuset:
                         folder.mkdir(parents=True, exist_ok=True)
                 self._limit_v1(path, limits)
         except OSError as error:
@@ -146,18 +146,6 @@ class Cgroups:
                     folder.mkdir(parents=True, exist_ok=True)
                     _write(folder / "cgroup.procs", str(pid))
                     break
-
-    def join(self, path: str, pid: int) -> None:
-        """Move a process into the groups of `path`, making them. Raises OSError."""
-        mounts = (
-            [self.layout.v2]
-            if self.layout.mode == "v2"
-            else [*(self.layout.v1[name] for name in _POD_CONTROLLERS if name in self.layout.v1)]
-        )
-        for mount in mounts:
-            folder = Path(mount + path)
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / "cgroup.procs", str(pid))
 
     # ------------------------------------------------------------------ read
 
@@ -230,12 +218,9 @@ class Cgroups:
                 _write(Path(self.layout.v2 + path, "cgroup.kill"), "1")
         wait_s = 0.001
         for _ in range(60):
-            pids = self.processes(path) - {0, os.getpid()}
-            if not pids:
+            if not self.processes(path) - {os.getpid()}:
                 return
-            for pid in pids:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill_now(path)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, 0.25)
         raise RuntimeFault("KillContainerError", f"processes of {path} do not end")
@@ -246,7 +231,16 @@ class Cgroups:
             for inner, _, _ in os.walk(folder, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(inner)  # noqa: PTH106  # a path as os.walk gives it
+
+    def remove_root(self) -> None:
+        """Remove the monitors' group and the root, where they are empty."""
         for folder in self._folders(self.root):
             for empty in (folder / _MONITORS, folder):
                 with contextlib.suppress(OSError):
                     empty.rmdir()
+
+    def kill_now(self, path: str) -> None:
+        """Send SIGKILL to what is in a group at this moment."""
+        for pid in self.processes(path) - {os.getpid()}:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)

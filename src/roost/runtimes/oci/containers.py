@@ -179,6 +179,8 @@ class Containers:
         if verdict.state in {State.EXITED, State.UNKNOWN} and not container.ended.is_set():
             container.finished_at = max(self._end_time(container), container.record.started_at)
             container.ended.set()
+            # Where processes are shared, the main one's end is not the others'.
+            self._host.cgroups.kill_now(self._cgroup(container.record))
         if before != verdict and self.known.get(container.record.spec.id) is container:
             self._changed(container)
 

@@ -139,6 +139,29 @@ def cpu_quota_us(limit_millis: int | None, period_us: int) -> int | None:
     return max(1000, limit_millis * period_us // 1000)
 
 
+# ---------------------------------------------------------------------- sysctls
+
+_SYSCTLS = (
+    ("net.", "network"),
+    ("kernel.shm", "ipc"),
+    ("kernel.msg", "ipc"),
+    ("kernel.sem", "ipc"),
+    ("fs.mqueue.", "ipc"),
+    ("kernel.domainname", "uts"),
+)
+
+
+def sysctl_namespace(name: str) -> str:
+    """Return the kind of namespace that a sysctl belongs to, "" if it is the whole machine's."""
+    dotted = name.replace("/", ".")
+    return next((kind for prefix, kind in _SYSCTLS if dotted.startswith(prefix)), "")
+
+
+def refused_sysctl(names: Iterable[str], own: frozenset[str]) -> str:
+    """Return the first sysctl that would reach beyond a sandbox with these namespaces of its own."""
+    return next((name for name in names if sysctl_namespace(name) not in own), "")
+
+
 # ---------------------------------------------------------------------- signals
 
 #: In the order of their numbers, from 1.

@@ -71,6 +71,8 @@ async def start_monitor(
     """
     said, to_say = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     to_wait, go = os.pipe2(os.O_CLOEXEC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    complaints = os.open(folder.file("monitor.log"), flags, 0o600)
     environment = {
         **processes.BARE_ENVIRONMENT,
         "_OCI_SYNCPIPE": str(_SYNC_FD),
@@ -79,14 +81,13 @@ async def start_monitor(
     os.set_blocking(to_say, True)
     try:
         try:
-            child = processes.spawn(
-                command, files={_SYNC_FD: to_say, _START_FD: to_wait}, environment=environment
-            )
+            files = {2: complaints, _SYNC_FD: to_say, _START_FD: to_wait}
+            child = processes.spawn(command, files=files, environment=environment)
         except OSError as error:
             raise RuntimeFault("CreateContainerError", f"conmon: {error.strerror}") from error
         finally:
-            os.close(to_say)
-            os.close(to_wait)
+            for fd in (to_say, to_wait, complaints):
+                os.close(fd)
         with contextlib.suppress(OSError):  # root in a container may not
             _lower_oom_score(child.pid)
         await into_cgroup(child.pid)
@@ -135,7 +136,7 @@ async def _created(said: int, folder: Folder) -> None:
 
 def fault_text(folder: Folder, otherwise: str = "") -> str:
     """Return what the OCI runtime said went wrong, in its own words."""
-    said = otherwise.strip() or "no reason given"
+    said = otherwise.strip() or _last_line(folder.path / "monitor.log") or "no reason given"
     with contextlib.suppress(OSError):
         for line in (folder.path / "fault.log").read_text().splitlines():
             with contextlib.suppress(msgspec.DecodeError, AttributeError):
@@ -143,6 +144,13 @@ def fault_text(folder: Folder, otherwise: str = "") -> str:
                 if entry.get("level") in {"error", "fatal"}:
                     said = str(entry.get("msg", said))
     return f"failed to create shim task: OCI runtime create failed: {said}"
+
+
+def _last_line(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = path.read_text(errors="replace").strip().splitlines()
+        return lines[-1][:500] if lines else ""
+    return ""
 
 
 def tell(folder: Folder, fifo: str, message: str) -> bool:

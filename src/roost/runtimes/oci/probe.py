@@ -119,6 +119,7 @@ async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
     finally:
         await processes.run([path, *state, "delete", "--force", identity])
         cgroups.remove(cgroup)
+        cgroups.remove_root()
         shutil.rmtree(folder, ignore_errors=True)
     return Probe(name, path, version[-1] if version else "", fault)
 

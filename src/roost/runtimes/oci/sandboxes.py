@@ -6,7 +6,6 @@ lives only as long as its first process, so a waiting `sleep` without rights is 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from roost.api.values import Object
 from roost.runtimes import syscalls
 from roost.runtimes.oci import namespaces, processes
+from roost.runtimes.oci.decide import refused_sysctl
 from roost.runtimes.oci.host import Host
 from roost.runtimes.oci.probe import tools_bundle
 from roost.runtimes.oci.records import SandboxRecord
@@ -84,6 +84,13 @@ class Sandboxes:
         known = self.records.get(spec.id)
         if known is not None and self.is_ready(spec.id):
             return known
+        own = {"uts": not spec.host_network, "ipc": not spec.host_ipc}
+        own["network"] = bool(spec.network_namespace)
+        wrong = refused_sysctl(spec.sysctls, frozenset(kind for kind, has in own.items() if has))
+        if wrong:
+            raise RuntimeFault(
+                "SysctlForbidden", f'sysctl "{wrong}" would change more than the pod: not allowed'
+            )
         folder = self._host.sandbox_folder(spec.id)
         record = SandboxRecord(spec, self._host.clock.now(), self._host.boot)
 
@@ -141,6 +148,9 @@ class Sandboxes:
         ]
         tools_bundle(folder, _HOLDER, cgroup, [{"type": "pid"}, *joined])
         pid_file = folder / "holder.pid"
+        if pid_file.exists():  # of a start that was cut short
+            await self._host.oci("delete", "--force", _holder_id(spec.id))
+        namespaces.unmount_all(shared.pid)
         ended = await self._host.oci(
             *("run", "--detach", "--bundle", str(folder)),
             *("--pid-file", str(pid_file), _holder_id(spec.id)),
@@ -170,12 +180,8 @@ class Sandboxes:
 
         await self._host.in_thread(job)
         self.records.pop(sandbox_id, None)
-
-    async def remove_all(self, sandbox_ids: list[str]) -> None:
-        """Remove several at once."""
-        async with asyncio.TaskGroup() as group:
-            for sandbox_id in sandbox_ids:
-                group.create_task(self.remove(sandbox_id))
+        if not self.records:
+            self._host.cgroups.remove_root()
 
 
 def _holder_id(sandbox_id: str) -> str:

@@ -232,7 +232,7 @@ def test_a_registry_that_stays_down_is_unavailable(tmp_path: Path) -> None:
         with pytest.raises(RuntimeFault, match=r"503") as caught:
             await service.pull_image(f"{server.address}/a/b", {})
         assert caught.value.reason == "RegistryUnavailable"
-        assert server.failures == 94
+        assert server.failures == 96
 
     pulling(tmp_path, body)
 

@@ -16,6 +16,7 @@ from roost.runtimes.oci.decide import (
     judge,
     mounts_with_own_group,
     read_cgroup_layout,
+    refused_sysctl,
     signal_number,
     stop_signal,
 )
@@ -55,6 +56,22 @@ def test_states_follow_from_facts(facts: Facts, state: State, code: int, reason:
 def test_a_success_is_no_oom_kill() -> None:
     assert exit_reason(0, 3) == "Completed"
     assert exit_reason(1, 3) == "OOMKilled"
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "refused"),
+    [
+        ("net.ipv4.ip_forward", {"network"}, False),
+        ("net/ipv4/ip_forward", {"ipc"}, True),
+        ("kernel.shm_rmid_forced", {"ipc"}, False),
+        ("fs.mqueue.msg_max", {"network", "uts"}, True),
+        ("kernel.domainname", {"uts"}, False),
+        ("vm.swappiness", {"network", "uts", "ipc"}, True),
+        ("kernel.core_pattern", {"network", "uts", "ipc"}, True),
+    ],
+)
+def test_sysctls_stay_inside_the_sandbox(name: str, own: set[str], refused: bool) -> None:
+    assert refused_sysctl([name], frozenset(own)) == (name if refused else "")
 
 
 _HYBRID = """
