@@ -6,6 +6,7 @@ from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
+from roost.api.validation import webhooks as webhooks_rules
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -23,6 +24,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy,
         prepare=extension_strategy.ADMISSION_POLICY_BINDING,
+        validate=webhooks_rules.MUTATING_POLICY,
     ),
     Kind(
         group=GROUP,
@@ -37,6 +39,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy_binding,
         prepare=extension_strategy.ADMISSION_POLICY_BINDING,
+        validate=webhooks_rules.MUTATING_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -51,6 +54,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.mutating_webhooks,
         prepare=extension_strategy.WEBHOOKS,
+        validate=webhooks_rules.WEBHOOKS,
     ),
     Kind(
         group=GROUP,
@@ -66,6 +70,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy,
         prepare=extension_strategy.ADMISSION_POLICY,
+        validate=webhooks_rules.VALIDATING_POLICY,
     ),
     Kind(
         group=GROUP,
@@ -80,6 +85,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy_binding,
         prepare=extension_strategy.ADMISSION_POLICY_BINDING,
+        validate=webhooks_rules.VALIDATING_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -94,5 +100,6 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.validating_webhooks,
         prepare=extension_strategy.WEBHOOKS,
+        validate=webhooks_rules.WEBHOOKS,
     ),
 )

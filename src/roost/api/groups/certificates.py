@@ -7,6 +7,7 @@ from roost.api.defaults import extension as extension_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
+from roost.api.validation import signing as signing_rules
 
 GROUP = "certificates.k8s.io"
 
@@ -28,5 +29,6 @@ KINDS = (
         fields={"spec.signerName": text("spec.signerName")},
         default=extension_defaults.certificate_signing_request,
         prepare=extension_strategy.certificate_signing_request,
+        validate=signing_rules.CERTIFICATE_SIGNING_REQUEST,
     ),
 )

@@ -6,6 +6,7 @@ from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
+from roost.api.validation import flowcontrol as flowcontrol_rules
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 
@@ -22,6 +23,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "FlowSchema")},
         default=extension_defaults.flow_schema,
         prepare=extension_strategy.FLOW_CONTROL,
+        validate=flowcontrol_rules.FLOW_SCHEMA,
     ),
     Kind(
         group=GROUP,
@@ -35,5 +37,6 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "PriorityLevelConfiguration")},
         default=extension_defaults.priority_level,
         prepare=extension_strategy.FLOW_CONTROL,
+        validate=flowcontrol_rules.PRIORITY_LEVEL,
     ),
 )

@@ -7,6 +7,7 @@ from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
 from roost.api.strategies.strategy import COUNTED, PLAIN
+from roost.api.validation import devices as devices_rules
 
 GROUP = "resource.k8s.io"
 
@@ -22,6 +23,7 @@ KINDS = (
         singular="deviceclass",
         returns_deleted=True,
         prepare=COUNTED,
+        validate=devices_rules.DEVICE_CLASS,
     ),
     Kind(
         group=GROUP,
@@ -36,6 +38,7 @@ KINDS = (
         subresources={"status": Subresource(READ_WRITE, "ResourceClaim")},
         default=storage_defaults.resource_claim,
         prepare=storage_strategy.RESOURCE_CLAIM,
+        validate=devices_rules.RESOURCE_CLAIM,
     ),
     Kind(
         group=GROUP,
@@ -49,6 +52,7 @@ KINDS = (
         returns_deleted=True,
         default=storage_defaults.resource_claim_template,
         prepare=PLAIN,
+        validate=devices_rules.RESOURCE_CLAIM_TEMPLATE,
     ),
     Kind(
         group=GROUP,
@@ -61,5 +65,6 @@ KINDS = (
         singular="resourceslice",
         returns_deleted=True,
         prepare=COUNTED,
+        validate=devices_rules.RESOURCE_SLICE,
     ),
 )

@@ -56,6 +56,11 @@ def of(inner: Shape) -> tuple[None, Shape]:
     return (None, inner)
 
 
+def structure(inner: Shape) -> tuple[object, Shape]:
+    """A structure that is there even when nothing in it is set."""
+    return (_EMPTY, inner)
+
+
 _PAIR = shape(("Name", ""), ("Value", ""))
 _OPTIONS = shape("User", "Role", "Type", "Level")
 _PROFILE = shape(("Type", ""), "LocalhostProfile")
