@@ -121,6 +121,7 @@ class World:
                 task.result()
             task.cancel()
             await asyncio.wait([task])
+            assert agent.defects == 0, "a part of the agent failed: see the log"
 
     def add_pod(self, name: str, *containers: Object, **spec: Any) -> Object:
         body = pod(name, *containers, **spec)

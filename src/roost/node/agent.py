@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -69,6 +69,8 @@ class NodeAgent:
         self._addresses: Mapping[str, str] = {}
         self._measured: dict[str, Measured] = {}
         self._started_at = tools.clock.now()
+        #: Parts that ended by an error nobody foresaw, and were begun again. Zero, or there is a bug.
+        self.defects = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._housekeeping = Housekeeping(settings, tools, lambda: list(self._workers.values()))
         self.registration = Registration(settings, tools, self._housekeeping.disk_full)
@@ -187,14 +189,29 @@ class NodeAgent:
             for runtime in self.tools.runtimes.all:
                 tasks.create_task(self._listen(runtime))
             await self._recover()
-            tasks.create_task(self._references.run())
-            tasks.create_task(self._prober.run())
-            tasks.create_task(self._reporter.run())
-            tasks.create_task(self.registration.run())
-            tasks.create_task(self._housekeeping.run())
-            tasks.create_task(self._services.run())
-            tasks.create_task(self._keep_services())
-            tasks.create_task(self.pod_mirror.run())
+            for run in (
+                self._references.run,
+                self._prober.run,
+                self._reporter.run,
+                self.registration.run,
+                self._housekeeping.run,
+                self._services.run,
+                self._keep_services,
+                self.pod_mirror.run,
+            ):
+                tasks.create_task(self._forever(run))
+
+    async def _forever(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a part of the agent; should a defect end it, the others go on and it begins again."""
+        while True:
+            try:
+                await run()
+            except Exception:
+                self.defects += 1
+                log.exception("%s failed", getattr(run, "__qualname__", run))
+                await asyncio.sleep(_CRASH_REST_S)
+            else:
+                return
 
     async def _listen(self, runtime: Runtime) -> None:
         """Hand the runtime's news to the workers; after a break ask it for everything again."""
@@ -285,6 +302,7 @@ class NodeAgent:
             try:
                 await worker.run()
             except Exception:  # one pod's defect must not end the node
+                self.defects += 1
                 log.exception("the worker of %s failed", podspec.full_name(worker.pod))
                 await asyncio.sleep(_CRASH_REST_S)
                 facts = worker.facts

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from roost.api import quantity
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.node import podspec
 from roost.node.tools import NodeSettings
+from roost.runtimes.port import Image
 
 NODE_LEASES = "kube-node-lease"
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
+_IMAGES_SHOWN = 50
 KUBELET_VERSION = "v1.36.0"
 _GO_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 _CONDITIONS = (
@@ -49,10 +54,12 @@ def capacity_of(settings: NodeSettings) -> tuple[dict[str, str], dict[str, str]]
         "hugepages-2Mi": "0",
         "pods": str(capacity.pods),
     }
+    # Canonical, as the server stores them: else every comparison would find a change.
+    whole = {name: quantity.canonical(amount) for name, amount in whole.items()}
     free = dict(whole)
     free["cpu"] = _cpu(max(0, capacity.cpu_millis - capacity.reserved_cpu_millis))
     memory = max(0, capacity.memory_bytes - capacity.reserved_memory_bytes)
-    free["memory"] = f"{memory // 1024}Ki"
+    free["memory"] = quantity.canonical(f"{memory // 1024}Ki")
     return whole, free
 
 
@@ -81,7 +88,13 @@ def new_node(settings: NodeSettings) -> Object:
 
 
 def node_status(
-    settings: NodeSettings, runtime_version: str, before: Object, now: float, *, disk_full: bool
+    settings: NodeSettings,
+    runtime_version: str,
+    images: Iterable[Image],
+    before: Object,
+    now: float,
+    *,
+    disk_full: bool,
 ) -> Object:
     """Return the part of the Node's status that the agent owns; `before` is the status as it is."""
     whole, free = capacity_of(settings)
@@ -107,7 +120,18 @@ def node_status(
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.kubelet_port}},
         "nodeInfo": info,
         "conditions": _conditions(before, now, disk_full=disk_full),
+        "images": _images(images),
     }
+
+
+def _images(images: Iterable[Image]) -> list[Object]:
+    """Return the largest images with their names, as the scheduler wants to know them."""
+    largest = sorted(images, key=lambda image: (-image.size_bytes, image.id))[:_IMAGES_SHOWN]
+    return [
+        {"names": [*image.digests, *image.tags], "sizeBytes": image.size_bytes}
+        for image in largest
+        if image.digests or image.tags
+    ]
 
 
 def _conditions(before: Object, now: float, *, disk_full: bool) -> list[Object]:
@@ -144,7 +168,9 @@ def status_patch(before: Object, wanted: Object, *, heartbeat: bool) -> Object |
     changed = {
         field: value
         for field, value in wanted.items()
-        if field not in {"conditions", "addresses"} and before.get(field) != value
+        if field not in {"conditions", "addresses"}
+        and before.get(field) != value
+        and (value or before.get(field))
     }
     if before.get("addresses") != wanted["addresses"]:
         changed["addresses"] = [{"$patch": "replace"}, *wanted["addresses"]]

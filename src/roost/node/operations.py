@@ -302,8 +302,10 @@ class Operations:
     # -- the end ------------------------------------------------------------------------------
 
     async def clean_up(self, pod: Object) -> None:
-        """Remove the pod's folders, volumes and logs."""
+        """Remove the pod's folders, volumes and logs, and what a failed sandbox left attached."""
         uid = podspec.uid(pod)
+        if not podspec.host_network(pod):
+            await self._tools.network.detach(uid)
         await self._tools.pod_files.release(uid)
         self._tools.files.remove(self._settings.layout.pod(uid))
         self._tools.files.remove(self._settings.layout.pod_logs(pod))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from roost.node.checks import Answer, Patient, ask
 from roost.node.probing import ProbeKind, Streak, Target, after, first_due, period_s, timeout_s
 from roost.ports.port import Chance, Network, WallClock
+from roost.runtimes.port import RuntimeFault
 
 #: Called with the target, the outcome (None: it did not turn) and the answer.
 Tell = Callable[[Target, bool | None, Answer], None]
@@ -91,7 +92,10 @@ class Prober:
 
     async def _ask(self, key: _Key, known: _Watched) -> None:
         probe = known.target.probe
-        answer = await ask(probe, known.patient, self._network, timeout_s(probe))
+        try:
+            answer = await ask(probe, known.patient, self._network, timeout_s(probe))
+        except (OSError, RuntimeFault, ValueError, KeyError) as error:
+            answer = Answer(ok=False, message=str(error))
         known.asking = False
         if self._watched.get(key) is not known:
             return

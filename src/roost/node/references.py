@@ -85,6 +85,7 @@ class References:
         """Follow every wanted object until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            self._keepers.clear()
             for ref in list(self._wanted_by):
                 self._keep(ref)
             await asyncio.get_running_loop().create_future()

@@ -23,6 +23,7 @@ from roost.node.nodeobject import (
     status_patch,
 )
 from roost.node.tools import NodeSettings, Tools
+from roost.runtimes.port import Image, Images, RuntimeFault
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ _STATUS_S = 10.0
 _HEARTBEAT_S = 300.0
 _FIRST_RETRY_S = 0.5
 _MAX_RETRY_S = 7.0
-_ERRORS = (StatusError, OSError, TimeoutError, ValueError, TypeError, KeyError)
+_ERRORS = (StatusError, RuntimeFault, OSError, TimeoutError, ValueError, TypeError, KeyError)
 
 
 class Registration:
@@ -50,12 +51,21 @@ class Registration:
         if self.node is not None and (self.node.get("status") or {}).get("allocatable"):
             return self.node
         now = self._tools.clock.now()
-        return {**new_node(self._settings), "status": self._status({}, now)}
+        return {**new_node(self._settings), "status": self._status([], {}, now)}
 
-    def _status(self, before: Object, now: float) -> Object:
+    async def _images(self) -> list[Image]:
+        found: list[Image] = []
+        for runtime in self._tools.runtimes.all:
+            if isinstance(runtime, Images):
+                found.extend(await runtime.list_images())
+        return found
+
+    def _status(self, images: list[Image], before: Object, now: float) -> Object:
         info = self._tools.runtimes.all[0].describe()
         version = f"{info.name}://{info.version}"
-        return node_status(self._settings, version, before, now, disk_full=self._disk_full())
+        return node_status(
+            self._settings, version, images, before, now, disk_full=self._disk_full()
+        )
 
     async def run(self) -> None:
         """Register, then keep status and lease fresh until cancelled."""
@@ -92,7 +102,9 @@ class Registration:
         now = self._tools.clock.now()
         before = node.get("status") or {}
         beat = now - self._heartbeat_at >= _HEARTBEAT_S
-        patch = status_patch(before, self._status(before, now), heartbeat=beat)
+        patch = status_patch(
+            before, self._status(await self._images(), before, now), heartbeat=beat
+        )
         if patch is not None:
             node = await client.patch(
                 NODES, name, patch, type=PatchType.STRATEGIC, subresource="status"

@@ -84,6 +84,7 @@ class Steps:
 
     async def _prepare_volumes(self) -> None:
         try:
+            await self._desk.tokens.renew(self._memory.pod)
             await self._place()
         except Refused as error:
             self._volumes_fault(error.reason, error.message, quiet=isinstance(error, NotYetKnown))
@@ -101,7 +102,6 @@ class Steps:
         self._memory.facts = replace(self._memory.facts, volumes_fault=fault)
 
     async def _place(self) -> None:
-        await self._desk.tokens.renew(self._memory.pod)
         planned = self._desk.operations.planned_volumes(
             self._memory.pod, self._memory.facts, self._memory.sources()
         )
@@ -111,12 +111,17 @@ class Steps:
 
     async def refresh(self) -> None:
         """Update volumes of a running pod; what cannot be read now stays as it is."""
+        name = podspec.full_name(self._memory.pod)
+        try:
+            await self._desk.tokens.renew(self._memory.pod)
+        except (StatusError, OSError) as error:
+            log.info("tokens of %s: %s", name, error)
         try:
             await self._place()
         except NotYetKnown:
             return
-        except (Refused, StatusError, OSError) as error:
-            log.info("volumes of %s: %s", podspec.full_name(self._memory.pod), error)
+        except (Refused, OSError) as error:
+            log.info("volumes of %s: %s", name, error)
 
     async def _start_sandbox(self, action: StartSandbox) -> None:
         try:

@@ -127,11 +127,10 @@ def test_statuses_settle_and_nothing_is_written_twice(world: World) -> None:
         async with served(world) as server, world.agent(server.node):
             await server.add(pod("web"))
             await server.phase("web", "Running")
-            await asyncio.sleep(5)
-            before = await server.pod("web")
+            await asyncio.sleep(15)
+            before = await server.pod("web"), await server.admin.get(NODES, NODE)
             await asyncio.sleep(120)
-            after = await server.pod("web")
-            assert before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+            assert before == (await server.pod("web"), await server.admin.get(NODES, NODE))
 
     run(main())
 
