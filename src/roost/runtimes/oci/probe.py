@@ -23,6 +23,7 @@ from roost.runtimes.port import RuntimeFault
 _TRIAL_S = 20.0
 _TOOL_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "gnu/store")
 _NOBODY = 65534
+_MEMORY_BYTES = 64 << 20
 
 
 def tools_bundle(folder: Path, argv: Sequence[str], cgroup: str, namespaces: list[Object]) -> None:
@@ -68,7 +69,13 @@ def tools_bundle(folder: Path, argv: Sequence[str], cgroup: str, namespaces: lis
         "linux": {
             "cgroupsPath": cgroup,
             "namespaces": [{"type": "mount"}, *namespaces],
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            # Limits, so that a machine whose cgroups cannot set any is found out here.
+            "resources": {
+                "devices": [{"allow": False, "access": "rwm"}],
+                "cpu": {"shares": 2},
+                "memory": {"limit": _MEMORY_BYTES},
+                "pids": {"limit": 16},
+            },
         },
     }
     (folder / "config.json").write_bytes(msgspec.json.encode(document))
