@@ -249,11 +249,10 @@ def check_ip(text: str) -> list[str]:
 
 def check_ip_name(text: str) -> list[str]:
     """ValidateIPAddressName: the name of an IPAddress is the address in its shortest form."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return [f'ParseAddr("{text}"): unable to parse IP']
-    return [] if str(address) == text else ["must be a canonical format IP address"]
+    faults = check_ip(text)
+    if faults:
+        return faults
+    return [] if str(ip_address(text)) == text else ["must be a canonical format IP address"]
 
 
 #: The name rules of `Kind.name_rule`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from roost.api.defaults.quantities import round_up
@@ -11,15 +12,28 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS = ("postStart", "preStop")
 
 
+_PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_DOMAIN = rf"(?:{_HOST}(?:\.{_HOST})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_reference = re.compile(
+    rf"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*(?::(?P<tag>\w[\w.-]{{0,127}}))?"
+    r"(?P<digest>@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
+    re.ASCII,
+).fullmatch
+_identifier = re.compile("[a-f0-9]{64}").fullmatch
+
+
 @lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
-    """Return Always for an image without tag and digest or with the tag latest, else IfNotPresent."""
-    name = image.rsplit("/", 1)[-1]
-    if "@" in name:
-        name, _, _ = name.partition("@")
-        return "Always" if name.endswith(":latest") else "IfNotPresent"
-    _, colon, tag = name.partition(":")
-    return "Always" if not image or not colon or tag == "latest" else "IfNotPresent"
+    """Return Always for an image without tag and digest or with the tag latest, else IfNotPresent.
+
+    A text that names no image has no tag either, so it is not pulled always.
+    """
+    found = _reference(image)
+    if not found or _identifier(image):
+        return "IfNotPresent"
+    tag = found["tag"] or ("" if found["digest"] else "latest")
+    return "Always" if tag == "latest" else "IfNotPresent"
 
 
 def container(value: Object) -> None:

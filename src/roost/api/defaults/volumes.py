@@ -83,13 +83,3 @@ def claim_spec(spec: Object) -> None:
     else:
         round_up(resources.get("limits"))
         round_up(resources.get("requests"))
-    _data_source(spec)
-
-
-def _data_source(spec: Object) -> None:
-    """Mirror dataSource into dataSourceRef and back, as long as it stays in the namespace."""
-    first, second = spec.get("dataSource"), spec.get("dataSourceRef")
-    if first is not None and second is None:
-        spec["dataSourceRef"] = dict(first)
-    elif second is not None and first is None and not second.get("namespace"):
-        spec["dataSource"] = {key: second[key] for key in second if key != "namespace"}

@@ -6,6 +6,7 @@ from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
+from roost.api.validation import admissionpolicies as policy_rules
 from roost.api.validation import webhooks as webhooks_rules
 
 GROUP = "admissionregistration.k8s.io"
@@ -24,7 +25,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy,
         prepare=extension_strategy.ADMISSION_POLICY_BINDING,
-        validate=webhooks_rules.MUTATING_POLICY,
+        validate=policy_rules.MUTATING_POLICY,
     ),
     Kind(
         group=GROUP,
@@ -39,7 +40,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy_binding,
         prepare=extension_strategy.ADMISSION_POLICY_BINDING,
-        validate=webhooks_rules.MUTATING_BINDING,
+        validate=policy_rules.MUTATING_BINDING,
     ),
     Kind(
         group=GROUP,
@@ -70,7 +71,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy,
         prepare=extension_strategy.ADMISSION_POLICY,
-        validate=webhooks_rules.VALIDATING_POLICY,
+        validate=policy_rules.VALIDATING_POLICY,
     ),
     Kind(
         group=GROUP,
@@ -85,7 +86,7 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.admission_policy_binding,
         prepare=extension_strategy.ADMISSION_POLICY_BINDING,
-        validate=webhooks_rules.VALIDATING_BINDING,
+        validate=policy_rules.VALIDATING_BINDING,
     ),
     Kind(
         group=GROUP,

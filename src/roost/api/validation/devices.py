@@ -17,7 +17,10 @@ _NOT_A_REQUEST = (
     "separated by '/'"
 )
 _ONE_KIND = "exactly one of `exactly` or `firstAvailable` is required"
-_ONE_ATTRIBUTE = 'exactly one of "matchAttribute" or "distinctAttribute" is required'
+_ONE_ATTRIBUTE = (
+    'exactly one of "matchAttribute" or "distinctAttribute" is required, '
+    "but multiple fields are set"
+)
 _POOL_MAX_BYTES = 253
 
 _EXACT: Shape = shape(
@@ -114,10 +117,7 @@ def _device(value: Object, path: str, causes: Causes) -> None:
 
 
 def _constraint(value: Object, path: str, causes: Causes) -> None:
-    given = [key for key in ("matchAttribute", "distinctAttribute") if value.get(key) is not None]
-    if len(given) == 2:
-        causes.required(path, f"{_ONE_ATTRIBUTE}, but multiple fields are set")
-    elif not given:
+    if value.get("matchAttribute") is None and value.get("distinctAttribute") is None:
         causes.required(path, _ONE_ATTRIBUTE)
 
 

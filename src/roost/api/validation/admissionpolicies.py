@@ -1,0 +1,224 @@
+"""Rules for admission policies and their bindings.
+
+What their CEL expressions mean is not looked at here: whoever has a CEL environment compiles them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from roost.api import names
+from roost.api.kind import Change
+from roost.api.validation.causes import Causes
+from roost.api.validation.rules import Rules
+from roost.api.validation.selectors import label_selector
+from roost.api.validation.webhooks import (
+    FAILURE_POLICIES,
+    MATCH_POLICIES,
+    REINVOCATION,
+    conditions,
+    known,
+    rule,
+)
+from roost.api.values import Object
+
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
+_ACTIONS = ("Audit", "Deny", "Warn")
+_AUDIT_MAX = 20
+_NOTHING_TO_DO = "validations or auditAnnotations must contain at least one item"
+_TWICE = (
+    "must not contain both Deny and Warn (repeating the same validation failure information "
+    "in the API response and headers serves no purpose)"
+)
+
+
+def _match_resources(value: Object, path: str, causes: Causes) -> None:
+    known(value, "matchPolicy", MATCH_POLICIES, path, causes)
+    for key in ("namespaceSelector", "objectSelector"):
+        label_selector(value.get(key), f"{path}.{key}", causes)
+    for key in ("resourceRules", "excludeResourceRules"):
+        for index, each in enumerate(value.get(key) or ()):
+            here = f"{path}.{key}[{index}]"
+            _resource_names(each.get("resourceNames") or (), f"{here}.resourceNames", causes)
+            rule(each, here, causes)
+
+
+def _resource_names(values: Iterable[str], path: str, causes: Causes) -> None:
+    taken: set[str] = set()
+    for index, name in enumerate(values):
+        causes.faults(f"{path}[{index}]", name, names.check_path_segment(name))
+        if name in taken:
+            causes.duplicate(f"{path}[{index}]", name)
+        taken.add(name)
+
+
+def _policy(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    _policy_match(spec, causes)
+    _variables(spec.get("variables") or [], causes)
+    validations, audits = spec.get("validations") or [], spec.get("auditAnnotations") or []
+    if not validations and not audits:
+        causes.required("spec.validations", _NOTHING_TO_DO)
+        causes.required("spec.auditAnnotations", _NOTHING_TO_DO)
+        return
+    for index, validation in enumerate(validations):
+        _validation(validation, f"spec.validations[{index}]", causes)
+    if len(audits) > _AUDIT_MAX:
+        text = f"must not have more than {_AUDIT_MAX} auditAnnotations"
+        causes.invalid("spec.auditAnnotations", audits, text)
+    owner, taken = change.object["metadata"].get("name") or "", set()
+    for index, audit in enumerate(audits):
+        path, key = f"spec.auditAnnotations[{index}]", audit.get("key") or ""
+        name = f"{owner}/{key}" if owner else key
+        causes.faults(f"{path}.key", key, names.check_qualified_name(name))
+        if not (audit.get("valueExpression") or "").strip():
+            text = "valueExpression is not specified"
+            causes.required(f"{path}.valueExpression", text)
+        if key in taken:
+            causes.duplicate(f"{path}.key", key)
+        taken.add(key)
+
+
+def _policy_match(spec: Object, causes: Causes) -> None:
+    """Check what every admission policy says first: when it runs, and for what."""
+    causes.one_of("spec.failurePolicy", spec.get("failurePolicy"), FAILURE_POLICIES)
+    if spec.get("paramKind") is not None:
+        _param_kind(spec["paramKind"], "spec.paramKind", causes)
+    match = spec.get("matchConstraints")
+    if match is None:
+        causes.required("spec.matchConstraints")
+    else:
+        _match_resources(match, "spec.matchConstraints", causes)
+        if not match.get("resourceRules"):
+            causes.required("spec.matchConstraints.resourceRules")
+    conditions(spec.get("matchConditions") or [], "spec.matchConditions", causes)
+
+
+def _param_kind(value: Object, path: str, causes: Causes) -> None:
+    version, kind = value.get("apiVersion") or "", value.get("kind") or ""
+    group, slash, number = version.partition("/")
+    if not slash:
+        group, number = "", version
+    if not version:
+        causes.required(f"{path}.apiVersion")
+    elif "/" in number:
+        text = f"unexpected GroupVersion string: {version}"
+        causes.invalid(f"{path}.apiVersion", version, text)
+    else:
+        if group and names.check_subdomain(group):
+            causes.invalid(f"{path}.apiVersion", group, ",".join(names.check_subdomain(group)))
+        if not number:
+            causes.invalid(f"{path}.apiVersion", version, "version must be specified")
+        elif names.check_label_1035(number):
+            faults = ",".join(names.check_label_1035(number))
+            causes.invalid(f"{path}.apiVersion", number, faults)
+    if not kind:
+        causes.required(f"{path}.kind")
+    elif names.check_label_1035(kind.lower()):
+        faults = ",".join(names.check_label_1035(kind.lower()))
+        text = f"may have mixed case, but should otherwise match: {faults}"
+        causes.invalid(f"{path}.kind", kind, text)
+
+
+def _variables(values: list[Object], causes: Causes) -> None:
+    for index, variable in enumerate(values):
+        path, name = f"spec.variables[{index}]", (variable.get("name") or "").strip()
+        if not name:
+            causes.required(f"{path}.name", "name is not specified")
+        elif names.check_c_identifier(name):
+            causes.invalid(f"{path}.name", name, "name is not a valid CEL identifier")
+        if not (variable.get("expression") or "").strip():
+            causes.required(f"{path}.expression", "expression is not specified")
+
+
+def _validation(value: Object, path: str, causes: Causes) -> None:
+    expression, message = value.get("expression") or "", value.get("message") or ""
+    shown = value.get("messageExpression") or ""
+    if not expression.strip():
+        causes.required(f"{path}.expression", "expression is not specified")
+    if shown and not shown.strip():
+        causes.invalid(f"{path}.messageExpression", shown, "must be non-empty if specified")
+    if message and not message.strip():
+        causes.invalid(f"{path}.message", message, "message must be non-empty if specified")
+    elif "\n" in message.strip() or "\r" in message.strip():
+        causes.invalid(f"{path}.message", message, "message must not contain line breaks")
+    known(value, "reason", _REASONS, path, causes)
+
+
+def _mutating_policy(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    _policy_match(spec, causes)
+    _variables(spec.get("variables") or [], causes)
+    mutations = spec.get("mutations") or []
+    if not mutations:
+        causes.required("spec.mutations", "mutations must contain at least one item")
+    for index, mutation in enumerate(mutations):
+        path, kind = f"spec.mutations[{index}]", mutation.get("patchType") or ""
+        field = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}.get(kind)
+        if not kind:
+            causes.required(f"{path}.patchType")
+        elif field is None:
+            causes.not_supported(f"{path}.patchType", kind, ("ApplyConfiguration", "JSONPatch"))
+        elif mutation.get(field) is None:
+            causes.required(f"{path}.{field}", f"must be specified when patchType is {kind}")
+        elif not (mutation[field].get("expression") or "").strip():
+            causes.required(f"{path}.{field}.expression", "expression is not specified")
+    if not spec.get("reinvocationPolicy"):
+        causes.required("spec.reinvocationPolicy")
+    else:
+        known(spec, "reinvocationPolicy", REINVOCATION, "spec", causes)
+
+
+def _binding(change: Change, causes: Causes) -> None:
+    _binding_of(change, causes)
+    actions = (change.object.get("spec") or {}).get("validationActions") or []
+    path = "spec.validationActions"
+    for index, action in enumerate(actions):
+        if action not in _ACTIONS:
+            causes.not_supported(f"{path}[{index}]", action, _ACTIONS)
+        if action in actions[:index]:
+            causes.duplicate(f"{path}[{index}]", action)
+    if "Deny" in actions and "Warn" in actions:
+        causes.invalid(path, actions, _TWICE)
+    if not actions:
+        causes.required(path, "at least one validation action is required")
+
+
+def _binding_of(change: Change, causes: Causes) -> None:
+    spec = change.object.get("spec") or {}
+    name = spec.get("policyName") or ""
+    if not name:
+        causes.required("spec.policyName")
+    else:
+        causes.faults("spec.policyName", name, names.check_subdomain(name))
+    reference = spec.get("paramRef")
+    if reference is not None:
+        _param_ref(reference, "spec.paramRef", causes)
+    if spec.get("matchResources") is not None:
+        _match_resources(spec["matchResources"], "spec.matchResources", causes)
+
+
+def _param_ref(value: Object, path: str, causes: Causes) -> None:
+    name, selector = value.get("name"), value.get("selector")
+    text = "name and selector are mutually exclusive"
+    if name:
+        causes.faults(f"{path}.name", name, names.check_path_segment(name))
+        if selector is not None:
+            causes.forbidden(f"{path}.name", text)
+    if selector is not None:
+        label_selector(selector, f"{path}.selector", causes)
+        if name:
+            causes.forbidden(f"{path}.selector", text)
+    if not name and selector is None:
+        causes.required(path, "one of name or selector must be specified")
+    action = value.get("parameterNotFoundAction")
+    if action is None:
+        causes.required(f"{path}.parameterNotFoundAction")
+    elif action not in ("Allow", "Deny"):
+        causes.not_supported(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow"))
+
+
+VALIDATING_POLICY = Rules(always=_policy, namespaced=False, strict_finalizers=False)
+MUTATING_POLICY = Rules(always=_mutating_policy, namespaced=False, strict_finalizers=False)
+VALIDATING_BINDING = Rules(always=_binding, namespaced=False, strict_finalizers=False)
+MUTATING_BINDING = Rules(always=_binding_of, namespaced=False, strict_finalizers=False)
