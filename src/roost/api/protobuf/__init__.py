@@ -1,0 +1,1 @@
+"""Objects in the protobuf form that typed Go clients speak."""
