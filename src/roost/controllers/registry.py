@@ -12,12 +12,15 @@ from types import MappingProxyType
 
 from roost.controllers import (
     clusterroleaggregation,
+    cronjob,
+    daemonset,
     deployment,
     disruption,
     endpoints,
     endpointslice,
     job,
     replicaset,
+    statefulset,
     tainteviction,
     ttlafterfinished,
 )
@@ -69,6 +72,8 @@ ALL: Mapping[str, Make] = MappingProxyType(
             controller.name: _always(controller)
             for controller in (
                 clusterroleaggregation.CONTROLLER,
+                cronjob.CONTROLLER,
+                daemonset.CONTROLLER,
                 deployment.CONTROLLER,
                 disruption.CONTROLLER,
                 endpoints.CONTROLLER,
@@ -76,6 +81,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 job.CONTROLLER,
                 replicaset.CONTROLLER,
                 SERVICE_ACCOUNT,
+                statefulset.CONTROLLER,
                 tainteviction.CONTROLLER,
                 ttlafterfinished.CONTROLLER,
             )

@@ -1,0 +1,348 @@
+"""StatefulSet: pods with names, in order, each with its own claims.
+
+One step per decision where order matters (OrderedReady): what comes next waits for what was before it to
+be ready. Updates go from the highest ordinal down to the partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from roost.api.selectors import label_selector
+from roost.api.values import Object
+from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
+from roost.decisions.controller import (
+    Caches,
+    Controller,
+    Key,
+    Watch,
+    controller_of,
+    own_key,
+    owner_keys,
+)
+from roost.decisions.meta import (
+    by_controller,
+    controller_reference,
+    delete,
+    deleting,
+    labels_of,
+    name_of,
+    namespace_of,
+    normal,
+    object_reference,
+    warning,
+)
+from roost.decisions.plan import NOTHING, Action, Create, Plan, Update
+from roost.decisions.pods import available, finished, next_available, phase_of, ready
+from roost.decisions.resources import (
+    CONTROLLER_REVISIONS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    STATEFUL_SETS,
+)
+from roost.decisions.revisions import POD_LABEL, History, history, surplus, template_of
+from roost.decisions.templates import pod_from
+
+POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A StatefulSet, its pods and revisions, pods it may adopt, and the claims in its namespace."""
+
+    stateful_set: Object
+    owned: tuple[Object, ...]
+    orphans: tuple[Object, ...]
+    revisions: tuple[Object, ...]
+    claims: tuple[Object, ...]
+    now: float
+
+
+def view(caches: Caches, key: Key, now: float) -> View | None:
+    """Collect what a decision on the StatefulSet `key` rests on."""
+    stateful_set = caches[STATEFUL_SETS].get(*key)
+    if stateful_set is None:
+        return None
+    pods = caches[PODS]
+    selector = label_selector(stateful_set["spec"].get("selector"))
+    free = [pod for pod in orphans(pods, stateful_set, selector)
+            if ordinal_of(stateful_set, pod) is not None]  # fmt: skip
+    prefixes = tuple(
+        f"{template['metadata']['name']}-{key.name}-"
+        for template in stateful_set["spec"].get("volumeClaimTemplates") or ()
+    )
+    found = caches[PERSISTENT_VOLUME_CLAIMS].all(key.namespace) if prefixes else ()
+    claims = tuple(claim for claim in found if name_of(claim).startswith(prefixes))
+    revisions = owned(caches[CONTROLLER_REVISIONS], stateful_set)
+    return View(stateful_set, owned(pods, stateful_set), tuple(free), revisions, claims, now)
+
+
+def ordinal_of(stateful_set: Object, pod: Object) -> int | None:
+    """Return the ordinal in a pod's name, None if it is not the name of one of the set's pods."""
+    parent, _, number = name_of(pod).rpartition("-")
+    return int(number) if parent == name_of(stateful_set) and number.isdecimal() else None
+
+
+class _Step:
+    """One decision: what is, and what to do."""
+
+    def __init__(self, view: View, pods: Sequence[Object], past: History) -> None:
+        self.view = view
+        self.set = view.stateful_set
+        self.spec = self.set["spec"]
+        self.past = past
+        self.start = (self.spec.get("ordinals") or {}).get("start", 0)
+        self.end = self.start + self.spec.get("replicas", 1)
+        self.pods = {at: pod for pod in pods if (at := ordinal_of(self.set, pod)) is not None}
+        status = self.set.get("status") or {}
+        known = {name_of(revision): revision for revision in past.revisions}
+        self.current = known.get(status.get("currentRevision", ""), past.update)
+        self.in_order = self.spec.get("podManagementPolicy") != "Parallel"
+        self.min_ready_s: int = self.spec.get("minReadySeconds", 0)
+        self.regarding = object_reference(STATEFUL_SETS, "StatefulSet", self.set)
+        strategy = self.spec.get("updateStrategy") or {}
+        self.rolls = strategy.get("type", "RollingUpdate") == "RollingUpdate"
+        self.rolling = strategy.get("rollingUpdate") or {}
+
+    def healthy(self, pod: Object) -> bool:
+        if phase_of(pod) != "Running" or deleting(pod) or not ready(pod):
+            return False
+        return available(pod, self.min_ready_s, self.view.now)
+
+    def actions(self) -> Iterator[Action]:
+        """Return what to do now; stops where the next step has to wait."""
+        for ordinal in range(self.start, self.end):
+            pod = self.pods.get(ordinal)
+            if pod is None:
+                yield from self._make(ordinal)
+                if self.in_order:
+                    return
+            elif finished(pod):
+                if not deleting(pod):
+                    yield from self._recreate(pod)
+                if self.in_order:
+                    return
+            elif self.in_order and not self.healthy(pod):
+                return
+        condemned = sorted((at for at in self.pods if not self._wanted(at)), reverse=True)
+        for ordinal in condemned:
+            pod = self.pods[ordinal]
+            if deleting(pod):
+                if self.in_order:
+                    return
+                continue
+            yield from self._remove(pod)
+            if self.in_order:
+                return
+        if self.rolls and not condemned:
+            yield from self._roll()
+
+    def _wanted(self, ordinal: int) -> bool:
+        return self.start <= ordinal < self.end
+
+    def _roll(self) -> Iterator[Action]:
+        limit = self._max_unavailable()
+        least = self.start + self.rolling.get("partition", 0)
+        digest = name_of(self.past.update)
+        down = sum(
+            1
+            for at in range(self.start, self.end)
+            if at not in self.pods or not self.healthy(self.pods[at])
+        )
+        for ordinal in range(self.end - 1, least - 1, -1):
+            pod = self.pods.get(ordinal)
+            if pod is None:
+                continue
+            if labels_of(pod).get(POD_LABEL) != digest and not deleting(pod):
+                if down >= limit and self.healthy(pod):
+                    return
+                down += self.healthy(pod)
+                yield from self._remove(pod)
+            if down >= limit:
+                return
+
+    def _max_unavailable(self) -> int:
+        value: int | str = self.rolling.get("maxUnavailable", 1)
+        if isinstance(value, str):
+            share: int = int(value.rstrip("%")) * self.spec.get("replicas", 1)
+            value = -(-share // 100)
+        return max(value, 1)
+
+    def _make(self, ordinal: int) -> Iterator[Action]:
+        yield from self._claims(ordinal)
+        name = f"{name_of(self.set)}-{ordinal}"
+        text = f"create Pod {name} in StatefulSet {name_of(self.set)} successful"
+        event = normal(self.regarding, "SuccessfulCreate", text)
+        yield Create(PODS, self._pod(ordinal), announce=event)
+
+    def _claims(self, ordinal: int) -> Iterator[Action]:
+        known = {name_of(claim) for claim in self.view.claims}
+        for template in self.spec.get("volumeClaimTemplates") or ():
+            name = f"{template['metadata']['name']}-{name_of(self.set)}-{ordinal}"
+            if name in known:
+                continue
+            labels = {
+                **(template["metadata"].get("labels") or {}),
+                **((self.spec.get("selector") or {}).get("matchLabels") or {}),
+            }
+            metadata = {
+                **{k: v for k, v in template["metadata"].items() if k == "annotations"},
+                "name": name,
+                "namespace": namespace_of(self.set),
+                "labels": labels,
+            }
+            text = (
+                f"create Claim {name} Pod {name_of(self.set)}-{ordinal} in StatefulSet "
+                f"{name_of(self.set)} success"
+            )
+            yield Create(
+                PERSISTENT_VOLUME_CLAIMS,
+                {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "metadata": metadata,
+                    "spec": template["spec"],
+                },
+                tolerate_existing=True,
+                announce=normal(self.regarding, "SuccessfulCreate", text),
+            )
+
+    def _revision_for(self, ordinal: int) -> Object:
+        if not self.rolls:
+            return self.past.update
+        if "partition" in self.rolling:
+            old = ordinal < self.start + self.rolling["partition"]
+        else:
+            replicas = (self.set.get("status") or {}).get("currentReplicas", 0)
+            old = ordinal < self.start + replicas
+        return self.current if old else self.past.update
+
+    def _pod(self, ordinal: int) -> Object:
+        revision = self._revision_for(ordinal)
+        owner = controller_reference(STATEFUL_SETS, "StatefulSet", self.set)
+        pod = pod_from(template_of(revision), self.set, owner)
+        name = f"{name_of(self.set)}-{ordinal}"
+        metadata = {k: v for k, v in pod["metadata"].items() if k != "generateName"}
+        metadata["name"] = name
+        metadata["labels"] = {
+            **(metadata.get("labels") or {}),
+            POD_NAME_LABEL: name,
+            POD_INDEX_LABEL: str(ordinal),
+            POD_LABEL: name_of(revision),
+        }
+        templates = [t["metadata"]["name"] for t in self.spec.get("volumeClaimTemplates") or ()]
+        volumes = [
+            {
+                "name": volume,
+                "persistentVolumeClaim": {"claimName": f"{volume}-{name_of(self.set)}-{ordinal}"},
+            }
+            for volume in templates
+        ]
+        volumes += [v for v in pod["spec"].get("volumes") or () if v["name"] not in templates]
+        spec = {**pod["spec"], "hostname": name}
+        if self.spec.get("serviceName"):
+            spec["subdomain"] = self.spec["serviceName"]
+        if volumes:
+            spec["volumes"] = volumes
+        return {**pod, "metadata": metadata, "spec": spec}
+
+    def _recreate(self, pod: Object) -> Iterator[Action]:
+        failed = phase_of(pod) == "Failed"
+        reason = "RecreatingFailedPod" if failed else "RecreatingTerminatedPod"
+        what = "failed" if failed else "terminated"
+        where = f"{namespace_of(self.set)}/{name_of(self.set)}"
+        text = f"StatefulSet {where} is recreating {what} Pod {name_of(pod)}"
+        yield (
+            warning(self.regarding, reason, text)
+            if failed
+            else normal(self.regarding, reason, text)
+        )
+        yield from self._remove(pod)
+
+    def _remove(self, pod: Object) -> Iterator[Action]:
+        yield delete(PODS, pod)
+        text = f"delete Pod {name_of(pod)} in StatefulSet {name_of(self.set)} successful"
+        yield normal(self.regarding, "SuccessfulDelete", text)
+
+    def status(self) -> Object:
+        """Return the status as the pods are now."""
+        old = self.set.get("status") or {}
+        current, update = name_of(self.current), name_of(self.past.update)
+        pods = list(self.pods.values())
+        here = [pod for pod in pods if not deleting(pod)]
+        digests = [labels_of(pod).get(POD_LABEL) for pod in here]
+        ready_pods = [p for p in pods if phase_of(p) == "Running" and ready(p)]
+        counts: Object = {
+            "observedGeneration": self.set["metadata"].get("generation", 0),
+            "replicas": len(pods),
+            "readyReplicas": len(ready_pods),
+            "availableReplicas": sum(
+                available(p, self.min_ready_s, self.view.now) for p in ready_pods
+            ),
+            "currentReplicas": digests.count(current),
+            "updatedReplicas": digests.count(update),
+            "currentRevision": current,
+            "updateRevision": update,
+            "collisionCount": old.get("collisionCount", 0),
+        }
+        wanted = self.spec.get("replicas", 1)
+        complete = counts["updatedReplicas"] == counts["readyReplicas"] == wanted == len(pods)
+        if self.rolls and complete:
+            counts["currentRevision"], counts["currentReplicas"] = update, wanted
+        if old.get("conditions"):
+            counts["conditions"] = old["conditions"]
+        kept = ("replicas", "collisionCount", "availableReplicas")
+        return {key: value for key, value in counts.items() if value or key in kept}
+
+
+def reconcile(view: View) -> Plan:
+    """Decide the next step and the status."""
+    stateful_set = view.stateful_set
+    owner = Owner(STATEFUL_SETS, "StatefulSet", stateful_set, PODS)
+    selector = label_selector(stateful_set["spec"].get("selector"))
+    claimed = claim(owner, selector, view.owned, view.orphans)
+    if claimed.actions:
+        return Plan(claimed.actions)  # what is adopted comes back by the watch
+    old = stateful_set.get("status") or {}
+    collisions = old.get("collisionCount", 0)
+    past = history(STATEFUL_SETS, "StatefulSet", stateful_set, view.revisions, collisions)
+    if deleting(stateful_set):
+        return NOTHING
+    step = _Step(view, claimed.kept, past)
+    actions: list[Action] = [*past.actions, *step.actions()]
+    status = step.status()
+    if status != old:
+        actions.append(Update(STATEFUL_SETS, {**stateful_set, "status": status}, "status"))
+    live = {labels_of(pod).get(POD_LABEL, "") for pod in claimed.kept}
+    live |= {name_of(past.update), status["currentRevision"]}
+    limit = stateful_set["spec"].get("revisionHistoryLimit", 10)
+    actions += surplus(past.revisions, live, limit)
+    wake_at = next_available(claimed.kept, step.min_ready_s, view.now)
+    return Plan(tuple(actions), wake_at)
+
+
+def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
+    if controller_of(pod) is not None:
+        return _owner_keys(pod, caches)
+    return matching_owners(caches, STATEFUL_SETS, namespace_of(pod), labels_of(pod))
+
+
+def _no_keys(_obj: Object, _caches: Caches) -> Iterable[Key]:
+    return ()
+
+
+_owner_keys = owner_keys("StatefulSet", "apps")
+
+CONTROLLER = Controller(
+    name="statefulset-controller",
+    watches=(
+        Watch(STATEFUL_SETS, own_key),
+        Watch(PODS, _pod_keys, {BY_CONTROLLER: by_controller}),
+        Watch(CONTROLLER_REVISIONS, _owner_keys, {BY_CONTROLLER: by_controller}),
+        Watch(PERSISTENT_VOLUME_CLAIMS, _no_keys),
+    ),
+    view=view,
+    reconcile=reconcile,
+)
