@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from roost.api.errors import BadRequest, Cause
+from roost.api.protobuf import objects
+from roost.api.protobuf.wire import Malformed as MalformedProtobuf
 from roost.api.schema import yaml
 from roost.api.schema.body import Malformed, read
 from roost.apiserver import failures
 from roost.apiserver.messages import YAML, Request
-from roost.apiserver.negotiation import body_type
+from roost.apiserver.negotiation import PROTOBUF, body_type
 from roost.apiserver.options import DeleteRequest, check_dry_run, parse_int, parse_optional_bool
 
 _POLICIES = ("Foreground", "Background", "Orphan")
@@ -45,6 +47,11 @@ def _from_query(query: dict[str, str]) -> DeleteRequest:
 
 def _from_body(request: Request) -> DeleteRequest:
     media = body_type(request.headers.get("content-type", ""))
+    if media == PROTOBUF:
+        try:
+            return from_object(objects.decode(request.body)[2])
+        except MalformedProtobuf as error:
+            raise BadRequest(str(error)) from None
     try:
         value = yaml.parse(request.body)[0] if media == YAML else read(request.body)
     except (Malformed, yaml.MalformedYAML) as error:

@@ -112,10 +112,12 @@ def wants_pretty(query: dict[str, str], user_agent: str) -> bool:
 
 
 def body_type(content_type: str, custom: bool = False) -> str:
-    """Return JSON or YAML for the Content-Type of a body; raises UnsupportedMediaType."""
+    """Return JSON, YAML or PROTOBUF for a Content-Type; raises UnsupportedMediaType."""
     media = content_type.partition(";")[0].strip().lower()
     if media in {"", JSON}:
         return JSON
     if media == YAML:
         return YAML
+    if media == PROTOBUF and not custom:
+        return PROTOBUF
     raise failures.unknown_format(CUSTOM_TYPES if custom else BUILTIN_TYPES)

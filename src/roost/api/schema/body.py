@@ -1,4 +1,4 @@
-"""Bodies of requests: bytes of JSON or YAML, up to the typed object.
+"""Bodies of requests: bytes of JSON, YAML or protobuf, up to the typed object.
 
 `read` gives the value, with its duplicate keys where a strict decoder must complain of them;
 `decode_body` does all that the server does before admission: parse, check apiVersion and kind,
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from roost.api.errors import BadRequest, StatusError
+from roost.api.protobuf import envelope, reading, wire
 from roost.api.schema import document, syntax, yaml
 from roost.api.schema.decode import decode, strict_message, unhandled
 from roost.api.schema.node import Node
@@ -150,11 +151,15 @@ def decode_body(
     The object has the expected apiVersion and kind even if the body does not say them.
     `field_validation` is Strict, Warn or Ignore. Raises BadRequest.
     """
-    is_yaml = media_type.endswith("yaml")
-    value, repeated = _parsed(raw, expect, field_validation, is_yaml=is_yaml)
-    if value is None:
-        value = {}
-    _check_kind(raw, value, expect)
+    repeated: list[str] = []
+    if media_type.endswith("protobuf"):
+        value = _from_protobuf(raw, expect)
+    else:
+        is_yaml = media_type.endswith("yaml")
+        value, repeated = _parsed(raw, expect, field_validation, is_yaml=is_yaml)
+        if value is None:
+            value = {}
+        _check_kind(raw, value, expect)
     try:
         decoded, complaints = decode(expect.node, value)
     except Mismatch as error:
@@ -182,6 +187,20 @@ def _parsed(
     except Malformed as error:
         problem = f"couldn't get version/kind; json parse error: {error}"
         raise _unrecognized(raw, expect, problem) from None
+
+
+def _from_protobuf(raw: bytes, expect: Expected) -> Object:
+    """Return the object in an envelope of the expected kind; there is nothing strict about it."""
+    try:
+        api_version, kind, message = envelope.unwrap(raw)
+    except wire.Malformed as error:
+        raise _unrecognized(raw, expect, str(error)) from None
+    head: Object = {"kind": kind or expect.kind, "apiVersion": api_version or expect.api_version}
+    _check_kind(raw, head, expect)
+    try:
+        return reading.read_object(head["apiVersion"], head["kind"], message)
+    except wire.Malformed as error:
+        raise unhandled(expect.node, head, str(error)) from None
 
 
 def _unrecognized(raw: bytes, expect: Expected, problem: str) -> BadRequest:
