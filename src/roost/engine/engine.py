@@ -302,7 +302,7 @@ class Engine:
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            self._timer = loop.call_at(max(due, loop.time()), self._woken.set)
+            self._timer = loop.call_at(max(due, loop.time() + 0.001), self._woken.set)
 
 
 def _namespace_ends(error: Exception) -> bool:
