@@ -1,7 +1,6 @@
 """`roost agent`: the node agent with its runtime, network and API, wired together.
 
-It talks to the server over HTTPS like any kubelet, whatever server that is. On the machine of a Roost
-server it gets its certificates from the authority in the same data directory.
+It talks to the server over HTTPS like any kubelet, whatever server that is.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,13 +23,11 @@ from roost.adapters.real.kubelet.server import KubeletServer
 from roost.adapters.real.machine import DiskSpace, read_capacity, read_node_info
 from roost.adapters.real.network import SystemNetwork
 from roost.adapters.real.processes import SystemProcesses
-from roost.apiserver.pki.authority import Authority
-from roost.apiserver.pki.files import PkiError
 from roost.cli.places import Places
-from roost.cli.settings import KUBELET_PORT, Settings
+from roost.cli.settings import KUBELET_PORT, Settings, node_name
 from roost.client.http import HttpClient
 from roost.client.informer import Informers
-from roost.client.kubeconfig import Connection, KubeconfigError, kubeconfig_text, load_kubeconfig
+from roost.client.kubeconfig import KubeconfigError, load_kubeconfig
 from roost.client.recorder import EventRecorder
 from roost.network.dataplane import NftablesDataplane
 from roost.network.dns.process import DnsProcess, host_nameservers
@@ -54,62 +50,14 @@ class AgentError(Exception):
 
 
 #: What may go wrong at the start, each in one line.
-AGENT_ERRORS: Final = (AgentError, RuntimeFault, NetworkError, KubeconfigError, PkiError)
-
-
-#: Follows Services and EndpointSlices, which a node's own identity may not.
-PROXY_USER: Final = "system:kube-proxy"
-
-
-def node_name(settings: Settings) -> str:
-    """Return the node's name: as set, or the machine's host name."""
-    return settings.node_name or socket.gethostname().lower()
-
-
-def prepare_identity(settings: Settings, places: Places, server: str, node_ip: str) -> None:
-    """Make sure that the agent has a kubeconfig and a serving certificate.
-
-    Where the authority's key lies in the same data directory both are issued from it. Raises AgentError.
-    """
-    name, files, clock = node_name(settings), DiskFiles(), SystemClock()
-    if not (places.pki / "ca.key").exists():
-        if places.agent_kubeconfig.exists() and serving_files(places)[0].exists():
-            return
-        raise AgentError(
-            f"there is no {places.agent_kubeconfig}: start the server in the same data directory "
-            "first, or give this node a kubeconfig"
-        )
-    authority = Authority.open(files, str(places.pki), clock)
-    identity = authority.client(f"system:node:{name}", ["system:nodes"], keep_as=f"node-{name}")
-    serving = authority.kubelet_server(name, [node_ip], keep_as=f"kubelet-{name}")
-    proxy = authority.client(PROXY_USER, keep_as="kube-proxy")
-    for path, user, own in (
-        (places.agent_kubeconfig, f"system:node:{name}", identity),
-        (places.proxy_kubeconfig, PROXY_USER, proxy),
-    ):
-        connection = Connection(
-            server=server,
-            ca=authority.certificate.decode(),
-            certificate=own.certificate.decode(),
-            key=own.key.decode(),
-        )
-        files.write(str(path), kubeconfig_text(connection, user=user).encode(), mode=0o600)
-    for path, content in zip(
-        serving_files(places), (serving.certificate, serving.key), strict=True
-    ):
-        files.write(str(path), content, mode=0o600)
-
-
-def serving_files(places: Places) -> tuple[Path, Path]:
-    """Return where the kubelet API's certificate and key are."""
-    return places.agent / "kubelet.crt", places.agent / "kubelet.key"
+AGENT_ERRORS: Final = (AgentError, RuntimeFault, NetworkError, KubeconfigError)
 
 
 def serving_context(places: Places, ca: str) -> ssl.SSLContext:
     """Return the TLS context of the kubelet API: client certificates of the cluster's CA welcome."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    certificate, key = serving_files(places)
+    certificate, key = places.kubelet_identity
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(cadata=ca)
     context.verify_mode = ssl.CERT_OPTIONAL

@@ -14,7 +14,8 @@ import typer
 
 from roost.cli import output
 from roost.cli.places import Places
-from roost.cli.settings import Loaded, Settings, SettingsError, load_settings
+from roost.cli.settings import Loaded, SettingsError, load_settings
+from roost.cli.settings import node_name as name_of
 
 app = typer.Typer(
     help="A whole Kubernetes in one command.",
@@ -81,15 +82,6 @@ def _settings(config: Path | None, flags: dict[str, Any], *, show: bool) -> Load
     return loaded
 
 
-def _flags(loaded: Loaded) -> list[str]:
-    """Return settings as flags for a process that we start, so that it need not find them again."""
-    flags: list[str] = []
-    for name, source in loaded.sources.items():
-        if source != "default" or name == "data_dir":
-            flags += [f"--{name.replace('_', '-')}", str(getattr(loaded.settings, name))]
-    return flags
-
-
 # ---------------------------------------------------------------- cluster
 
 
@@ -112,7 +104,7 @@ def up(
     loaded = _settings(config, flags, show=print_config)
     from roost.cli.up import up as run
 
-    run(Places(Path(loaded.settings.data_dir)), _flags(loaded), loaded.settings.runtime)
+    run(Places(Path(loaded.settings.data_dir)), loaded.settings)
 
 
 @app.command(rich_help_panel=_CLUSTER)
@@ -145,12 +137,6 @@ def server(
     advertise_address: Advertise = None, extra_names: ExtraNames = None,
     controllers: Controllers = None, log_level: LogLevel = None, config: Config = None,
     print_config: PrintConfig = False,
-    node_name: Annotated[str | None, typer.Option(hidden=True)] = None,
-    node_ip: Annotated[str | None, typer.Option(hidden=True)] = None,
-    kubelet_port: Annotated[int | None, typer.Option(hidden=True)] = None,
-    pod_cidr: Annotated[str | None, typer.Option(hidden=True)] = None,
-    runtime: Annotated[str | None, typer.Option(hidden=True)] = None,
-    insecure_registries: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:  # fmt: skip
     """Run the API server with its controllers and scheduler, and no node."""
     flags = {**locals()}
@@ -158,20 +144,9 @@ def server(
         del flags[name]
     loaded = _settings(config, flags, show=print_config)
     from roost.cli.addresses import server_address
-    from roost.cli.process import end_with_parent, run_service, say_ready, start_logging
-    from roost.cli.server import SERVER_ERRORS, serve
-    from roost.client.kubeconfig import Connection
+    from roost.cli.service import Orders
 
-    end_with_parent()
-    settings, places = loaded.settings, Places(Path(loaded.settings.data_dir))
-    start_logging(settings.log_level)
-
-    def ready(admin: Connection) -> None:
-        say_ready({"server": admin.server, "kubeconfig": str(places.admin_kubeconfig)})
-        output.say(f"serving on {admin.server}; kubeconfig: {places.admin_kubeconfig}")
-
-    address = server_address(settings)
-    run_service(serve(settings, places, address, ready), SERVER_ERRORS)
+    Orders(loaded.settings, server_address(loaded.settings)).become("server")
 
 
 @app.command(rich_help_panel=_CLUSTER)
@@ -181,41 +156,32 @@ def agent(
     kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
     insecure_registries: Insecure = None, log_level: LogLevel = None, config: Config = None,
     print_config: PrintConfig = False,
-    port: Annotated[int | None, typer.Option(hidden=True)] = None,
-    bind_address: Annotated[str | None, typer.Option(hidden=True)] = None,
-    advertise_address: Annotated[str | None, typer.Option(hidden=True)] = None,
-    extra_names: Annotated[str | None, typer.Option(hidden=True)] = None,
-    controllers: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:  # fmt: skip
     """Run a node: containers, their network and their API."""
     flags = {**locals()}
     for name in ("config", "print_config", "server"):
         del flags[name]
     loaded = _settings(config, flags, show=print_config)
-    from roost.cli.addresses import server_address
-    from roost.cli.agent import AGENT_ERRORS, AgentError, prepare_identity, run_agent
-    from roost.cli.agent import node_name as name_of
-    from roost.cli.nodeplan import plan_network
-    from roost.cli.process import end_with_parent, run_service, say_ready, start_logging
-    from roost.network.plan import NetworkError
-
-    end_with_parent()
-    settings, places = loaded.settings, Places(Path(loaded.settings.data_dir))
-    start_logging(settings.log_level)
     if os.geteuid() != 0:
         output.fail("roost agent runs containers and needs root: run it with sudo")
+    from roost.apiserver.pki.files import PkiError
+    from roost.cli.addresses import server_address
+    from roost.cli.identity import issue_from_disk
+    from roost.cli.service import Orders
+
+    settings, places = loaded.settings, Places(Path(loaded.settings.data_dir))
+    address = settings.node_ip or server_address(settings)
+    url = server or f"https://127.0.0.1:{settings.port}"
     try:
-        network = plan_network(settings, places)
-        address = settings.node_ip or server_address(settings)
-        prepare_identity(settings, places, server, address)
-    except (AgentError, NetworkError) as error:
+        issued = issue_from_disk(places, name_of(settings), address, url)
+    except PkiError as error:
         output.fail(str(error))
-
-    def ready() -> None:
-        say_ready({"node": name_of(settings), "address": address})
-        output.say(f"node {name_of(settings)} is registered")
-
-    run_service(run_agent(settings, places, network, address, ready), AGENT_ERRORS)
+    if not issued and not places.agent_kubeconfig.exists():
+        output.fail(
+            f"there is no {places.agent_kubeconfig}: start the server in the same data directory "
+            "first, or put a kubeconfig for this node there"
+        )
+    Orders(settings, address).become("agent")
 
 
 @token_app.command("create")
@@ -431,6 +397,3 @@ def main() -> None:
     if platform.system() != "Linux" and sys.argv[1:2] in (["up"], ["agent"]):
         output.fail("nodes need Linux")
     app()
-
-
-__all__ = ["Settings", "main"]

@@ -33,6 +33,11 @@ class Places:
         return self.root / "agent" / "proxy.kubeconfig"
 
     @property
+    def kubelet_identity(self) -> tuple[Path, Path]:
+        """The certificate and the key of the node's own API."""
+        return self.root / "agent" / "kubelet.crt", self.root / "agent" / "kubelet.key"
+
+    @property
     def database(self) -> Path:
         return self.root / "server" / "roost.db"
 

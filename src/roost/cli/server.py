@@ -38,6 +38,7 @@ from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.apiserver.static_tokens import StaticTokens, TokenFileError
 from roost.apiserver.tokens import ISSUER
+from roost.cli.identity import issue_node
 from roost.cli.places import Places
 from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
@@ -86,11 +87,16 @@ def choose_controllers(text: str) -> tuple[str, ...]:
 
 
 async def serve(
-    settings: Settings, places: Places, address: str, ready: Callable[[Connection], None]
+    settings: Settings,
+    places: Places,
+    address: str,
+    local_node: str,
+    ready: Callable[[Connection], None],
 ) -> None:
     """Serve until cancelled; `ready` is called once, with the administrator's connection.
 
-    `address` is where nodes and pods reach this server. Raises ServerError, StoreError, PkiError.
+    `address` is where nodes and pods reach this server; `local_node` names a node of this machine that
+    certificates are issued for. Raises ServerError, StoreError, PkiError.
     """
     names = choose_controllers(settings.controllers)
     store = await SqliteStore.open(places.database)
@@ -106,6 +112,8 @@ async def serve(
                 await bootstrap(client)
                 _start_control(tasks, parts, names)
                 admin = _write_admin(places, parts.authority, settings, port)
+                if local_node:
+                    issue_node(parts.authority, places, local_node, address, admin.server)
                 ready(admin)
         finally:
             await server.close()

@@ -7,6 +7,7 @@ One table says all there is; an unknown key anywhere is an error that names it. 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,7 +19,7 @@ PREFIX: Final = "ROOST_"
 #: Where a kubelet usually serves.
 KUBELET_PORT: Final = 10250
 #: Variables of the environment that begin like settings and are something else.
-_OTHER: Final = frozenset({"ROOST_CONFIG", "ROOST_READY_FD"})
+_OTHER: Final = frozenset({"ROOST_CONFIG", "ROOST_READY_FD", "ROOST_GATE_FD"})
 
 
 class SettingsError(Exception):
@@ -68,6 +69,11 @@ class Settings:
             raise SettingsError("log_level must be debug, info, warning or error")
         if self.runtime not in ("", "runc", "crun"):
             raise SettingsError("runtime must be runc or crun")
+
+
+def node_name(settings: Settings) -> str:
+    """Return the node's name: as set, or the machine's host name."""
+    return settings.node_name or platform.node().lower()
 
 
 _TYPES: Final[Mapping[str, type]] = {

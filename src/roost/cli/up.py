@@ -13,7 +13,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
+from roost.cli.addresses import server_address
 from roost.cli.output import fail, say
 from roost.cli.places import Places
-from roost.cli.process import READY_VARIABLE
+from roost.cli.process import GATE_VARIABLE, READY_VARIABLE
+from roost.cli.service import Orders
+from roost.cli.settings import Settings, node_name
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -31,6 +33,7 @@ _FIRST_REST_S: Final = 0.5
 _LAST_REST_S: Final = 30.0
 #: A component that ran this long had started well; when it ends the rests begin anew.
 _STEADY_S: Final = 30.0
+_LOG_BYTES: Final = 16 << 20
 #: Program -> Debian package that has it.
 _NEEDED: Final = {"conmon": "conmon", "nft": "nftables"}
 
@@ -52,23 +55,30 @@ class Component:
     due: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def start(self) -> int:
-        """Start the process; return the descriptor on which it will say that it is ready."""
+    def start(self, *, gated: bool = False) -> tuple[int, int]:
+        """Start the process. Returns the descriptor on which it will say that it is ready, and the
+        one to close to let it go on, if it is gated (else -1)."""
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         reader, writer = os.pipe()
+        gate, opener = os.pipe() if gated else (-1, -1)
+        variables = {READY_VARIABLE: str(writer)}
+        if gated:
+            variables[GATE_VARIABLE] = str(gate)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(writer,),
-                env={**os.environ, READY_VARIABLE: str(writer)},
+                pass_fds=(writer, gate) if gated else (writer,),
+                env={**os.environ, **variables},
                 start_new_session=True,  # Ctrl-C is for us; we tell the others
             )
         os.close(writer)
+        if gated:
+            os.close(gate)
         self.started = time.monotonic()
-        return reader
+        return reader, opener
 
     def wait_ready(self, reader: int) -> None:
         """Wait until the process says that it is ready; end with its own words if it ends first."""
@@ -148,19 +158,16 @@ def _which(program: str) -> str | None:
 class Supervisor:
     """Starts, watches and ends the components."""
 
-    def __init__(self, places: Places, arguments: Sequence[str]) -> None:
+    def __init__(self, places: Places) -> None:
         self._places = places
         self._components: list[Component] = []
-        self._arguments = arguments
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
 
-    def start(self, name: str, extra: Sequence[str] = ()) -> Component:
-        """Start a component and wait until it is ready."""
-        argv = [sys.executable, "-m", "roost", name, *self._arguments, *extra]
-        component = Component(name, argv, self._places.log(name))
+    def add(self, name: str, orders: Orders) -> Component:
+        """Take a component into our care; it is not started yet."""
+        component = Component(name, orders.argv(name), self._places.log(name))
         self._components.append(component)
-        component.wait_ready(component.start())
         return component
 
     def watch(self, announce: Callable[[str], None]) -> None:
@@ -175,6 +182,7 @@ class Supervisor:
         process = component.process
         if process is not None:
             if process.poll() is None:
+                self._trim(component.log)
                 return
             if now - component.started > _STEADY_S:
                 component.rest_s = _FIRST_REST_S
@@ -187,7 +195,15 @@ class Supervisor:
             component.rest_s = min(component.rest_s * 2, _LAST_REST_S)
             component.process = None
         elif now >= component.due:
-            os.close(component.start())
+            reader, _ = component.start()
+            os.close(reader)
+
+    @staticmethod
+    def _trim(log: Path) -> None:
+        """Keep one older log beside the present one; both are bounded."""
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)  # the process appends, so it goes on at the start
 
     def stop(self) -> None:
         """End everything, the agent first."""
@@ -203,19 +219,26 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise Interrupted
 
 
-def up(places: Places, arguments: Sequence[str], runtime: str) -> None:
+def up(places: Places, settings: Settings) -> None:
     """Run until interrupted."""
-    check_machine(runtime)
+    check_machine(settings.runtime)
     held = lock(places)
     begun = time.monotonic()
-    supervisor = Supervisor(places, arguments)
+    address = settings.node_ip or server_address(settings)
+    name = node_name(settings)
+    supervisor = Supervisor(places)
     try:
-        server = supervisor.start("server")
+        server = supervisor.add("server", Orders(settings, address, local_node=name))
+        agent = supervisor.add("agent", Orders(settings, address))
+        server_ready, _ = server.start()
+        # Started beside the server, held back until the server has issued its certificates.
+        agent_ready, gate = agent.start(gated=True)
+        server.wait_ready(server_ready)
         say(f"API server   {server.facts['server']}")
-        agent = supervisor.start("agent", ("--server", server.facts["server"]))
+        os.close(gate)
+        agent.wait_ready(agent_ready)
         say(f"node         {agent.facts['node']} at {agent.facts['address']}")
-        took = time.monotonic() - begun
-        say(f"\nRoost is up after {took:.1f} s. To use it:\n")
+        say(f"\nRoost is up after {time.monotonic() - begun:.1f} s. To use it:\n")
         say(f"    export KUBECONFIG={places.admin_kubeconfig}\n")
         say("Ctrl-C ends Roost and leaves your pods running; `roost down` stops the pods too.")
         supervisor.watch(say)
