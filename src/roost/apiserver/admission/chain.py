@@ -19,6 +19,7 @@ from roost.apiserver.admission.escalation import RBACEscalation
 from roost.apiserver.admission.ingress import DefaultIngressClass
 from roost.apiserver.admission.limits import LimitRanger
 from roost.apiserver.admission.namespaces import NamespaceLifecycle
+from roost.apiserver.admission.nodefeatures import NodeDeclaredFeatureValidator
 from roost.apiserver.admission.noderestriction import NodeRestriction
 from roost.apiserver.admission.podsecurity import PodSecurity
 from roost.apiserver.admission.port import Lookup, Plugin
@@ -61,6 +62,7 @@ def plugins(
         CertificateSigning(authorizer),
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
+        NodeDeclaredFeatureValidator(),
         *webhooks,
         ResourceQuota(write_quota),
         RBACEscalation(authorizer),

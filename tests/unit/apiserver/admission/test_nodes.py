@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roost.api.errors import Forbidden
+from roost.apiserver.admission.nodefeatures import NodeDeclaredFeatureValidator
 from roost.apiserver.admission.noderestriction import NodeRestriction
 from roost.apiserver.attributes import User
 
@@ -113,3 +114,15 @@ def test_leases_and_the_rest(fault):
     assert "system namespace" in fault(path, {"metadata": {"name": "n"}})
     assert "CSINode" in fault("storage.k8s.io/csinodes", lease)
     assert "ResourceSlice" in fault("resource.k8s.io/resourceslices", {"spec": {"nodeName": "m"}})
+
+
+def test_a_pod_is_resized_on_a_node_that_is_known(run, asked, pod, objects):
+    old, new = pod(nodeName="n"), pod(nodeName="n")
+    new["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    more = {"operation": "UPDATE", "old": old, "subresource": "resize"}
+    with pytest.raises(Forbidden) as error:
+        run(NodeDeclaredFeatureValidator(), asked("pods", new, **more))
+    assert error.value.message == 'pods "p" is forbidden: node "n" not found'
+    run(NodeDeclaredFeatureValidator(), asked("pods", old, **more))  # nothing changes
+    objects.put("nodes", node())
+    run(NodeDeclaredFeatureValidator(), asked("pods", new, **more))
