@@ -93,8 +93,8 @@ class _Step:
         self.set = view.stateful_set
         self.spec = self.set["spec"]
         self.past = past
-        self.start = (self.spec.get("ordinals") or {}).get("start", 0)
-        self.end = self.start + self.spec.get("replicas", 1)
+        self.start: int = (self.spec.get("ordinals") or {}).get("start", 0)
+        self.end: int = self.start + self.spec.get("replicas", 1)
         self.pods = {at: pod for pod in pods if (at := ordinal_of(self.set, pod)) is not None}
         status = self.set.get("status") or {}
         known = {name_of(revision): revision for revision in past.revisions}
@@ -103,7 +103,7 @@ class _Step:
         self.min_ready_s: int = self.spec.get("minReadySeconds", 0)
         self.regarding = object_reference(STATEFUL_SETS, "StatefulSet", self.set)
         strategy = self.spec.get("updateStrategy") or {}
-        self.rolls = strategy.get("type", "RollingUpdate") == "RollingUpdate"
+        self.rolls: bool = strategy.get("type", "RollingUpdate") == "RollingUpdate"
         self.rolling = strategy.get("rollingUpdate") or {}
 
     def healthy(self, pod: Object) -> bool:

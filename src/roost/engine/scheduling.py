@@ -12,34 +12,37 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from roost.api.errors import Conflict, NotFound, StatusError
+from roost.api.kind import Resource
 from roost.api.selectors import label_selector
 from roost.api.values import Object
-from roost.client.informer import Delta, Informers
-from roost.client.port import Client, DeleteOptions, PatchType
-from roost.client.recorder import EventRecorder
-from roost.decisions import conditions
+from roost.client.informer import Delta, Informers, Listener
+from roost.client.port import Client
 from roost.decisions.controller import Key
 from roost.decisions.meta import (
+    key_of,
     labels_of,
     name_of,
     namespace_of,
-    object_reference,
-    stamp,
     uid_of,
 )
 from roost.decisions.pods import finished, node_of
 from roost.decisions.resources import (
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
     SERVICES,
     STATEFUL_SETS,
+    STORAGE_CLASSES,
 )
+from roost.engine.binding import Binder
 from roost.ports.port import Chance, WallClock
 from roost.scheduler.decide import Bind, Preempt, Rejections, Scheduler, Unschedulable
 from roost.scheduler.preemption import Budget, preempt
@@ -51,7 +54,8 @@ BINDINGS_AT_ONCE = 64
 PODS_PER_SLICE = 32
 
 _OWNERS = (REPLICA_SETS, STATEFUL_SETS, REPLICATION_CONTROLLERS)
-_WATCHED = (PODS, NODES, NAMESPACES, SERVICES, POD_DISRUPTION_BUDGETS, *_OWNERS)
+_STORAGE = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES)
+_WATCHED = (PODS, NODES, NAMESPACES, SERVICES, POD_DISRUPTION_BUDGETS, *_OWNERS, *_STORAGE)
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +93,12 @@ class Scheduling:
         self._chance = chance
         self._informers = informers or Informers(client, chance)
         self._owns_informers = informers is None
-        self._recorder = EventRecorder(client, clock, name)
+        self._binder = Binder(client, clock, self._informers, self.scheduler.volumes, name)
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._assumed: dict[Key, PodInfo] = {}
         self._work: deque[tuple[PodInfo, Bind | Preempt | Unschedulable]] = deque()
+        self._slow: list[tuple[PodInfo, Bind | Preempt | Unschedulable]] = []
         self._workers = 0
         for resource in _WATCHED:
             self._informers.informer(resource)
@@ -103,7 +108,7 @@ class Scheduling:
         async with asyncio.TaskGroup() as group:
             if self._owns_informers:
                 group.create_task(self._informers.run(), name="informers")
-            group.create_task(self._recorder.run(), name="scheduler events")
+            group.create_task(self._binder.recorder.run(), name="scheduler events")
             await self._fill()
             self.synced.set()
             try:
@@ -116,14 +121,17 @@ class Scheduling:
         """Wait for all caches, take over what they hold, and then follow them."""
         for resource in _WATCHED:
             await self._informers.informer(resource).synced.wait()
-        listeners = {
+        listeners: dict[Resource, Listener] = {
             PODS: self._pods_changed,
             NODES: self._nodes_changed,
             NAMESPACES: self._namespaces_changed,
             SERVICES: self._services_changed,
+            PERSISTENT_VOLUME_CLAIMS: self._claims_changed,
+            PERSISTENT_VOLUMES: partial(self._storage_changed, self.scheduler.volumes.volumes),
+            STORAGE_CLASSES: partial(self._storage_changed, self.scheduler.volumes.classes),
             **dict.fromkeys(_OWNERS, self._owners_changed),
         }
-        for resource in (NODES, NAMESPACES, SERVICES, *_OWNERS, PODS):
+        for resource in (NODES, NAMESPACES, SERVICES, *_OWNERS, *_STORAGE, PODS):
             listener = listeners[resource]
             listener([Delta(None, obj) for obj in self._informers[resource].all()])
             self._informers.informer(resource).listen(listener)
@@ -227,6 +235,24 @@ class Scheduling:
                     selector = {"matchLabels": selector}
                 self.scheduler.selectors.set_owner(uid_of(owner), selector)
 
+    def _claims_changed(self, deltas: Sequence[Delta]) -> None:
+        known = self.scheduler.volumes.claims
+        for old, new in deltas:
+            if new is not None:
+                known[key_of(new)] = new
+            elif old is not None:
+                known.pop(key_of(old), None)
+        self._happened(Happening.VOLUME_CHANGED)
+        self._binder.claims_moved()
+
+    def _storage_changed(self, known: dict[str, Object], deltas: Sequence[Delta]) -> None:
+        for old, new in deltas:
+            if new is not None:
+                known[name_of(new)] = new
+            elif old is not None:
+                known.pop(name_of(old), None)
+        self._happened(Happening.VOLUME_CHANGED)
+
     # Decisions.
 
     async def _rounds(self, group: asyncio.TaskGroup) -> None:
@@ -261,7 +287,8 @@ class Scheduling:
             if isinstance(decision, Preempt):
                 counters.preemptions += 1
                 scheduler.nominated[info.key] = (info, decision.node)
-        self._work.append((info, decision))
+        slow = isinstance(decision, Bind) and bool(info.shape.claims)
+        (self._slow if slow else self._work).append((info, decision))
 
     def _budgets(self) -> list[Budget]:
         return [
@@ -285,6 +312,9 @@ class Scheduling:
     # What is sent.
 
     def _send(self, group: asyncio.TaskGroup) -> None:
+        for info, decision in self._slow:  # these may wait for long: not in a worker's way
+            group.create_task(self._carry_out(info, decision))
+        self._slow.clear()
         while self._workers < min(BINDINGS_AT_ONCE, len(self._work)):
             self._workers += 1
             group.create_task(self._work_off())
@@ -293,41 +323,33 @@ class Scheduling:
         try:
             while self._work:
                 info, decision = self._work.popleft()
-                try:
-                    await self._carry_out(info, decision)
-                except (StatusError, OSError, TimeoutError) as error:
-                    log.debug("scheduling %s/%s: %s", *info.key, error)
+                await self._carry_out(info, decision)
         finally:
             self._workers -= 1
 
     async def _carry_out(self, info: PodInfo, decision: Bind | Preempt | Unschedulable) -> None:
-        if isinstance(decision, Bind):
-            await self._bind(info, decision.node)
-            return
-        regarding = object_reference(PODS, "Pod", info.pod)
-        self._recorder.record(regarding, "Warning", "FailedScheduling", decision.message)
+        try:
+            if isinstance(decision, Bind):
+                await self._bind(info, decision.node)
+            else:
+                await self._refuse(info, decision)
+        except (StatusError, OSError, TimeoutError) as error:
+            log.debug("scheduling %s/%s: %s", *info.key, error)
+
+    async def _refuse(self, info: PodInfo, decision: Preempt | Unschedulable) -> None:
+        self._binder.tell(info, "Warning", "FailedScheduling", decision.message)
         nominated = decision.node if isinstance(decision, Preempt) else ""
-        await self._report(info, "Unschedulable", decision.message, nominated)
+        await self._binder.report(info, "Unschedulable", decision.message, nominated)
         if isinstance(decision, Preempt):
-            await self._evict(info, decision)
+            await self._binder.evict(info, decision)
 
     async def _bind(self, info: PodInfo, node: str) -> None:
-        namespace, name = info.key
-        body = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"name": name, "namespace": namespace, "uid": info.uid},
-            "target": {"kind": "Node", "name": node},
-        }
         try:
-            await self._client.create(PODS, body, namespace, name=name, subresource="binding")
+            await self._binder.bind(info, node)
         except (StatusError, OSError, TimeoutError) as error:
             await self._take_back(info, node, error)
-            return
-        self.counters.bound += 1
-        regarding = object_reference(PODS, "Pod", info.pod)
-        message = f"Successfully assigned {namespace}/{name} to {node}"
-        self._recorder.record(regarding, "Normal", "Scheduled", message)
+        else:
+            self.counters.bound += 1
 
     async def _take_back(self, info: PodInfo, node: str, error: Exception) -> None:
         self.counters.failures += 1
@@ -344,58 +366,5 @@ class Scheduling:
         if isinstance(error, Conflict):
             return
         message = f"running Bind plugin: {error}"
-        regarding = object_reference(PODS, "Pod", info.pod)
-        self._recorder.record(regarding, "Warning", "FailedScheduling", message)
-        await self._report(info, "SchedulerError", message, "")
-
-    async def _report(self, info: PodInfo, reason: str, message: str, nominated: str) -> None:
-        """Set the PodScheduled condition and the nominated node, where they differ."""
-        pod = self._informers[PODS].get(*info.key)
-        if pod is None or uid_of(pod) != info.uid or node_of(pod):
-            return
-        status = pod.get("status") or {}
-        old = conditions.find(status.get("conditions"), "PodScheduled") or {}
-        same = (old.get("status"), old.get("reason"), old.get("message"))
-        if same == ("False", reason, message) and status.get("nominatedNodeName", "") == nominated:
-            return
-        condition = conditions.make(
-            "PodScheduled", "False", reason, message, stamp(self._clock.now())
-        )
-        if old.get("status") == "False" and "lastTransitionTime" in old:
-            condition["lastTransitionTime"] = old["lastTransitionTime"]
-        generation = pod["metadata"].get("generation")
-        if generation:
-            condition["observedGeneration"] = generation
-        body: Object = {
-            "metadata": {"uid": info.uid},
-            "status": {"conditions": [condition], "nominatedNodeName": nominated or None},
-        }
-        namespace, name = info.key
-        await self._client.patch(
-            PODS, name, body, namespace, type=PatchType.STRATEGIC, subresource="status"
-        )
-
-    async def _evict(self, info: PodInfo, decision: Preempt) -> None:
-        """Delete the victims, after telling in their status why."""
-        for key in decision.victims:
-            victim = self._informers[PODS].get(*key)
-            if victim is None or "deletionTimestamp" in victim["metadata"]:
-                continue
-            message = f"{self.name}: preempting to accommodate a higher priority pod"
-            condition = conditions.make(
-                "DisruptionTarget", "True", "PreemptionByScheduler", message,
-                stamp(self._clock.now()),
-            )  # fmt: skip
-            body = {"metadata": {"uid": uid_of(victim)}, "status": {"conditions": [condition]}}
-            try:
-                await self._client.patch(
-                    PODS, key.name, body, key.namespace,
-                    type=PatchType.STRATEGIC, subresource="status",
-                )  # fmt: skip
-                options = DeleteOptions(uid=uid_of(victim))
-                await self._client.delete(PODS, key.name, key.namespace, options)
-            except NotFound:
-                continue
-            regarding = object_reference(PODS, "Pod", victim)
-            text = f"Preempted by pod {info.uid} on node {decision.node}"
-            self._recorder.record(regarding, "Normal", "Preempted", text)
+        self._binder.tell(info, "Warning", "FailedScheduling", message)
+        await self._binder.report(info, "SchedulerError", message, "")

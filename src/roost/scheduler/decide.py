@@ -26,6 +26,8 @@ from roost.scheduler.scores import (
 from roost.scheduler.shape import PodInfo, Shape, Shapes
 from roost.scheduler.snapshot import NodeInfo, Snapshot
 from roost.scheduler.spreading import HardSpread, Selectors, spread_scores
+from roost.scheduler.volumes import PLUGIN as VOLUMES
+from roost.scheduler.volumes import Volumes
 
 #: With fewer nodes all are looked at; with more, a share of them that shrinks to 5 %.
 ALL_NODES_UP_TO = 100
@@ -77,11 +79,17 @@ def nodes_to_find(total: int) -> int:
 
 
 class Hard:
-    """The rules of one pod that depend on other pods; absent where the pod has none."""
+    """The rules of one pod that depend on more than the node; absent where the pod has none."""
 
     def __init__(
-        self, shape: Shape, snapshot: Snapshot, excluded: frozenset[Key] = frozenset()
+        self,
+        shape: Shape,
+        snapshot: Snapshot,
+        volumes: Volumes,
+        excluded: frozenset[Key] = frozenset(),
     ) -> None:
+        self._shape = shape
+        self._volumes = volumes if shape.claims else None
         self._spread: HardSpread | None = None
         self._neighbours: HardNeighbours | None = None
         if any(c.hard for c in shape.spread):
@@ -91,11 +99,15 @@ class Hard:
 
     @property
     def none(self) -> bool:
-        return self._spread is None and self._neighbours is None
+        return self._spread is None and self._neighbours is None and self._volumes is None
 
     def check(self, node: NodeInfo) -> Rejection | None:
         """Return why the node will not do."""
-        rejection = self._spread.check(node) if self._spread is not None else None
+        rejection = None
+        if self._volumes is not None:
+            rejection = self._volumes.check(self._shape, node)
+        if rejection is None and self._spread is not None:
+            rejection = self._spread.check(node)
         if rejection is None and self._neighbours is not None:
             rejection = self._neighbours.check(node)
         return rejection
@@ -111,6 +123,7 @@ class Scheduler:
         self.snapshot = Snapshot()
         self.shapes = Shapes()
         self.selectors = Selectors()
+        self.volumes = Volumes()
         self.nominated: dict[Key, tuple[PodInfo, str]] = {}
         self._findings: dict[Shape, dict[str, Finding]] = {}
         self._start = 0
@@ -121,7 +134,11 @@ class Scheduler:
         nodes = snapshot.present()
         if not nodes:
             return Rejections(0, {})
-        hard = Hard(shape, snapshot)
+        if shape.claims:
+            fault = self.volumes.fault(shape)
+            if fault:
+                return Rejections(len(nodes), {}, fault)
+        hard = Hard(shape, snapshot, self.volumes)
         feasible, scores, rejected = self._filter(info, nodes, hard)
         if not feasible:
             return Rejections(len(nodes), rejected)
@@ -208,17 +225,22 @@ class Scheduler:
 
 @dataclass(frozen=True, slots=True)
 class Rejections:
-    """Why none of `total` nodes will do."""
+    """Why none of `total` nodes will do; `fault` speaks for all of them."""
 
     total: int
     by_node: Mapping[str, Rejection]
+    fault: str = ""
 
     @property
     def plugins(self) -> frozenset[str]:
+        if self.fault:
+            return frozenset((VOLUMES,))
         return frozenset(rejection.plugin for rejection in self.by_node.values())
 
     @property
     def message(self) -> str:
         if not self.total:
             return NO_NODES
+        if self.fault:
+            return f"0/{self.total} nodes are available: {self.fault}."
         return histogram(self.total, (r for found in self.by_node.values() for r in found.reasons))

@@ -65,7 +65,7 @@ def preempt(
     if why_not:
         return Unschedulable(f"{message} preemption: {why_not}", plugins)
     candidates: list[Candidate] = []
-    reasons: list[str] = []
+    reasons = [_NOT_HELPFUL] * (rejections.total - len(rejections.by_node))
     for name, rejection in rejections.by_node.items():
         if rejection.final:
             reasons.append(_NOT_HELPFUL)
@@ -98,7 +98,8 @@ def _not_eligible(scheduler: Scheduler, info: PodInfo) -> str:
 def _fits(
     scheduler: Scheduler, info: PodInfo, trial: NodeInfo, gone: frozenset[Key]
 ) -> Rejection | None:
-    return check(info.shape, trial) or Hard(info.shape, scheduler.snapshot, gone).check(trial)
+    hard = Hard(info.shape, scheduler.snapshot, scheduler.volumes, gone)
+    return check(info.shape, trial) or hard.check(trial)
 
 
 def _dry_run(

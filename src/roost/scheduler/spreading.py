@@ -71,6 +71,10 @@ class Selectors:
         return LabelSelector(tuple(requirements)) if requirements else None
 
 
+def _restricted(shape: Shape) -> bool:
+    return shape.required_nodes is not None or bool(shape.spec.get("nodeSelector"))
+
+
 def _eligible(shape: Shape, constraint: SpreadConstraint, node: NodeInfo) -> bool:
     if constraint.honour_affinity and not node_matches(shape.spec, node.labels, node.name):
         return False
@@ -195,10 +199,11 @@ def _add_constraint(
     if not domains:
         return
     weight = math.log(len(domains) + 2)
+    everywhere = not constraint.honour_taints and not _restricted(shape)
     for name, count in counts.items():
         node = snapshot.nodes[name]
         value = node.labels.get(key)
-        if value in domains and _eligible(shape, constraint, node):
+        if value in domains and (everywhere or _eligible(shape, constraint, node)):
             domains[value] += count
     for at, (node, skip) in enumerate(zip(nodes, ignored, strict=True)):
         value = node.labels.get(key)

@@ -16,8 +16,10 @@ from roost.decisions.resources import (
     JOBS,
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     STATEFUL_SETS,
+    STORAGE_CLASSES,
 )
 
 
@@ -43,7 +45,7 @@ async def images(w: World) -> dict[str, str]:
     }
 
 
-def test_a_stateful_set_goes_in_order_both_ways() -> None:
+def test_a_stateful_set_goes_in_order_and_waits_for_its_claims() -> None:
     async def scenario() -> None:
         async with world() as w:
             await w.kubelets.add("n1")
@@ -54,16 +56,83 @@ def test_a_stateful_set_goes_in_order_both_ways() -> None:
                     "resources": {"requests": {"storage": "1Gi"}},
                 },
             }
-            body = a_set("StatefulSet", replicas=3, serviceName="db", volumeClaimTemplates=[claim])
-            orders: list[str] = []
-            w.kubelets.outcome = lambda pod: orders.append(pod["metadata"]["name"]) or "Running"
+            body = a_set("StatefulSet", replicas=2, serviceName="db", volumeClaimTemplates=[claim])
             await w.client.create(STATEFUL_SETS, body, "default")
-            claims = 0
-            for _ in range(40):
-                await asyncio.sleep(0.5)
-                claims = len(await w.all(PERSISTENT_VOLUME_CLAIMS))
-            assert list(dict.fromkeys(orders)) in ([], ["db-0", "db-1", "db-2"])
-            assert claims in (1, 3)
+            for ordinal in range(2):
+                await asyncio.sleep(10)
+                names = [c["metadata"]["name"] for c in await w.all(PERSISTENT_VOLUME_CLAIMS)]
+                assert names == [f"data-db-{n}" for n in range(ordinal + 1)]
+                waiting = await w.get(PODS, f"db-{ordinal}")
+                assert "nodeName" not in waiting["spec"]
+                assert waiting["status"]["conditions"][0]["message"] == (
+                    "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. "
+                    "preemption: 0/1 nodes are available: "
+                    "1 Preemption is not helpful for scheduling."
+                )
+                await bind_claim(w, f"data-db-{ordinal}")
+            await asyncio.sleep(10)
+            assert {p["status"]["phase"] for p in await w.all(PODS)} == {"Running"}
+
+    run(scenario())
+
+
+async def bind_claim(w: World, name: str) -> None:
+    """Make a volume for a claim, as a provisioner does."""
+    volume: Object = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": f"/data/{name}"},
+        },
+    }
+    await w.client.create(PERSISTENT_VOLUMES, volume)
+    body = {"spec": {"volumeName": name}}
+    await w.client.patch(PERSISTENT_VOLUME_CLAIMS, name, body, "default")
+    status = {"status": {"phase": "Bound"}}
+    await w.client.patch(PERSISTENT_VOLUME_CLAIMS, name, status, "default", subresource="status")
+
+
+def test_a_claim_that_waits_for_its_consumer_learns_the_node() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            await w.kubelets.add("n1")
+            storage_class: Object = {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": "local"},
+                "provisioner": "example.com/local",
+                "volumeBindingMode": "WaitForFirstConsumer",
+            }
+            await w.client.create(STORAGE_CLASSES, storage_class)
+            claim: Object = {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "data", "namespace": "default"},
+                "spec": {
+                    "storageClassName": "local",
+                    "accessModes": ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": "1Gi"}},
+                },
+            }
+            await w.client.create(PERSISTENT_VOLUME_CLAIMS, claim, "default")
+            volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+            pod: Object = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "p", "namespace": "default"},
+                "spec": {"containers": [{"name": "c", "image": "i"}], "volumes": [volume]},
+            }
+            await w.client.create(PODS, pod, "default")
+            await asyncio.sleep(5)
+            found = await w.get(PERSISTENT_VOLUME_CLAIMS, "data")
+            assert found["metadata"]["annotations"] == {"volume.kubernetes.io/selected-node": "n1"}
+            assert "nodeName" not in (await w.get(PODS, "p"))["spec"]
+            await bind_claim(w, "data")
+            await asyncio.sleep(5)
+            assert (await w.get(PODS, "p"))["spec"]["nodeName"] == "n1"
 
     run(scenario())
 

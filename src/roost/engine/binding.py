@@ -1,0 +1,140 @@
+"""What the scheduler sends: bindings, what is in the way of a pod, and the removal of victims."""
+
+from __future__ import annotations
+
+import asyncio
+
+from roost.api.errors import NotFound
+from roost.api.values import Object
+from roost.client.informer import Informers
+from roost.client.port import Client, DeleteOptions, PatchType
+from roost.client.recorder import EventRecorder
+from roost.decisions import conditions
+from roost.decisions.controller import Key
+from roost.decisions.meta import object_reference, stamp, uid_of
+from roost.decisions.pods import node_of
+from roost.decisions.resources import PERSISTENT_VOLUME_CLAIMS, PODS
+from roost.ports.port import WallClock
+from roost.scheduler.decide import Preempt
+from roost.scheduler.shape import PodInfo
+from roost.scheduler.volumes import SELECTED_NODE, Volumes
+
+#: How long a pod waits for the volumes of its claims on the node that was chosen.
+CLAIMS_TIMEOUT_S = 600.0
+
+
+class Binder:
+    """Sends for one scheduler; `name` is what it calls itself in events and conditions."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: WallClock,
+        informers: Informers,
+        volumes: Volumes,
+        name: str,
+    ) -> None:
+        self.recorder = EventRecorder(client, clock, name)
+        self._client = client
+        self._clock = clock
+        self._informers = informers
+        self._volumes = volumes
+        self._name = name
+        self._claims_moved = asyncio.Event()
+
+    def claims_moved(self) -> None:
+        """Say that claims have changed."""
+        self._claims_moved.set()
+        self._claims_moved = asyncio.Event()
+
+    def tell(self, info: PodInfo, type: str, reason: str, message: str) -> None:
+        """Record an event about a pod."""
+        self.recorder.record(object_reference(PODS, "Pod", info.pod), type, reason, message)
+
+    async def bind(self, info: PodInfo, node: str) -> None:
+        """Bind a pod, its claims first. Raises what the server answers, and TimeoutError."""
+        if info.shape.claims:
+            await self._bind_claims(info, node)
+        namespace, name = info.key
+        body = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name, "namespace": namespace, "uid": info.uid},
+            "target": {"kind": "Node", "name": node},
+        }
+        await self._client.create(PODS, body, namespace, name=name, subresource="binding")
+        self.tell(
+            info, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {node}"
+        )
+
+    async def _bind_claims(self, info: PodInfo, node: str) -> None:
+        """Announce the node to whoever makes volumes, and wait until all claims have theirs.
+
+        When that takes too long the announcement is taken back.
+        """
+        waiting = self._volumes.unbound(info.shape)
+        await self._announce(waiting, node)
+        try:
+            async with asyncio.timeout(CLAIMS_TIMEOUT_S):
+                while self._volumes.unbound(info.shape):
+                    await self._claims_moved.wait()
+        except TimeoutError:
+            await self._announce(waiting, None)
+            raise
+
+    async def _announce(self, claims: list[Key], node: str | None) -> None:
+        body = {"metadata": {"annotations": {SELECTED_NODE: node}}}
+        for claim in claims:
+            await self._client.patch(PERSISTENT_VOLUME_CLAIMS, claim.name, body, claim.namespace)
+
+    async def report(self, info: PodInfo, reason: str, message: str, nominated: str) -> None:
+        """Set the PodScheduled condition and the nominated node, where they differ."""
+        pod = self._informers[PODS].get(*info.key)
+        if pod is None or uid_of(pod) != info.uid or node_of(pod):
+            return
+        status = pod.get("status") or {}
+        old = conditions.find(status.get("conditions"), "PodScheduled") or {}
+        same = (old.get("status"), old.get("reason"), old.get("message"))
+        if same == ("False", reason, message) and status.get("nominatedNodeName", "") == nominated:
+            return
+        condition = conditions.make(
+            "PodScheduled", "False", reason, message, stamp(self._clock.now())
+        )
+        if old.get("status") == "False" and "lastTransitionTime" in old:
+            condition["lastTransitionTime"] = old["lastTransitionTime"]
+        generation = pod["metadata"].get("generation")
+        if generation:
+            condition["observedGeneration"] = generation
+        body: Object = {
+            "metadata": {"uid": info.uid},
+            "status": {"conditions": [condition], "nominatedNodeName": nominated or None},
+        }
+        namespace, name = info.key
+        await self._client.patch(
+            PODS, name, body, namespace, type=PatchType.STRATEGIC, subresource="status"
+        )
+
+    async def evict(self, info: PodInfo, decision: Preempt) -> None:
+        """Delete the victims, after telling in their status why."""
+        for key in decision.victims:
+            victim = self._informers[PODS].get(*key)
+            if victim is None or "deletionTimestamp" in victim["metadata"]:
+                continue
+            message = f"{self._name}: preempting to accommodate a higher priority pod"
+            condition = conditions.make(
+                "DisruptionTarget", "True", "PreemptionByScheduler", message,
+                stamp(self._clock.now()),
+            )  # fmt: skip
+            body = {"metadata": {"uid": uid_of(victim)}, "status": {"conditions": [condition]}}
+            try:
+                await self._client.patch(
+                    PODS, key.name, body, key.namespace,
+                    type=PatchType.STRATEGIC, subresource="status",
+                )  # fmt: skip
+                options = DeleteOptions(uid=uid_of(victim))
+                await self._client.delete(PODS, key.name, key.namespace, options)
+            except NotFound:
+                continue
+            regarding = object_reference(PODS, "Pod", victim)
+            text = f"Preempted by pod {info.uid} on node {decision.node}"
+            self.recorder.record(regarding, "Normal", "Preempted", text)
