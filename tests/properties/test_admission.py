@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from roost.api.errors import StatusError
 from roost.api.kind import Resource
 from roost.api.registry import builtin
+from roost.api.values import copy_of
 from roost.apiserver.admission.chain import Chain, plugins
+from roost.apiserver.admission.port import Plugin
 from roost.apiserver.attributes import Admission, User
 from roost.apiserver.authorizer import Authorizer
 
@@ -108,22 +110,40 @@ async def write(quota: dict) -> dict:
     return quota
 
 
-def put_through(plural: str, user: User, operation: str, obj: dict, old: dict) -> None:
-    chain = Chain(plugins(Authorizer(), Chance(), write))
+def outcome(
+    members: list[Plugin], plural: str, user: User, operation: str, obj: dict, old: dict
+) -> tuple[object, str]:
     kind = KINDS[plural]
     request = Admission(
-        operation, kind, "ns" if kind.namespaced else "", obj["metadata"].get("name", ""), user,
-        None if operation == "DELETE" else obj, None if operation == "CREATE" else old,
-    )  # fmt: skip
+        operation,
+        kind,
+        "ns" if kind.namespaced else "",
+        obj["metadata"].get("name", ""),
+        user,
+        None if operation == "DELETE" else copy_of(obj),
+        None if operation == "CREATE" else old,
+    )
 
-    async def both() -> None:
+    async def ask_all() -> str:
         try:
-            await chain.admit(request, Nothing())
-            await chain.validate(request, Nothing())
-        except StatusError:
-            return
+            for member in members:
+                await member.admit(request, Nothing())
+            for member in members:
+                await member.validate(request, Nothing())
+        except StatusError as error:
+            return error.message
+        return ""
 
-    asyncio.run(both())
+    refusal = asyncio.run(ask_all())
+    return request.object, refusal
+
+
+def put_through(plural: str, user: User, operation: str, obj: dict, old: dict) -> None:
+    """However plugins are asked, one by one or as a chain, they come to the same."""
+    one_by_one = plugins(Authorizer(), Chance(), write)
+    chain: list[Plugin] = [Chain(plugins(Authorizer(), Chance(), write))]
+    given = (plural, user, operation, obj, old)
+    assert outcome(one_by_one, *given) == outcome(chain, *given)
 
 
 @given(st.sampled_from(USERS), st.sampled_from(["CREATE", "UPDATE", "DELETE"]), PODS, PODS)

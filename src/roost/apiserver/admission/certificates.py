@@ -8,7 +8,7 @@ from base64 import b64decode
 
 from roost.api.values import Object
 from roost.apiserver.access.identity import MASTERS
-from roost.apiserver.admission.base import Base, is_creation, refuse
+from roost.apiserver.admission.base import Base, is_creation, refuse, resource_of
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission, Attributes
 from roost.apiserver.authorizer import Authorizer
@@ -33,7 +33,9 @@ class _SignerPermission(Base):
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
         del lookup
-        if request.operation != "UPDATE" or request.old is None or not self._concerns(request):
+        if request.operation != "UPDATE" or resource_of(request) != _REQUESTS:
+            return
+        if request.old is None or not self._concerns(request):
             return
         signer = (request.old.get("spec") or {}).get("signerName", "")
         domain = signer.partition("/")[0]

@@ -38,7 +38,7 @@ class RBACEscalation(Base):
             return
         if resource_of(request) in _ROLES:
             self._role(request, request.object)
-        else:
+        elif resource_of(request) in _BINDINGS:
             self._binding(request, request.object)
 
     def _role(self, request: Admission, role: Object) -> None:

@@ -7,7 +7,7 @@ left to check is that the node is known.
 from __future__ import annotations
 
 from roost.api.kind import Resource
-from roost.apiserver.admission.base import PODS, Base, refuse, spec_of
+from roost.apiserver.admission.base import PODS, Base, refuse, resource_of, spec_of
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
 
@@ -22,6 +22,8 @@ class NodeDeclaredFeatureValidator(Base):
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
         if request.operation != "UPDATE" or request.subresource != "resize":
+            return
+        if resource_of(request) != PODS:
             return
         new, old = spec_of(request.object or {}), spec_of(request.old or {})
         node = old.get("nodeName")

@@ -65,7 +65,7 @@ class PodSecurity(Base):
         elif resource == PODS:
             if request.subresource in ("", "ephemeralcontainers") and _is_significant(request):
                 await self._pod(request, lookup)
-        elif not request.subresource:
+        elif resource in _TEMPLATES and not request.subresource:
             await self._template(request, lookup, _TEMPLATES[resource])
 
     async def _pod(self, request: Admission, lookup: Lookup) -> None:

@@ -85,6 +85,8 @@ class PersistentVolumeClaimResize(Base):
     async def validate(self, request: Admission, lookup: Lookup) -> None:
         if request.operation != "UPDATE" or request.subresource or request.object is None:
             return
+        if resource_of(request) != CLAIMS:
+            return
         old = request.old or {}
         new_size, old_size = _size(request.object), _size(old)
         if new_size is None or old_size is None or compare(new_size, old_size) <= 0:

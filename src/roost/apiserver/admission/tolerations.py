@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost.api.values import Object
-from roost.apiserver.admission.base import NODES, PODS, Base, is_creation
+from roost.apiserver.admission.base import NODES, PODS, Base, is_creation, resource_of
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
 
@@ -21,7 +21,7 @@ class DefaultTolerationSeconds(Base):
     async def admit(self, request: Admission, lookup: Lookup) -> None:
         del lookup
         pod = request.object
-        if pod is None or request.subresource or request.operation not in ("CREATE", "UPDATE"):
+        if pod is None or request.subresource or resource_of(request) != PODS:
             return
         spec = pod.setdefault("spec", {})
         tolerations = spec.get("tolerations") or []
