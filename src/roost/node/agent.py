@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
 from roost.api.values import Object
 from roost.client.port import Query
-from roost.decisions.resources import PODS, SERVICES
+from roost.decisions.resources import PODS
 from roost.network.plan import NetworkError
 from roost.node import podspec
 from roost.node.admission import admit
@@ -23,6 +24,7 @@ from roost.node.adoption import adopt, newest
 from roost.node.facts import PodFacts, PodState, Verdict
 from roost.node.housekeeping import Housekeeping
 from roost.node.memory import Desk
+from roost.node.meter import Meter
 from roost.node.mirror import Mirror
 from roost.node.operations import Operations
 from roost.node.prober import Prober
@@ -30,9 +32,9 @@ from roost.node.pulling import Puller
 from roost.node.references import References
 from roost.node.registration import Registration
 from roost.node.reporter import StatusReporter
+from roost.node.servicecache import ServiceCache
 from roost.node.status import NodeAddress, pod_status
 from roost.node.streaming.port import FoundContainer
-from roost.node.summary import Measured, pod_stats, summary
 from roost.node.tokens import Tokens
 from roost.node.tools import NodeSettings, Tools
 from roost.node.worker import PodWorker, Record
@@ -41,8 +43,7 @@ from roost.runtimes.port import (
     Runtime,
     RuntimeFault,
     SandboxStatus,
-    Stats,
-    Usage,
+    State,
 )
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,6 @@ log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _CRASH_REST_S = 10.0
 _STRAY_GRACE_S = 30.0
-_SERVICES_KEPT_S = 30.0
-_RATE_OVER_S = 5.0
 _ACTIVE = frozenset({PodState.SYNCING, PodState.TERMINATING})
 
 
@@ -67,8 +66,7 @@ class NodeAgent:
         self._owner_of: dict[str, str] = {}  # sandbox id -> pod uid
         self._early: list[ContainerStatus] | None = []
         self._addresses: Mapping[str, str] = {}
-        self._measured: dict[str, Measured] = {}
-        self._started_at = tools.clock.now()
+        self._meter = Meter(settings.name, tools)
         #: Parts that ended by an error nobody foresaw, and were begun again. Zero, or there is a bug.
         self.defects = 0
         self._tasks: asyncio.TaskGroup | None = None
@@ -82,9 +80,7 @@ class NodeAgent:
             on_event=self._on_event,
             accepts=self._is_ours,
         )
-        self._services = Mirror(
-            tools.client, Query(SERVICES), tools.chance, on_list=lambda _: self._on_services()
-        )
+        self._services = ServiceCache(tools, settings.layout, self._on_services)
         self._references = References(
             tools.client, tools.files, settings.layout, self._on_references
         )
@@ -93,7 +89,7 @@ class NodeAgent:
         self._desk = Desk(
             settings=settings,
             tools=tools,
-            operations=Operations(settings, tools, self._known_services, self._allocatable),
+            operations=Operations(settings, tools, self._services.known, self._allocatable),
             puller=Puller(tools),
             prober=self._prober,
             references=self._references,
@@ -156,29 +152,7 @@ class NodeAgent:
 
     async def summary(self) -> Object:
         """Return the stats/v1alpha1 Summary of the node and its pods."""
-        now = self.tools.clock.now()
-        for runtime in self.tools.runtimes.all:
-            if isinstance(runtime, Stats):
-                self._measure(await runtime.usage(), now)
-        pods = [
-            pod_stats(worker.pod, worker.facts, self._measured, now)
-            for worker in self._workers.values()
-            if worker.facts.sandbox is not None
-        ]
-        return summary(self.settings.name, self._started_at, pods, self._measured.values(), now)
-
-    def _measure(self, usages: list[Usage], now: float) -> None:
-        """Keep the newest use of each container, and one that is old enough to tell the rate by."""
-        found = {}
-        for usage in usages:
-            old = self._measured.get(usage.container_id)
-            if old is None:
-                found[usage.container_id] = Measured(usage, now)
-            elif now - old.at < _RATE_OVER_S:
-                found[usage.container_id] = Measured(usage, now, old.before, old.before_at)
-            else:
-                found[usage.container_id] = Measured(usage, now, old.usage, old.at)
-        self._measured = found
+        return await self._meter.summary(self._workers.values())
 
     # -- the run --------------------------------------------------------------------------------
 
@@ -196,7 +170,6 @@ class NodeAgent:
                 self.registration.run,
                 self._housekeeping.run,
                 self._services.run,
-                self._keep_services,
                 self.pod_mirror.run,
             ):
                 tasks.create_task(self._forever(run))
@@ -284,11 +257,22 @@ class NodeAgent:
         adopted = adopt(
             pod,
             facts,
-            [one for _, one in strays],
+            [self._with_last_words(pod, one) for _, one in strays],
             self._addresses.get(uid, ""),
             self.tools.clock.now(),
         )
         self._look_after(PodWorker(self._desk, pod, adopted, runtime))
+
+    def _with_last_words(self, pod: Object, sandbox: SandboxStatus) -> SandboxStatus:
+        """Return the sandbox with what its ended containers left to say while no agent listened."""
+        containers = []
+        for status in sandbox.containers:
+            found = podspec.find_container(pod, status.name)
+            if found is not None and status.state is State.EXITED:
+                words = self._desk.operations.last_words(pod, found[1], status)
+                status = replace(status, message=words or status.message)
+            containers.append(status)
+        return replace(sandbox, containers=tuple(containers))
 
     def _look_after(self, worker: PodWorker) -> None:
         if self._tasks is None:
@@ -372,6 +356,10 @@ class NodeAgent:
             if worker is not None:
                 worker.on_references()
 
+    def _on_services(self) -> None:
+        for worker in self._workers.values():
+            worker.on_services()
+
     # -- what workers ask -----------------------------------------------------------------------
 
     def _admit(self, pod: Object) -> Verdict | None:
@@ -386,38 +374,3 @@ class NodeAgent:
     def _allocatable(self) -> dict[str, str]:
         found: dict[str, str] = self.registration.expected()["status"]["allocatable"]
         return found
-
-    # -- services, for environments -------------------------------------------------------------
-
-    @property
-    def _services_path(self) -> str:
-        return f"{self.settings.layout.root}/agent/services.json"
-
-    def _known_services(self) -> Iterable[Object] | None:
-        if self._services.synced.is_set():
-            return self._services.objects.values()
-        kept = self.tools.files.read(self._services_path)
-        if kept is None:
-            return None
-        try:
-            return list(msgspec.json.decode(kept, type=list[dict[str, object]]))
-        except msgspec.DecodeError:
-            return None
-
-    def _on_services(self) -> None:
-        for worker in self._workers.values():
-            worker.on_services()
-
-    async def _keep_services(self) -> None:
-        """Keep the services on disk, so that containers can be restarted while the server is away."""
-        kept = b""
-        while True:
-            await self._services.synced.wait()
-            content = msgspec.json.encode(list(self._services.objects.values()))
-            if content != kept:
-                try:
-                    self.tools.files.write(self._services_path, content)
-                    kept = content
-                except OSError as error:
-                    log.warning("keeping the services: %s", error)
-            await asyncio.sleep(_SERVICES_KEPT_S)

@@ -7,6 +7,7 @@ and bound from the open descriptor, so that a container cannot swap it for somet
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -133,9 +134,12 @@ class DiskPodFiles:
     async def release(self, pod_uid: str) -> None:
         root = self._layout.pod(pod_uid)
         if self._may_mount:
-            mounted = [one for one in _mount_points() if one.startswith(root + "/")]
-            for one in sorted(mounted, reverse=True):
-                await self._run(["umount", one])
+            for one in _mounted_below(root):
+                # Lazily: whoever still looks at it must not keep the pod from going.
+                await self._run(["umount", "-l", one])
+            left = _mounted_below(root)
+            if left:  # removing files now would remove those of the node
+                raise OSError(errno.EBUSY, "still mounted", left[0])
         for folder in (root, self._layout.pod_memory(pod_uid)):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -170,6 +174,11 @@ def _mount_points() -> list[str]:
     except OSError:
         return []
     return [line.split()[1].encode().decode("unicode_escape") for line in lines if line]
+
+
+def _mounted_below(root: str) -> list[str]:
+    """Return the mount points below a folder, the inner before the outer."""
+    return sorted((one for one in _mount_points() if one.startswith(root + "/")), reverse=True)
 
 
 def _host_path(planned: HostFolder) -> str:

@@ -23,7 +23,7 @@ from roost.node.folding import retried, turned
 from roost.node.memory import Desk, PodMemory, newer
 from roost.node.probing import Target, targets
 from roost.node.reporter import Report
-from roost.node.sources import references_of
+from roost.node.sources import Refused, references_of
 from roost.node.status import NodeAddress, pod_status
 from roost.node.steps import RETRY_S, Key, Step, Steps
 from roost.runtimes.port import ContainerStatus, Runtime, RuntimeFault
@@ -271,7 +271,7 @@ class PodWorker:
     async def _carry_out(self, key: Key, step: Step) -> None:
         try:
             await step
-        except (RuntimeFault, StatusError, OSError) as error:
+        except (RuntimeFault, Refused, StatusError, OSError) as error:
             # What a step can foresee it folds into the facts itself; this is the rest.
             log.warning("%s %s of %s: %s", *key, podspec.full_name(self.memory.pod), error)
             await asyncio.sleep(RETRY_S)
