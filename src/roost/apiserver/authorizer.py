@@ -126,8 +126,10 @@ class Authorizer:
             self._known[key] = obj if obj.get("kind") != "Pod" else _address_of(obj)
 
     def apply(self, events: Iterable[Event]) -> None:
-        """Take in changes, in order."""
+        """Take in changes, in order. Those of other resources are passed over by their keys."""
         for event in events:
+            if not event.key.startswith(_PREFIXES):
+                continue
             known = self._known.get(event.key)
             if event.deleted:
                 self._known.pop(event.key, None)

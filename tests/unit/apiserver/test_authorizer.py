@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
+import msgspec
 import pytest
 
 from roost.api.errors import Forbidden
 from roost.apiserver.access.bootstrap.objects import CLUSTER_ROLES, missing, starting_objects
 from roost.apiserver.attributes import ANONYMOUS, Attributes, User
 from roost.apiserver.authorizer import Authorizer
-from roost.store.port import Event, Record
+from roost.store.memory import MemoryStore
+from roost.store.port import ABSENT, ANY, Compacted, Draft, Event, Record
 
 LOW = User(
     "system:serviceaccount:ns:low",
@@ -249,8 +254,8 @@ def test_a_mirror_pod_opens_nothing_to_its_node(authorizer: Authorizer):
 
 def test_events_of_the_store_keep_the_index(authorizer: Authorizer):
     def event(revision: int, text: bytes, *, deleted: bool = False) -> Event:
-        record = Record("/pods/ns/p", revision, 1, text)
-        return Event(revision, "/pods/ns/p", record, None, deleted)
+        record = Record("/registry/core/pods/ns/p", revision, 1, text)
+        return Event(revision, "/registry/core/pods/ns/p", record, None, deleted)
 
     bound = (
         b'{"kind":"Pod","metadata":{"name":"p","namespace":"ns"},'
@@ -301,3 +306,58 @@ def test_starting_objects_mend_what_was_taken_but_not_what_was_frozen():
     del existing[index]
     (write,) = missing(existing)
     assert not write.exists
+
+
+def test_changes_of_other_resources_are_not_even_decoded(authorizer: Authorizer):
+    record = Record("/registry/core/events/ns/e", 1, 1, b"never decoded")
+    before = authorizer.generation
+    authorizer.apply([Event(1, record.key, record, None, deleted=False)])
+    assert authorizer.generation == before
+
+
+def test_the_index_follows_the_store_and_starts_again_when_it_missed_something():
+    key = "/registry/rbac.authorization.k8s.io/rolebindings/ns/low"
+    given = {**binding("low", "view", "ClusterRole")}
+    view = next(obj for _, obj in starting_objects() if obj["metadata"]["name"] == "view")
+    view_key = "/registry/rbac.authorization.k8s.io/clusterroles/view"
+    request = ask(LOW, "get", "pods")
+
+    def draft(obj: dict) -> Draft:
+        metadata = {**obj["metadata"], "resourceVersion": "?"}
+        head, _, tail = msgspec.json.encode({**obj, "metadata": metadata}).partition(b"?")
+        return Draft(head, tail)
+
+    class Forgetful(MemoryStore):
+        """Loses its history once, with a binding in it."""
+
+        lost = False
+
+        async def watch(self, prefix: str, since: int):
+            if prefix in key and not self.lost:
+                self.lost = True
+                await self.commit(key, None, ANY)
+                raise Compacted(since + 1)
+            async for batch in super().watch(prefix, since):
+                yield batch
+
+    async def scenario() -> list[bool]:
+        store = Forgetful()
+        await store.commit(key, draft(given), ABSENT)
+        await store.commit(view_key, draft(view), ABSENT)
+        made = Authorizer()
+        task = asyncio.create_task(made.run(store))
+        await made.ready()
+        seen = [made.authorize(request).allowed]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        seen.append(made.authorize(request).allowed)
+        await store.commit(key, draft(given), ABSENT)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        seen.append(made.authorize(request).allowed)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return seen
+
+    assert asyncio.run(scenario()) == [True, False, True]
