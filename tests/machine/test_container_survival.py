@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,67 @@ def test_an_agent_killed_at_any_instant_takes_nothing_along(tmp_path: Path, dela
                 assert text_of(str(tmp_path / "logs" / name)).split() == [
                     str(n) for n in range(1, 21)
                 ]
+
+    asyncio.run(body())
+
+
+def test_after_a_reboot_everything_is_found_ended_and_can_be_removed(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            spec = here.spec(sandbox, "sleep 100")
+            await here.runtime.start_container(spec)
+            await here.runtime.stop_container(spec.id, 0)
+            await here.runtime.close()
+            before_reboot(tmp_path, sandbox.id, spec.id)
+            await here.reopen()
+            [found] = await here.runtime.recover()
+            assert not found.ready
+            assert found.containers[0].state is State.UNKNOWN
+            with pytest.raises(RuntimeFault, match="not running"):
+                await here.runtime.exec(spec.id, ("true",), tty=False, stdin=False)
+
+    asyncio.run(body())
+
+
+def before_reboot(root: Path, sandbox_id: str, container_id: str) -> None:
+    """Make records say that they are from another boot, in which the exit file was never written."""
+    for folder in (root / "oci/sandboxes" / sandbox_id, root / "oci/containers" / container_id):
+        record = json.loads((folder / "record.json").read_text())
+        (folder / "record.json").write_text(json.dumps({**record, "boot": "another"}))
+    (root / "oci/containers" / container_id / "exit" / container_id).unlink()
+
+
+def test_stopping_a_sandbox_waits_for_what_is_being_started_in_it(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            specs = [here.spec(sandbox, "sleep 100", f"c{number}") for number in range(3)]
+            starts = [asyncio.create_task(here.runtime.start_container(spec)) for spec in specs]
+            await asyncio.sleep(0.01)
+            await here.runtime.stop_sandbox(sandbox.id)
+            await asyncio.gather(*starts, return_exceptions=True)
+            assert await here.runtime.recover() == []
+            with pytest.raises(RuntimeFault, match="no sandbox"):
+                await here.runtime.start_container(specs[0])
+
+    asyncio.run(body())
+
+
+def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            for delay in (0.0, 0.005, 0.02, 0.04):
+                spec = here.spec(sandbox, "sleep 100")
+                start = asyncio.create_task(here.runtime.start_container(spec))
+                await asyncio.sleep(delay)
+                start.cancel()
+                await asyncio.gather(start, return_exceptions=True)
+                [found] = await here.runtime.recover()
+                assert found.containers == () or not start.cancelled()
+                await here.runtime.remove_container(spec.id)
+            await here.runtime.start_container(spec)
 
     asyncio.run(body())
 

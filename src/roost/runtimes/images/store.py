@@ -86,17 +86,23 @@ class ImageStore:
             (self._root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self._root / "partial")
         (self._root / "partial").mkdir(mode=0o700)
+        layers = [f"sha256:{path.name}" for path in (self._root / "layers").iterdir()]
         try:
             content = (self._root / "refs.json").read_bytes()
             images = msgspec.json.decode(content, type=list[StoredImage])
         except (OSError, msgspec.DecodeError):
+            # What names the layers is lost; containers may run on them. Keep all.
             images = []
-        self._images = {
-            image.id: image
-            for image in images
-            if self._blob(image.id).exists() and all(map(self.has_layer, image.layers))
-        }
+            self._pinned.update(layers)
+        whole = [image for image in images if self._is_whole(image)]
+        for image in images:
+            if image not in whole:
+                self._pinned.update(image.layers)
+        self._images = {image.id: image for image in whole}
         self._sweep()
+
+    def _is_whole(self, image: StoredImage) -> bool:
+        return self._blob(image.id).exists() and all(map(self.has_layer, image.layers))
 
     def close(self) -> None:
         """Let the threads end. What they do now they finish."""

@@ -7,6 +7,7 @@ program that waits, also holds the process namespace of pods that share one.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from roost.runtimes.port import RuntimeFault
 
 _TRIAL_S = 20.0
 _TOOL_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "gnu/store")
+_MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')  # in runc's log lines
 _NOBODY = 65534
 _MEMORY_BYTES = 64 << 20
 
@@ -133,4 +135,7 @@ async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
 
 def _last_words(output: str, code: int) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else f"exit code {code}"
+    if not lines:
+        return f"exit code {code}"
+    message = _MESSAGE.search(lines[-1])
+    return (message[1].replace('\\"', '"') if message else lines[-1])[:300]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -73,6 +73,8 @@ class OciRuntime:
         self._subscribers: set[_Events] = set()
         self._sandboxes = Sandboxes(host)
         self._containers = Containers(host, self._changed)
+        self._starting: dict[str, str] = {}  # container: its sandbox
+        self._stopping: set[str] = set()
         self._container_locks = KeyedLock()
         self._sandbox_locks = KeyedLock()
         images.in_use = self._images_in_use
@@ -128,28 +130,42 @@ class OciRuntime:
     async def stop_sandbox(self, sandbox_id: str) -> None:
         """Kill what still runs in it and remove every trace of it, logs excepted."""
         async with self._sandbox_locks.hold(sandbox_id):
-            async with asyncio.TaskGroup() as group:
-                for container in self._inside(sandbox_id):
-                    group.create_task(self.remove_container(container.record.spec.id))
-            await self._sandboxes.remove(sandbox_id)
+            self._stopping.add(sandbox_id)  # from here on nothing is started in it
+            try:
+                inside = {container.record.spec.id for container in self._inside(sandbox_id)}
+                inside |= {one for one, place in self._starting.items() if place == sandbox_id}
+                async with asyncio.TaskGroup() as group:
+                    for container_id in sorted(inside):
+                        group.create_task(self.remove_container(container_id))
+                await self._sandboxes.remove(sandbox_id)
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from failed
+            finally:
+                self._stopping.discard(sandbox_id)
 
     async def start_container(self, spec: ContainerSpec) -> ContainerStatus:
         """Create and start; its record is on disk before it runs. Raises RuntimeFault."""
         async with self._container_locks.hold(spec.id):
-            sandbox = self._sandboxes.records.get(spec.sandbox_id)
-            if sandbox is None:
-                raise RuntimeFault("CreateContainerError", f"no sandbox {spec.sandbox_id!r}")
-            image = self._images.store.find(spec.image)
-            if image is None:
-                raise RuntimeFault("CreateContainerError", f"no image {spec.image!r}")
-            order = Order(
-                spec,
-                sandbox.spec,
-                self._sandboxes.shared(sandbox.spec),
-                self._images.config(image.id),
-                tuple(self._images.store.lower_folders(image.id)),
-            )
-            return (await self._containers.start(order)).status()
+            self._starting[spec.id] = spec.sandbox_id
+            try:
+                return (await self._containers.start(self._order(spec))).status()
+            finally:
+                del self._starting[spec.id]
+
+    def _order(self, spec: ContainerSpec) -> Order:
+        sandbox = self._sandboxes.records.get(spec.sandbox_id)
+        if sandbox is None or spec.sandbox_id in self._stopping:
+            raise RuntimeFault("CreateContainerError", f"no sandbox {spec.sandbox_id!r}")
+        image = self._images.store.find(spec.image)
+        if image is None:
+            raise RuntimeFault("CreateContainerError", f"no image {spec.image!r}")
+        return Order(
+            spec,
+            sandbox.spec,
+            self._sandboxes.shared(sandbox.spec),
+            self._images.config(image.id),
+            tuple(self._images.store.lower_folders(image.id)),
+        )
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
         """Send the stop signal, wait up to `grace_s`, then kill. Returns when it has ended.
@@ -335,7 +351,7 @@ class OciRuntime:
 class _Events(AsyncIterator[list[ContainerStatus]]):
     """One subscriber's changes; several of one container become the last, so it is bounded."""
 
-    def __init__(self, gone: object) -> None:
+    def __init__(self, gone: Callable[[_Events], None]) -> None:
         self._pending: dict[str, ContainerStatus] = {}
         self._wake = asyncio.Event()
         self._over = False
@@ -364,4 +380,6 @@ class _Events(AsyncIterator[list[ContainerStatus]]):
         return batch
 
     async def aclose(self) -> None:
+        """Be told of nothing any more."""
+        self._gone(self)
         self.end()
