@@ -7,11 +7,12 @@ from typing import Final
 
 from roost.api import discovery
 from roost.api.openapi.documents import Documents, Encoded
+from roost.api.protobuf import objects
 from roost.api.registry import Registry
 from roost.api.values import Object
 from roost.apiserver.encoding import encode
 from roost.apiserver.messages import JSON, TEXT, Answer, Request
-from roost.apiserver.negotiation import negotiate
+from roost.apiserver.negotiation import PROTOBUF, negotiate
 
 #: Aggregated discovery is asked for with such parameters; what follows them says which version.
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
@@ -45,10 +46,9 @@ class Discovery:
                     lambda: discovery.aggregated(self._registry, version, core=core),
                 )  # fmt: skip
                 return Answer(200, body, discovery.aggregated_media_type(version))
-        if accept:
-            negotiate(accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", ""))
-        body = self._cached(path, "", build)
-        return Answer(200, body, JSON)
+        plain = accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", "")
+        media = PROTOBUF if negotiate(plain).media == PROTOBUF else JSON
+        return Answer(200, self._cached(path, media, build), media)
 
     def _builder(self, parts: list[str]) -> Callable[[], Object] | None:
         registry = self._registry
@@ -70,7 +70,8 @@ class Discovery:
             self._encoded.clear()
         body = self._encoded.get((path, form))
         if body is None:
-            body = self._encoded[path, form] = encode(build())
+            write = objects.encode if form == PROTOBUF else encode
+            body = self._encoded[path, form] = write(build())
         return body
 
     def _openapi(self, request: Request, path: str) -> Answer | None:

@@ -1,27 +1,36 @@
-"""Records as answers: whole or as PartialObjectMetadata or Table, as JSON or YAML.
+"""Records as answers: whole or as PartialObjectMetadata or Table, as JSON, YAML or protobuf.
 
 Only the plain form in the storage version goes without decoding; that is the form of controllers.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from roost.api.kind import Kind
+from roost.api.protobuf import objects
+from roost.api.protobuf.envelope import wrap
 from roost.api.values import Object, Value
 from roost.apiserver.core import Core, is_custom, shown
 from roost.apiserver.encoding import encode, head_of, list_body, pretty_json, to_yaml
-from roost.apiserver.messages import YAML
-from roost.apiserver.negotiation import Form
+from roost.apiserver.messages import JSON, YAML
+from roost.apiserver.negotiation import PROTOBUF, Form
 from roost.apiserver.reading import Listing
 from roost.apiserver.tables import Tables
 from roost.store.port import Record
+
+#: So many records are put into protobuf before others have their turn.
+_TURN: Final = 100
 
 
 def render(value: Value, form: Form, pretty: bool) -> bytes:
     """Encode a JSON value in the media type of a form."""
     if form.media == YAML:
         return to_yaml(value)
+    if form.media == PROTOBUF:
+        return objects.encode(value)
     return pretty_json(value) if pretty else encode(value)
 
 
@@ -32,6 +41,25 @@ def partial(value: Object, version: str = "v1") -> Object:
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": value["metadata"],
     }
+
+
+def message_of(kind: Kind, record: Record) -> bytes:
+    """Return a record as a bare protobuf message; it is made once for all who ask."""
+    if kind.convert is not None:
+        return objects.message(kind.api_version, kind.name, shown(kind, record))
+    if record.message is None:
+        record.message = objects.message(kind.api_version, kind.name, record.object)
+    return record.message
+
+
+async def prepare(kind: Kind, listing: Listing, form: Form) -> None:
+    """Make the messages of a list, so that a long one does not keep everybody waiting."""
+    if form.media != PROTOBUF or form.transform or kind.convert is not None:
+        return
+    for index, record in enumerate(listing.records):
+        message_of(kind, record)
+        if index % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
 
 
 class Forms:
@@ -45,6 +73,8 @@ class Forms:
         self, kind: Kind, record: Record, form: Form, pretty: bool = False, include: str = ""
     ) -> bytes:
         """Return the body for one object."""
+        if form.media == PROTOBUF and not form.transform:
+            return wrap(kind.api_version, kind.name, message_of(kind, record))
         if not form.transform and not pretty and form.media != YAML and kind.convert is None:
             return record.value
         return self.value(kind, shown(kind, record), form, pretty, include)
@@ -66,13 +96,16 @@ class Forms:
         self, kind: Kind, listing: Listing, form: Form, pretty: bool = False, include: str = ""
     ) -> bytes:
         """Return the body for a list."""
-        if not form.transform and not pretty and form.media != YAML:
+        if not form.transform and not pretty and form.media == JSON:
             return self._plain_list(kind, listing)
         metadata: Object = {"resourceVersion": str(listing.revision)}
         if listing.token:
             metadata["continue"] = listing.token
         if listing.remaining is not None:
             metadata["remainingItemCount"] = listing.remaining
+        if form.media == PROTOBUF and not form.transform:
+            messages = (message_of(kind, record) for record in listing.records)
+            return objects.encode_list(kind.api_version, f"{kind.name}List", metadata, messages)
         values = [shown(kind, record) for record in listing.records]
         if form.transform == "Table":
             table = self.tables.table(kind, values, form.version, include, metadata)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from roost.api.errors import NotAcceptable
 from roost.apiserver import failures
 from roost.apiserver.messages import JSON, YAML
 
@@ -69,6 +70,8 @@ def _form_of(clause: _Clause, offered: str, is_list: bool) -> Form | None:
     transform = params.get("as", "")
     if not transform:
         return Form(offered)
+    if transform == "Table" and offered == PROTOBUF:
+        return None
     if transform not in _FORMS or params.get("g", "") != "meta.k8s.io":
         return None
     if params.get("v", "") not in {"v1", "v1beta1"}:
@@ -92,15 +95,24 @@ def negotiate(accept: str, shape: str = "object", custom: bool = False) -> Form:
     if not custom:
         produced = {JSON, YAML, PROTOBUF, "*/*"}
         if not any(clause.media in produced for clause in clauses):
-            offered = BUILTIN_TYPES if shape == "object" else _WATCHABLE_TYPES
-            raise failures.not_acceptable(offered)
+            listed = BUILTIN_TYPES if shape == "object" else _WATCHABLE_TYPES
+            raise failures.not_acceptable(listed)
+    offered = CUSTOM_TYPES if custom else BUILTIN_TYPES
     for clause in clauses:
-        for media in (JSON, YAML):
+        for media in offered:
             if _matches(clause.media, media):
                 form = _form_of(clause, media, shape == "list")
                 if form is not None:
                     return form
-    raise failures.only_accepted(CUSTOM_TYPES if custom else BUILTIN_TYPES)
+    raise failures.only_accepted(offered)
+
+
+def prefers_protobuf(accept: str) -> bool:
+    """Say whether a client that may get JSON or protobuf wants protobuf: for what has no form."""
+    try:
+        return negotiate(accept).media == PROTOBUF
+    except NotAcceptable:
+        return False
 
 
 def wants_pretty(query: dict[str, str], user_agent: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from roost.api.errors import RequestEntityTooLarge, StatusError
 from roost.api.kind import Kind, Resource
+from roost.api.protobuf import objects
 from roost.api.registry import Registry
 from roost.apiserver.access.impersonation import impersonated_user, wanted_user
 from roost.apiserver.access.refusals import forbidden
@@ -27,6 +28,7 @@ from roost.apiserver.forms import Forms
 from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.inprocess import InProcessClient
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Request, Response
+from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
 from roost.apiserver.requestinfo import RequestInfo, parse_path
@@ -103,7 +105,7 @@ class ApiServer:
         try:
             return await self._answer(request)
         except StatusError as error:
-            return error_answer(error)
+            return error_answer(error, request.headers.get("accept", ""))
 
     async def _answer(self, request: Request) -> Response:
         query = parse_query(request.query) if request.query else {}
@@ -156,10 +158,12 @@ def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attri
 _SELECTING = frozenset({"list", "watch", "deletecollection"})
 
 
-def error_answer(error: StatusError) -> Answer:
-    """Return the answer that an error stands for."""
+def error_answer(error: StatusError, accept: str = "") -> Answer:
+    """Return the answer that an error stands for, in protobuf for those who ask for that."""
     headers: tuple[tuple[str, str], ...] = ()
     retry = (error.details or {}).get("retryAfterSeconds")
     if retry:
         headers = (("Retry-After", str(retry)),)
+    if PROTOBUF in accept and prefers_protobuf(accept):
+        return Answer(error.code, objects.encode(error.status()), PROTOBUF, headers)
     return Answer(error.code, encode(error.status()), headers=headers)

@@ -23,7 +23,7 @@ from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.deleting import delete, delete_collection, deleted_status
 from roost.apiserver.deletion import delete_request
 from roost.apiserver.evicting import Evictions
-from roost.apiserver.forms import Forms
+from roost.apiserver.forms import Forms, prepare
 from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
 from roost.apiserver.negotiation import Form, negotiate, wants_pretty
 from roost.apiserver.options import list_options, write_options
@@ -156,6 +156,7 @@ class Verbs:
         options = list_options(call.query, watch=False)
         selection = parse_selection(call.kind, options.labels, options.fields)
         listing = await list_records(self.core, call.kind, call.namespace, selection, options)
+        await prepare(call.kind, listing, call.form)
         body = self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
         return Answer(200, body, call.form.media)
 
@@ -170,7 +171,7 @@ class Verbs:
         request.start()
         framer = Framer(self.forms, call.kind, call.form, call.include)
         key = (call.kind.group, call.kind.version, call.form, selection)
-        return WatchAnswer(FramedWatch(self.core, request, framer, key).run)
+        return WatchAnswer(FramedWatch(self.core, request, framer, key).run, framer.content_type)
 
     # -- writing
 

@@ -13,14 +13,15 @@ from typing import Final, TypeAlias
 
 from roost.api.errors import Expired
 from roost.api.kind import Kind
+from roost.api.protobuf import envelope, objects
 from roost.api.values import Object
 from roost.apiserver import failures, keys
 from roost.apiserver.core import Core, shown
 from roost.apiserver.encoding import FRAME_HEADS, FRAME_TAIL, encode, frame
 from roost.apiserver.feed import Render, Watcher
-from roost.apiserver.forms import Forms, partial
-from roost.apiserver.messages import Frames, Sink
-from roost.apiserver.negotiation import Form
+from roost.apiserver.forms import Forms, message_of, partial
+from roost.apiserver.messages import JSON, Frames, Sink
+from roost.apiserver.negotiation import PROTOBUF, Form
 from roost.apiserver.options import ListOptions, parse_version
 from roost.apiserver.reading import list_records
 from roost.apiserver.selection import Selection
@@ -72,6 +73,11 @@ class Framer:
         self._include = include
         self._plain = not form.transform and kind.convert is None
         self._started = False
+        self._protobuf = form.media == PROTOBUF
+
+    @property
+    def content_type(self) -> str:
+        return f"{PROTOBUF};stream=watch" if self._protobuf else JSON
 
     @property
     def shared(self) -> bool:
@@ -86,6 +92,12 @@ class Framer:
         value = shown(self._kind, record)
         return encode(partial(value, self._form.version) if self._form.transform else value)
 
+    def _enveloped(self, record: Record) -> bytes:
+        kind = self._kind
+        if self._form.transform:
+            return objects.encode(partial(shown(kind, record), self._form.version))
+        return envelope.wrap(kind.api_version, kind.name, message_of(kind, record))
+
     def _table(self, value: Object) -> Object:
         metadata = {"resourceVersion": value["metadata"].get("resourceVersion", "")}
         table = self._forms.tables.table(
@@ -98,6 +110,9 @@ class Framer:
 
     def frames(self, seen: Iterable[Seen]) -> Frames | None:
         parts: list[bytes] = []
+        if self._protobuf:
+            parts = [envelope.frame(kind, self._enveloped(record)) for kind, record in seen]
+            return Frames(b"".join(parts)) if parts else None
         for kind, record in seen:
             parts += (FRAME_HEADS[kind], self.body(record), FRAME_TAIL)
         return Frames(b"".join(parts)) if parts else None
@@ -115,7 +130,13 @@ class Framer:
             value = self._table(value)
         elif self._form.transform:
             value = partial(value, self._form.version)
-        return Frames(frame("BOOKMARK", encode(value)))
+        return self.event("BOOKMARK", value)
+
+    def event(self, kind: str, value: Object) -> Frames:
+        """Return an event with an object that no record holds."""
+        if self._protobuf:
+            return Frames(envelope.frame(kind, objects.encode(value)))
+        return Frames(frame(kind, encode(value)))
 
 
 def expired(since: int, oldest: int) -> Expired:
@@ -193,8 +214,8 @@ class FramedWatch:
         try:
             await self._follow(sink, timeout_s)
         except Compacted as error:
-            error_body = encode(expired(self._request.start(), error.oldest).status())
-            sink.write(Frames(frame("ERROR", error_body)))
+            status = expired(self._request.start(), error.oldest).status()
+            sink.write(self._framer.event("ERROR", status))
 
     async def _follow(self, sink: Sink, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()

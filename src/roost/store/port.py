@@ -88,13 +88,15 @@ def restamp(value: bytes, revision: int) -> bytes:
 class Record:
     """One key at one revision. `object` decodes the value once; all who read share the result."""
 
-    __slots__ = ("_object", "created", "key", "revision", "value")
+    __slots__ = ("_object", "created", "key", "message", "revision", "value")
 
     def __init__(self, key: str, revision: int, created: int, value: bytes) -> None:
         self.key = key
         self.revision = revision
         self.created = created
         self.value = value
+        #: The value in protobuf, once somebody has asked for it (in the version that is stored).
+        self.message: bytes | None = None
         self._object: Any = None
 
     @property
@@ -106,8 +108,8 @@ class Record:
         return found
 
     def cool(self) -> None:
-        """Let go of the decoded form; who asks again decodes again."""
-        self._object = None
+        """Let go of the other forms; who asks again makes them again."""
+        self._object = self.message = None
 
 
 class Event(NamedTuple):
