@@ -146,6 +146,32 @@ def test_a_port_inside_the_sandbox(tmp_path: Path, make_namespace) -> None:
     asyncio.run(body())
 
 
+@pytest.mark.parametrize("kind", ["exec", "tty", "attach"])
+def test_closing_wakes_whoever_reads_or_writes(tmp_path: Path, kind: str) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            spec = here.spec(sandbox, "sleep 100", stdin=True)
+            await here.runtime.start_container(spec)
+            if kind == "attach":
+                process = await here.runtime.attach(spec.id, stdin=True)
+            else:
+                argv = ("sleep", "99")
+                process = await here.runtime.exec(spec.id, argv, tty=kind == "tty", stdin=True)
+            async with asyncio.timeout(10):
+                reader = asyncio.create_task(all_output(process))
+                writer = asyncio.create_task(
+                    process.write(b"x" * 1_000_000 if kind == "exec" else b"x")
+                )
+                await asyncio.sleep(0.05)
+                await process.close()
+                await reader
+                await writer
+                await process.close()
+
+    asyncio.run(body())
+
+
 def test_log_rotation_loses_nothing(tmp_path: Path) -> None:
     async def body() -> None:
         async with scene(tmp_path) as here:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,18 +89,20 @@ async def start_monitor(
         finally:
             for fd in (to_say, to_wait, complaints):
                 os.close(fd)
-        with contextlib.suppress(OSError):  # root in a container may not
-            _lower_oom_score(child.pid)
-        await into_cgroup(child.pid)
-        os.write(go, b"x")
-        os.close(go)
-        go = -1
-        await child.wait()  # the first process ends once the monitor is on its own
+        try:
+            with contextlib.suppress(OSError):  # root in a container may not
+                _lower_oom_score(child.pid)
+            await into_cgroup(child.pid)
+            os.write(go, b"x")
+            await child.wait()  # the first process ends once the monitor is on its own
+        except BaseException:
+            child.signal(signal.SIGKILL)
+            await child.wait()
+            raise
         await _created(said, folder)
     finally:
         os.close(said)
-        if go >= 0:
-            os.close(go)
+        os.close(go)
 
 
 def _lower_oom_score(pid: int) -> None:

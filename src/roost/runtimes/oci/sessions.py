@@ -30,35 +30,77 @@ _PACKET = 8192
 _CONMON_STREAMS = {2: 1, 3: 2}
 
 
-async def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            await processes.writable(fd)
+class _Waits:
+    """Waiting for descriptors, all of which can be broken off before they are closed."""
 
+    def __init__(self) -> None:
+        self._over = asyncio.get_running_loop().create_future()
 
-async def _any_readable(fds: list[int]) -> list[int]:
-    """Return those of `fds` that can be read, when there is one."""
-    loop = asyncio.get_running_loop()
-    ready: list[int] = []
-    first: asyncio.Future[None] = loop.create_future()
+    async def end(self) -> None:
+        """Wake everybody who waits, and give them the time to let go of the descriptors."""
+        if not self._over.done():
+            self._over.set_result(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
-    def mark(fd: int) -> None:
-        ready.append(fd)
-        loop.remove_reader(fd)
-        if not first.done():
-            first.set_result(None)
+    async def readable(self, fds: list[int]) -> list[int]:
+        """Return those of `fds` that can be read, when there is one; none if it is over."""
+        ready: list[int] = []
+        loop = asyncio.get_running_loop()
+        await self._first(fds, loop.add_reader, loop.remove_reader, ready)
+        return ready
 
-    for fd in fds:
-        loop.add_reader(fd, mark, fd)
-    try:
-        await first
-    finally:
+    async def writable(self, fd: int) -> bool:
+        """Return when `fd` can be written; False if it is over."""
+        ready: list[int] = []
+        loop = asyncio.get_running_loop()
+        await self._first([fd], loop.add_writer, loop.remove_writer, ready)
+        return bool(ready)
+
+    async def _first(
+        self,
+        fds: list[int],
+        add: Callable[..., object],
+        remove: Callable[[int], object],
+        ready: list[int],
+    ) -> None:
+        if self._over.done():
+            return
+        first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def mark(fd: int) -> None:
+            ready.append(fd)
+            remove(fd)
+            if not first.done():
+                first.set_result(None)
+
         for fd in fds:
-            loop.remove_reader(fd)
-    return ready
+            add(fd, mark, fd)
+        try:
+            await asyncio.wait((first, self._over), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for fd in fds:
+                remove(fd)
+
+    async def write_all(self, fd: int, data: bytes) -> None:
+        """Write all of `data`, or until it is over. Raises OSError."""
+        view = memoryview(data)
+        while view and not self._over.done():
+            try:
+                view = view[os.write(fd, view) :]
+            except BlockingIOError:
+                await self.writable(fd)
+
+    async def outputs(self, streams: dict[int, int]) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (stream, bytes) from descriptors until all have ended, or it is over."""
+        fds = dict(streams)
+        while fds and not self._over.done():
+            for fd in await self.readable(list(fds)):
+                data = _read(fd)
+                if data:
+                    yield fds[fd], data
+                elif data is not None:
+                    del fds[fd]
 
 
 def _read(fd: int) -> bytes | None:
@@ -69,18 +111,6 @@ def _read(fd: int) -> bytes | None:
         return None
     except OSError:
         return b""  # a terminal whose other side has gone says EIO
-
-
-async def _outputs(streams: dict[int, int]) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield (stream, bytes) from descriptors until all have ended."""
-    open_fds = dict(streams)
-    while open_fds:
-        for fd in await _any_readable(list(open_fds)):
-            data = _read(fd)
-            if data:
-                yield open_fds[fd], data
-            elif data is not None:
-                del open_fds[fd]
 
 
 def _resize_terminal_of(pid: int, size: bytes) -> None:
@@ -102,6 +132,7 @@ class ExecSession:
     def __init__(self, argv: list[str], process: Object, *, tty: bool, stdin: bool) -> None:
         """Start `argv`, which reads the OCI document `process` from PROCESS_FILE. Raises OSError."""
         self._terminal = tty
+        self._waits = _Waits()
         ours, theirs = self._open_terminal() if tty else self._open_pipes(stdin=stdin)
         document = os.memfd_create("process", os.MFD_CLOEXEC)
         theirs[_PROCESS_FD] = document
@@ -144,7 +175,7 @@ class ExecSession:
         """Pass input on; waits while the program does not read. Input after its end is dropped."""
         if self._stdin >= 0:
             with contextlib.suppress(BrokenPipeError, OSError):
-                await _write_all(self._stdin, data)
+                await self._waits.write_all(self._stdin, data)
 
     async def close_stdin(self) -> None:
         """End the input; on a terminal that is what ^D would do."""
@@ -166,7 +197,7 @@ class ExecSession:
 
     def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """Yield (1 or 2, bytes) until both streams have ended."""
-        return _outputs(self._streams)
+        return self._waits.outputs(self._streams)
 
     async def wait(self) -> int:
         """Return the exit code."""
@@ -182,6 +213,7 @@ class ExecSession:
         self._closed = True
         if self._exit_code is None:
             self._child.signal(signal.SIGHUP)
+        await self._waits.end()
         for fd in [self._stdin, *self._streams]:
             if fd >= 0:
                 os.close(fd)
@@ -196,17 +228,57 @@ class ExecSession:
         await self.wait()
 
 
-class AttachSession:
+class _SocketSession:
+    """A session over one socket; it is over when its output ends or it is closed."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        os.set_blocking(connection.fileno(), False)
+        self._socket = connection
+        self._over = asyncio.Event()
+        self._reading = False
+
+    async def _packets(self, size: int) -> AsyncIterator[bytes]:
+        try:
+            while packet := await self._packet(size):
+                yield packet
+        finally:
+            self._over.set()
+
+    async def _packet(self, size: int) -> bytes:
+        self._reading = True
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._socket, size)
+        except OSError:
+            return b""
+        finally:
+            self._reading = False
+
+    async def wait(self) -> int:
+        """Return 0 when the output has ended or the session was closed."""
+        await self._over.wait()
+        return 0
+
+    async def close(self) -> None:
+        """End the session; what is at the other end goes on."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._reading:  # a socket must not be closed under its reader, who now wakes up
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._over.wait()
+        self._over.set()
+        self._socket.close()
+
+
+class AttachSession(_SocketSession):
     """A connection to a container's main process, by the monitor's packet socket."""
 
     def __init__(
         self, connection: socket.socket, *, stdin: bool, resize: Callable[[int, int], None]
     ) -> None:
-        os.set_blocking(connection.fileno(), False)
-        self._socket = connection
+        super().__init__(connection)
         self._stdin = stdin
         self._resize = resize
-        self._over = asyncio.Event()
 
     async def write(self, data: bytes) -> None:
         """Pass input on to the container's main process."""
@@ -214,7 +286,7 @@ class AttachSession:
             return
         loop = asyncio.get_running_loop()
         for start in range(0, len(data), _PACKET):
-            with contextlib.suppress(ConnectionError, OSError):
+            with contextlib.suppress(OSError):
                 await loop.sock_sendall(self._socket, data[start : start + _PACKET])
 
     async def close_stdin(self) -> None:
@@ -230,39 +302,13 @@ class AttachSession:
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """Yield (1 or 2, bytes) until the container ends."""
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                try:
-                    packet = await loop.sock_recv(self._socket, _PACKET + 1)
-                except OSError:
-                    return
-                if not packet:
-                    return
-                if len(packet) > 1:
-                    yield _CONMON_STREAMS.get(packet[0], 1), packet[1:]
-        finally:
-            self._over.set()
-
-    async def wait(self) -> int:
-        """Return 0 when the output has ended or the session was closed."""
-        await self._over.wait()
-        return 0
-
-    async def close(self) -> None:
-        """Leave; the container goes on."""
-        self._over.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        async for packet in self._packets(_PACKET + 1):
+            if len(packet) > 1:
+                yield _CONMON_STREAMS.get(packet[0], 1), packet[1:]
 
 
-class PortSession:
+class PortSession(_SocketSession):
     """A TCP connection into a sandbox."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self._over = asyncio.Event()
 
     async def write(self, data: bytes) -> None:
         """Send; raises ConnectionError when the other side has gone."""
@@ -278,27 +324,5 @@ class PortSession:
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """Yield (1, bytes) until the other side closes."""
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                try:
-                    data = await loop.sock_recv(self._socket, _CHUNK)
-                except OSError:
-                    return
-                if not data:
-                    return
-                yield 1, data
-        finally:
-            self._over.set()
-
-    async def wait(self) -> int:
-        """Return 0 when the connection is over."""
-        await self._over.wait()
-        return 0
-
-    async def close(self) -> None:
-        """Close the connection."""
-        self._over.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        async for data in self._packets(_CHUNK):
+            yield 1, data
