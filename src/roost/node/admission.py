@@ -9,6 +9,15 @@ from roost.api.values import Object
 from roost.node import podspec, resources
 from roost.node.facts import Verdict
 
+#: Sysctls that are namespaced and cannot harm other pods, as the kubelet lists them.
+_SAFE_SYSCTLS = frozenset({
+    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+})  # fmt: skip
+
 
 def admit(pod: Object, node: Object, others: Iterable[Object]) -> Verdict | None:
     """Return why the node refuses the pod, or None. `others` are the pods it has taken and that
@@ -16,6 +25,9 @@ def admit(pod: Object, node: Object, others: Iterable[Object]) -> Verdict | None
     unsupported = unsupported_field(pod)
     if unsupported:
         return _rejected("UnsupportedField", f"{unsupported} is not supported by this node")
+    sysctl = _forbidden_sysctl(pod)
+    if sysctl:
+        return Verdict("SysctlForbidden", f'forbidden sysctl: "{sysctl}" not allowlisted')
     allocatable = (node.get("status") or {}).get("allocatable") or {}
     return _fits(pod, allocatable, list(others)) or _affinity(pod, node) or _taints(pod, node)
 
@@ -36,6 +48,18 @@ def unsupported_field(pod: Object) -> str:
     for _, container in podspec.containers(pod):
         if (container.get("securityContext") or {}).get("windowsOptions"):
             return f"securityContext.windowsOptions of container {container['name']}"
+    return ""
+
+
+def _forbidden_sysctl(pod: Object) -> str:
+    """Return the first sysctl that might reach beyond the pod, or that belongs to a namespace which
+    the pod shares with the node; "" if there is none."""
+    spec = pod["spec"]
+    for one in (spec.get("securityContext") or {}).get("sysctls") or ():
+        name: str = one["name"].replace("/", ".")
+        shared = spec.get("hostIPC") if name.startswith("kernel.") else podspec.host_network(pod)
+        if name not in _SAFE_SYSCTLS or shared:
+            return name
     return ""
 
 
