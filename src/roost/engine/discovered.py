@@ -57,4 +57,4 @@ class Discovered:
         for controller in self._build((*self._base, *added)):
             self._engine.put(controller)
         for resource in gone:
-            self._engine.informers.drop(resource)
+            self._engine.drop(resource)

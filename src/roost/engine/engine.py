@@ -107,6 +107,15 @@ class Engine:
             if informer is not None:
                 informer.unlisten(listener)
 
+    def drop(self, resource: Resource) -> None:
+        """Stop following a resource that no controller watches (any more)."""
+        if any(
+            w.resource == resource for r in self._running.values() for w in r.controller.watches
+        ):
+            return
+        self._watched.discard(resource)
+        self.informers.drop(resource)
+
     def counters(self) -> dict[str, Counters]:
         """Return the counters of every controller by name."""
         return {name: running.counters for name, running in self._running.items()}
