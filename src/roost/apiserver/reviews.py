@@ -6,7 +6,7 @@ the verdict in `status`; nothing is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 from roost.api.errors import BadRequest, Cause, conflict, invalid, not_found
 from roost.api.values import Object
 from roost.apiserver import tokens
-from roost.apiserver.admission.port import Lookup
-from roost.apiserver.attributes import Attributes, Call, Decision, Handler, User
+from roost.apiserver.admission.noderestriction import NodeRestriction
+from roost.apiserver.admission.port import Lookup, Plugin
+from roost.apiserver.attributes import Admission, Attributes, Call, Decision, Handler, User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.pki.signing import SigningKeys
@@ -36,11 +37,15 @@ def handlers(
     lookup: Lookup,
     clock: WallClock,
     ids: Ids,
+    plugins: Sequence[Plugin] = (NodeRestriction(),),
 ) -> Mapping[tuple[str, str, str], Handler]:
-    """Return (group, plural, subresource) -> handler."""
+    """Return (group, plural, subresource) -> handler.
+
+    `plugins` are asked before a token is made: a node gets tokens only for the pods it runs.
+    """
     access = AccessReviews(authorizer)
     identity = IdentityReviews(authenticator, clock)
-    requests = TokenRequests(keys, lookup, clock, ids, authenticator.audiences)
+    requests = TokenRequests(keys, lookup, clock, ids, authenticator.audiences, tuple(plugins))
     return {
         (AUTHENTICATION, "tokenreviews", ""): identity.token,
         (AUTHENTICATION, "selfsubjectreviews", ""): identity.self,
@@ -263,6 +268,7 @@ class TokenRequests:
     clock: WallClock
     ids: Ids
     audiences: tuple[str, ...]
+    plugins: tuple[Plugin, ...] = ()
 
     async def create(self, call: Call) -> Object:
         metadata = call.body.get("metadata") or {}
@@ -274,6 +280,7 @@ class TokenRequests:
         life_s = spec.get("expirationSeconds")
         life_s = _DEFAULT_LIFE_S if life_s is None else int(life_s)
         _check_life(life_s)
+        await self._admit(call)
         audiences = list(spec.get("audiences") or self.audiences)
         reference = spec.get("boundObjectRef")
         bound = await self._bind(reference, account, call)
@@ -301,6 +308,16 @@ class TokenRequests:
             "creationTimestamp": _stamp(now),
         }
         return answer
+
+    async def _admit(self, call: Call) -> None:
+        request = Admission(
+            "CREATE", call.kind, call.namespace, call.name, call.user, call.body,
+            subresource=call.subresource, dry_run=call.dry_run,
+        )  # fmt: skip
+        for plugin in self.plugins:
+            await plugin.admit(request, self.lookup)
+        for plugin in self.plugins:
+            await plugin.validate(request, self.lookup)
 
     async def _bind(self, reference: Object | None, account: Object, call: Call) -> tokens.Bound:
         uid = account["metadata"]["uid"]

@@ -33,6 +33,9 @@ from roost.apiserver.pki.requests import KUBELET_CLIENT, KUBELET_SERVING, read_r
 
 _PODS = Resource("", "v1", "pods")
 _NODES = Resource("", "v1", "nodes")
+_CLAIMS = Resource("", "v1", "persistentvolumeclaims")
+_VOLUMES = Resource("", "v1", "persistentvolumes")
+_DRIVERS = Resource("storage.k8s.io", "v1", "csidrivers")
 _LEASE_NAMESPACE = "kube-node-lease"
 
 #: Labels that a kubelet may set although they belong to Kubernetes.
@@ -256,7 +259,43 @@ async def _token(request: Admission, lookup: Lookup, node: str) -> str | None:
         )
     if spec_of(pod).get("nodeName") != node:
         return "node requested token bound to a pod scheduled on a different node"
-    return None
+    return await _audience_fault(spec.get("audiences") or [], pod, lookup, request.namespace)
+
+
+async def _audience_fault(
+    audiences: list[str], pod: Object, lookup: Lookup, namespace: str
+) -> str | None:
+    """A node gets only such tokens as the pod's own volumes are for."""
+    if len(audiences) > 1:
+        return "node may only request 0 or 1 audiences"
+    wanted = audiences[0] if audiences else ""
+    drivers: list[str] = []
+    for volume in spec_of(pod).get("volumes") or ():
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            token = source.get("serviceAccountToken")
+            if token is not None and (token.get("audience") or "") == wanted:
+                return None
+        drivers += await _drivers_of(volume, pod, lookup, namespace)
+    for driver in drivers:
+        found = await lookup.get(_DRIVERS, driver)
+        for asked in spec_of(found or {}).get("tokenRequests") or ():
+            if (asked.get("audience") or "") == wanted:
+                return None
+    return f'audience "{wanted}" not found in pod spec volume'
+
+
+async def _drivers_of(volume: Object, pod: Object, lookup: Lookup, namespace: str) -> list[str]:
+    """Return the CSI driver behind a volume of a pod, if there is one."""
+    if "csi" in volume:
+        return [volume["csi"].get("driver", "")]
+    name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+    if "ephemeral" in volume:
+        name = f"{pod['metadata']['name']}-{volume['name']}"
+    claim = await lookup.get(_CLAIMS, name, namespace) if name else None
+    bound = spec_of(claim or {}).get("volumeName")
+    stored = await lookup.get(_VOLUMES, bound) if bound else None
+    driver = (spec_of(stored or {}).get("csi") or {}).get("driver")
+    return [driver] if driver else []
 
 
 async def _lease(request: Admission, _lookup: Lookup, node: str) -> str | None:

@@ -100,8 +100,35 @@ def test_tokens_are_for_pods_of_the_node(fault, objects, pod):
     running["metadata"]["uid"] = "p-1"
     assert "different node" in token(**own, uid="p-1")
     running["spec"]["nodeName"] = "n"
-    assert token(**own, uid="p-1") == ""
     assert "does not match the UID" in token(**own, uid="p-2")
+    assert token(**own, uid="p-1") == 'audience "" not found in pod spec volume'
+    source = {"serviceAccountToken": {"path": "token"}}
+    running["spec"]["volumes"] = [{"name": "t", "projected": {"sources": [source]}}]
+    assert token(**own, uid="p-1") == ""
+
+
+def test_tokens_for_other_audiences_need_a_volume_that_asks(fault, objects, pod):
+    running = objects.put("pods", pod(nodeName="n"))
+    running["metadata"]["uid"] = "p-1"
+    own = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "p-1"}
+
+    def token(*audiences: str) -> str:
+        body = {"spec": {"boundObjectRef": own, "audiences": list(audiences)}}
+        return fault("serviceaccounts", body, subresource="token", name="default")
+
+    assert token("a", "b") == "node may only request 0 or 1 audiences"
+    assert token("vault") == 'audience "vault" not found in pod spec volume'
+    source = {"serviceAccountToken": {"path": "t", "audience": "vault"}}
+    running["spec"]["volumes"] = [{"name": "t", "projected": {"sources": [source]}}]
+    assert token("vault") == ""
+    running["spec"]["volumes"] = [{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]
+    metadata = {"name": "c", "namespace": "ns"}
+    objects.put("persistentvolumeclaims", {"metadata": metadata, "spec": {"volumeName": "v"}})
+    objects.put("persistentvolumes", {"metadata": {"name": "v"}, "spec": {"csi": {"driver": "d"}}})
+    assert "not found" in token("vault")
+    requests = [{"audience": "vault"}]
+    objects.put("csidrivers", {"metadata": {"name": "d"}, "spec": {"tokenRequests": requests}})
+    assert token("vault") == ""
 
 
 def test_leases_and_the_rest(fault):

@@ -7,7 +7,7 @@ import asyncio
 import jwt
 import pytest
 
-from roost.api.errors import BadRequest, Conflict, Invalid, NotFound
+from roost.api.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
 from roost.api.kind import Kind
 from roost.apiserver.access.bootstrap.objects import starting_objects
 from roost.apiserver.attributes import Call, User
@@ -199,3 +199,12 @@ def test_a_token_request_for_another_account(post):
     )
     with pytest.raises(NotFound, match='serviceaccounts "none" not found'):
         post("", "serviceaccounts", {}, subresource="token", name="none")
+
+
+def test_a_node_gets_tokens_only_for_its_pods(post):
+    node = User("system:node:n", ("system:nodes",))
+    with pytest.raises(Forbidden) as error:
+        token_of(post, {}, user=node)
+    assert error.value.message == (
+        'serviceaccounts "low" is forbidden: node requested token not bound to a pod'
+    )
