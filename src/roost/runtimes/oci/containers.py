@@ -18,24 +18,16 @@ from pathlib import Path
 
 import msgspec
 
-from roost.api.values import Object
-from roost.runtimes import syscalls
-from roost.runtimes.images.config import ImageConfig
 from roost.runtimes.oci import processes
+from roost.runtimes.oci.bundle import Order, make_bundle
 from roost.runtimes.oci.decide import Facts, Verdict, judge, stop_signal
-from roost.runtimes.oci.host import Host, host_devices
+from roost.runtimes.oci.host import Host
 from roost.runtimes.oci.monitor import fault_text, monitor_command, start_monitor
-from roost.runtimes.oci.overlay import mount_overlay, unmount_overlay
+from roost.runtimes.oci.overlay import unmount_overlay
 from roost.runtimes.oci.records import ContainerRecord, Folder
-from roost.runtimes.oci.sandboxes import Shared
-from roost.runtimes.oci.spec import Surroundings, runtime_spec
-from roost.runtimes.oci.users import resolve
 from roost.runtimes.port import (
-    ContainerSpec,
     ContainerStatus,
-    Mount,
     RuntimeFault,
-    SandboxSpec,
     State,
 )
 
@@ -71,17 +63,6 @@ class Container:
             reason=verdict.reason,
             message=verdict.message,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """All that a container is made from."""
-
-    spec: ContainerSpec
-    sandbox: SandboxSpec
-    shared: Shared
-    image: ImageConfig
-    lowers: tuple[Path, ...]
 
 
 class Containers:
@@ -227,9 +208,7 @@ class Containers:
     async def _create(
         self, order: Order, folder: Folder, record: ContainerRecord
     ) -> ContainerRecord:
-        await self._host.in_thread(lambda: self._prepare(order, folder, record))
-        volumes = await self._volumes(order, folder)
-        await self._host.in_thread(lambda: self._write_spec(order, folder, volumes))
+        await make_bundle(self._host, order, folder, record)
         async with self._host.slots:
             await start_monitor(
                 monitor_command(self._host.programs, order.spec, folder),
@@ -250,81 +229,6 @@ class Containers:
 
     async def _adopt(self, pid: int) -> None:
         await self._host.in_thread(lambda: self._host.cgroups.adopt_monitor(pid))
-
-    def _prepare(self, order: Order, folder: Folder, record: ContainerRecord) -> None:
-        folder.path.mkdir(exist_ok=True, mode=0o700)
-        folder.write_record(record)
-        (folder.path / "exit").mkdir(exist_ok=True, mode=0o700)
-        if order.spec.log_path:
-            Path(order.spec.log_path).parent.mkdir(parents=True, exist_ok=True)
-        at = folder.path
-        mount_overlay(order.lowers, at / "upper", at / "work", at / "rootfs")
-
-    def _write_spec(self, order: Order, folder: Folder, volumes: tuple[Mount, ...]) -> None:
-        rootfs = folder.file("rootfs")
-        spec, sandbox = order.spec, order.sandbox
-        whose = (
-            f'(pod: "{sandbox.pod_name}_{sandbox.pod_namespace}({sandbox.pod_uid})", '
-            f"container: {spec.name})"
-        )
-        passwd, group = (
-            syscalls.read_in_root(rootfs, name).decode("utf-8", "replace")
-            for name in ("etc/passwd", "etc/group")
-        )
-        identity = resolve(spec.security, order.image.user, passwd, group, whose)
-        around = Surroundings(
-            rootfs=rootfs,
-            cgroup=self._host.cgroups.path(spec.sandbox_id, spec.id),
-            shm=order.shared.shm,
-            cgroup_mode=self._host.cgroups.layout.mode,
-            architecture=self._host.architecture,
-            uts=order.shared.uts,
-            ipc=order.shared.ipc,
-            pid=order.shared.pid,
-            volumes=volumes,
-            devices=host_devices() if spec.security.privileged else (),
-            capabilities=self._host.capabilities,
-            open_files=self._host.open_files,
-            lowest_oom_score=self._host.lowest_oom_score,
-        )
-        document: Object = runtime_spec(spec, sandbox, order.image, identity, around)
-        fd = os.open(
-            folder.file("config.json"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(document))
-
-    async def _volumes(self, order: Order, folder: Folder) -> tuple[Mount, ...]:
-        """Return the image's volumes that the spec mounts nothing over, with the image's content."""
-        covered = {mount.target.rstrip("/") for mount in order.spec.mounts}
-        wanted = [path for path in order.image.volumes if path.rstrip("/") not in covered]
-        mounts = []
-        for number, target in enumerate(wanted):
-            source = folder.path / "volumes" / str(number)
-            source.mkdir(parents=True, exist_ok=True)
-            source.chmod(0o755)
-            await self._fill(folder.file("rootfs"), target, source)
-            mounts.append(Mount(str(source), target))
-        return tuple(mounts)
-
-    async def _fill(self, rootfs: str, path: str, target: Path) -> None:
-        root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fd = syscalls.open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return  # the image names a volume that it has nothing in
-        finally:
-            os.close(root)
-        try:
-            async with self._host.slots:
-                copied = await processes.run(
-                    ["cp", "-a", "--", f"/proc/{os.getpid()}/fd/{fd}/.", str(target)],
-                    timeout_s=600.0,
-                )
-        finally:
-            os.close(fd)
-        if copied.code != 0:
-            raise RuntimeFault("CreateContainerError", f"volume {path}: {copied.output[-300:]}")
 
     # ------------------------------------------------------------------ end
 

@@ -32,30 +32,7 @@ def tools_bundle(folder: Path, argv: Sequence[str], cgroup: str, namespaces: lis
     """Write a bundle that runs one of the machine's own programs with no rights to speak of."""
     root = folder / "tools"
     root.mkdir(parents=True, exist_ok=True, mode=0o755)
-    mounts = [
-        {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"]},
-        {
-            "destination": "/dev",
-            "type": "tmpfs",
-            "source": "tmpfs",
-            "options": ["nosuid", "mode=755"],
-        },
-    ]
-    for name in _TOOL_FOLDERS:
-        source = Path("/", name)
-        if source.is_symlink():
-            (root / name).unlink(missing_ok=True)
-            (root / name).symlink_to(source.readlink())
-        elif source.is_dir():
-            options = ["rbind", "rprivate", "ro", "nosuid", "nodev"]
-            mounts.append(
-                {
-                    "destination": f"/{name}",
-                    "type": "bind",
-                    "source": f"/{name}",
-                    "options": options,
-                }
-            )
+    mounts = _tool_mounts(root)
     document = {
         "ociVersion": "1.0.2",
         "process": {
@@ -81,6 +58,35 @@ def tools_bundle(folder: Path, argv: Sequence[str], cgroup: str, namespaces: lis
         },
     }
     (folder / "config.json").write_bytes(msgspec.json.encode(document))
+
+
+def _tool_mounts(root: Path) -> list[Object]:
+    """Return the mounts of the machine's programs, having made its links in `root`."""
+    mounts: list[Object] = [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"]},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "mode=755"],
+        },
+    ]
+    for name in _TOOL_FOLDERS:
+        source = Path("/", name)
+        if source.is_symlink():
+            (root / name).unlink(missing_ok=True)
+            (root / name).symlink_to(source.readlink())
+        elif source.is_dir():
+            options = ["rbind", "rprivate", "ro", "nosuid", "nodev"]
+            mounts.append(
+                {
+                    "destination": f"/{name}",
+                    "type": "bind",
+                    "source": f"/{name}",
+                    "options": options,
+                }
+            )
+    return mounts
 
 
 async def find_programs(

@@ -23,8 +23,9 @@ from roost.runtimes.images.service import ImageService
 from roost.runtimes.images.store import ImageStore
 from roost.runtimes.keyed_lock import KeyedLock
 from roost.runtimes.oci import monitor, namespaces, sessions
+from roost.runtimes.oci.bundle import Order
 from roost.runtimes.oci.cgroups import Cgroups
-from roost.runtimes.oci.containers import Container, Containers, Order
+from roost.runtimes.oci.containers import Container, Containers
 from roost.runtimes.oci.decide import Probe
 from roost.runtimes.oci.host import Host
 from roost.runtimes.oci.probe import find_programs
