@@ -187,8 +187,7 @@ class Allocator:
         if number not in self.ips:
             return (
                 f"failed to allocate IP {asked}: the provided network does not match the "
-                f"current range, the provided IP ({asked}) is not in the valid range. "
-                f"The range of valid IPs is {self.network}"
+                "current range"
             )
         if not self.ips.take(number):
             return f"failed to allocate IP {asked}: provided IP is already allocated"

@@ -9,6 +9,8 @@ from roost.api.kind import Change
 
 _KEPT_REVISIONS = 10
 _PROGRESS_DEADLINE_S = 600
+#: Where apps/v1 keeps the number of a DaemonSet's template; it is always written.
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def deployment(change: Change) -> None:
@@ -87,6 +89,8 @@ def stateful_set(change: Change) -> None:
 
 def daemon_set(change: Change) -> None:
     """Fill in a DaemonSet."""
+    annotations = part(part(change.object, "metadata"), "annotations")
+    annotations.setdefault(TEMPLATE_GENERATION, "0")
     spec = part(change.object, "spec")
     status = part(change.object, "status")
     for key in (

@@ -34,6 +34,8 @@ _CORE_NAMES = {
     "deprecatedCount": "count",
     "reportingController": "reportingComponent",
 }
+#: What a core event has even when it is empty.
+_ALWAYS_IN_CORE = ("reportingComponent", "reportingInstance")
 _EVENT_NAMES = {theirs: ours for ours, theirs in _CORE_NAMES.items()}
 
 
@@ -41,6 +43,8 @@ def to_core(event: Object) -> Object:
     """Return the core/v1 form of an events.k8s.io/v1 event, which is how events are stored."""
     core = {_CORE_NAMES.get(name, name): value for name, value in event.items()}
     core["apiVersion"] = "v1"
+    for name in _ALWAYS_IN_CORE:
+        core.setdefault(name, "")
     return core
 
 
@@ -48,6 +52,9 @@ def from_core(event: Object) -> Object:
     """Return the events.k8s.io/v1 form of a core/v1 event."""
     ours = {_EVENT_NAMES.get(name, name): value for name, value in event.items()}
     ours["apiVersion"] = f"{GROUP}/v1"
+    for name in ("reportingController", "reportingInstance"):
+        if ours.get(name) == "":
+            del ours[name]
     return ours
 
 

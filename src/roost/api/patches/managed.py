@@ -34,6 +34,7 @@ _RESET: dict[tuple[str, str, str], FieldSet] = {
     ("", "pods", "status"): FieldSet.of(
         ("spec",), ("metadata", "deletionTimestamp"), ("metadata", "ownerReferences")
     ),
+    ("certificates.k8s.io", "certificatesigningrequests", ""): _SPEC | _STATUS,
     ("apps", "deployments", "status"): FieldSet.of(("spec",), ("metadata", "labels")),
     ("", "pods", "ephemeralcontainers"): _STATUS,
     ("", "pods", "resize"): _STATUS,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from roost.api.defaults.workloads import TEMPLATE_GENERATION
 from roost.api.kind import Change
 from roost.api.strategies.strategy import Strategy, next_generation, take
 from roost.api.values import Object
 
-_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -34,7 +34,7 @@ POD_TEMPLATE = Strategy(counted=("template",))
 
 
 def _set_template_generation(change: Change, number: str) -> None:
-    change.object["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = number
+    change.object["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = number
 
 
 def _daemon_set_create(change: Change) -> None:
@@ -43,7 +43,7 @@ def _daemon_set_create(change: Change) -> None:
 
 def _daemon_set_update(change: Change) -> None:
     old = change.old or {}
-    number = _annotations(old).get(_TEMPLATE_GENERATION, "1")
+    number = _annotations(old).get(TEMPLATE_GENERATION, "1")
     before, after = old.get("spec") or {}, change.object.get("spec") or {}
     if before.get("template") != after.get("template"):
         number = str(int(number) + 1) if number.isdecimal() else "1"

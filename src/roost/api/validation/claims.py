@@ -7,6 +7,7 @@ from roost.api.kind import Change
 from roost.api.quantity import compare, parse
 from roost.api.validation import resources
 from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
+from roost.api.validation.differences import difference
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
 from roost.api.values import Object
@@ -105,8 +106,9 @@ def _claim(change: Change, causes: Causes) -> None:
 def _update(change: Change, causes: Causes) -> None:
     new, old = change.object, change.old or {}
     spec, before = new.get("spec") or {}, old.get("spec") or {}
-    if _what_is_fixed(new, spec, before) != _what_is_fixed(old, before, before):
-        causes.forbidden("spec", _FIXED)
+    fixed, was = _what_is_fixed(new, spec, before), _what_is_fixed(old, before, before)
+    if fixed != was:
+        causes.forbidden("spec", _FIXED + difference(was, fixed))
     size, had = _size(spec), _size(before)
     capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage", "0")
     if compare(size, had) < 0 and compare(size, capacity) <= 0:

@@ -9,6 +9,7 @@ from roost.api.strategies.pods import quality_of_service
 from roost.api.validation import addresses, podmeta, podwarnings, scheduling
 from roost.api.validation.causes import Causes
 from roost.api.validation.containers import image_of_pod
+from roost.api.validation.differences import difference
 from roost.api.validation.podspec import pod_spec
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
@@ -88,7 +89,7 @@ def _update(change: Change, causes: Causes) -> None:
     if before.get("schedulingGates"):
         _gated(fixed, before, causes)
     if fixed != _what_is_fixed(before, before):
-        causes.forbidden("spec", _FIXED)
+        causes.forbidden("spec", _FIXED + difference(before, fixed))
 
 
 def _deadline(spec: Object, before: Object, causes: Causes) -> bool:

@@ -10,6 +10,7 @@ from roost.api.quantity import parse, to_int
 from roost.api.validation import paths
 from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
 from roost.api.validation.claims import VOLUME_MODES, access_modes
+from roost.api.validation.differences import difference
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector, node_selector
 from roost.api.validation.volumesources import (
@@ -166,7 +167,8 @@ def _volume_update(change: Change, causes: Causes) -> None:
         new["csi"] = {key: value for key, value in new["csi"].items() if key != expand}
     if new != old:
         where = "spec.persistentvolumesource"
-        causes.forbidden(where, f"{where} is immutable after creation")
+        text = f"{where} is immutable after creation"
+        causes.forbidden(where, text + difference(old, new))
     if spec.get("volumeMode") != before.get("volumeMode"):
         causes.invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE)
     affinity = before.get("nodeAffinity")

@@ -23,7 +23,12 @@ CLASSES = Resource("storage.k8s.io", "v1", "storageclasses")
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _BETA_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
-_FINALIZERS = {CLAIMS: "kubernetes.io/pvc-protection", VOLUMES: "kubernetes.io/pv-protection"}
+ATTRIBUTES = Resource("storage.k8s.io", "v1", "volumeattributesclasses")
+_FINALIZERS = {
+    CLAIMS: "kubernetes.io/pvc-protection",
+    VOLUMES: "kubernetes.io/pv-protection",
+    ATTRIBUTES: "kubernetes.io/vac-protection",
+}
 
 
 class DefaultStorageClass(Base):
