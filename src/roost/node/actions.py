@@ -54,6 +54,14 @@ class StopContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeContainer:
+    """Give a running container the limits that the Pod names now."""
+
+    container: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Record an event about the pod, or about one of its containers."""
 
@@ -80,6 +88,7 @@ Action: TypeAlias = (
     | PullImage
     | StartContainer
     | StopContainer
+    | ResizeContainer
     | Announce
     | FinishDeletion
     | CleanUp

@@ -9,6 +9,7 @@ from roost.api.values import Object
 from roost.node import podspec, resources
 from roost.node.facts import Verdict
 
+_PREFIX = "Pod was rejected: "
 #: Sysctls that are namespaced and cannot harm other pods, as the kubelet lists them.
 _SAFE_SYSCTLS = frozenset({
     "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
@@ -27,13 +28,13 @@ def admit(pod: Object, node: Object, others: Iterable[Object]) -> Verdict | None
         return _rejected("UnsupportedField", f"{unsupported} is not supported by this node")
     sysctl = _forbidden_sysctl(pod)
     if sysctl:
-        return Verdict("SysctlForbidden", f'forbidden sysctl: "{sysctl}" not allowlisted')
+        return _rejected("SysctlForbidden", f'forbidden sysctl: "{sysctl}" not allowlisted')
     allocatable = (node.get("status") or {}).get("allocatable") or {}
     return _fits(pod, allocatable, list(others)) or _affinity(pod, node) or _taints(pod, node)
 
 
 def _rejected(reason: str, message: str) -> Verdict:
-    return Verdict(reason, f"Pod was rejected: {message}")
+    return Verdict(reason, _PREFIX + message)
 
 
 def unsupported_field(pod: Object) -> str:
@@ -92,6 +93,16 @@ def _out_of(
         f"Node didn't have enough resource: {name}, requested: {numbers[0]}, "
         f"used: {numbers[1]}, capacity: {numbers[2]}",
     )
+
+
+def resize_verdict(pod: Object, node: Object, others: Iterable[Object]) -> Verdict | None:
+    """Return why the pod cannot have its new size: Infeasible for ever, or Deferred for now."""
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    too_big = _fits(pod, allocatable, [])
+    if too_big is not None:
+        return Verdict("Infeasible", too_big.message.removeprefix(_PREFIX))
+    full = _fits(pod, allocatable, list(others))
+    return Verdict("Deferred", full.message.removeprefix(_PREFIX)) if full is not None else None
 
 
 def _affinity(pod: Object, node: Object) -> Verdict | None:

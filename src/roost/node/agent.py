@@ -19,7 +19,7 @@ from roost.client.port import Query
 from roost.decisions.resources import PODS
 from roost.network.plan import NetworkError
 from roost.node import podspec
-from roost.node.admission import admit
+from roost.node.admission import admit, resize_verdict
 from roost.node.adoption import adopt, newest
 from roost.node.facts import PodFacts, PodState, Verdict
 from roost.node.housekeeping import Housekeeping
@@ -96,6 +96,7 @@ class NodeAgent:
             tokens=Tokens(tools.client, tools.clock, tools.chance),
             reporter=self._reporter,
             admit=self._admit,
+            judge_size=self._judge_size,
             claim=self._owner_of.__setitem__,
         )
 
@@ -363,13 +364,18 @@ class NodeAgent:
     # -- what workers ask -----------------------------------------------------------------------
 
     def _admit(self, pod: Object) -> Verdict | None:
-        uid = podspec.uid(pod)
-        others = [
+        return admit(pod, self.registration.expected(), self._others(podspec.uid(pod)))
+
+    def _judge_size(self, pod: Object) -> Verdict | None:
+        return resize_verdict(pod, self.registration.expected(), self._others(podspec.uid(pod)))
+
+    def _others(self, uid: str) -> list[Object]:
+        """Return the pods that the node has taken and that have not ended, but for one."""
+        return [
             worker.pod
             for other, worker in self._workers.items()
             if other != uid and worker.facts.admitted and worker.facts.state in _ACTIVE
         ]
-        return admit(pod, self.registration.expected(), others)
 
     def _allocatable(self) -> dict[str, str]:
         found: dict[str, str] = self.registration.expected()["status"]["allocatable"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from roost.api.values import Object
-from roost.node import podspec, restarts
+from roost.node import podspec, resizing, restarts
 from roost.node.facts import ContainerFacts, PodFacts, PodState, Seen
 from roost.node.podspec import Role
 from roost.node.progress import has_started, initialized
 
-#: Conditions that the agent owns; it leaves all others alone.
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+#: Conditions that the agent takes away again when they are over.
+PASSING = (resizing.PENDING, resizing.IN_PROGRESS)
 
 
 def is_ready(role: Role, container: Object, facts: ContainerFacts) -> bool:
@@ -151,6 +151,7 @@ def conditions(pod: Object, facts: PodFacts, now: float) -> list[Object]:
         ready,
         _condition("ContainersReady", met=not reason, reason=reason, message=message),
         _condition("PodScheduled", met=True),
+        *resizing.conditions(pod, facts),
     ]
     before = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
     stamp = podspec.timestamp(now)

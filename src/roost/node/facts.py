@@ -126,6 +126,9 @@ class ContainerFacts:
     probes: Probes = field(default_factory=Probes)
     hook: Hook = Hook.NONE
     stopping: Stopping | None = None
+    #: The `resources` that the newest attempt has; the Pod's may have changed since.
+    applied: Object | None = None
+    resize_fault: Fault | None = None
 
     @property
     def next_attempt(self) -> int:
@@ -173,6 +176,7 @@ class PodFacts:
     volumes_ready: bool = False
     volumes_fault: Fault | None = None
     containers: Mapping[str, ContainerFacts] = field(default_factory=dict)
+    resize: Verdict | None = None  # why the Pod's new size must wait: Infeasible or Deferred
     stop_by: float = 0.0  # while TERMINATING: when grace is over
     removed: bool = False  # a complete list or a watch said that the API has it no more
     cleaned: bool = False

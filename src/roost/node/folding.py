@@ -57,6 +57,8 @@ def took_up(container: Object, known: ContainerFacts, status: ContainerStatus) -
         probes=Probes(),
         hook=Hook.RUNNING if hooked else Hook.NONE,
         stopping=None,
+        applied=container.get("resources") or {},
+        resize_fault=None,
     )
 
 

@@ -33,6 +33,8 @@ class Desk:
     tokens: Tokens
     reporter: StatusReporter
     admit: Callable[[Object], Verdict | None]
+    #: Says why a pod cannot have the size that it names now.
+    judge_size: Callable[[Object], Verdict | None]
     #: Says which pod a sandbox belongs to, before it exists.
     claim: Callable[[str, str], None]
 

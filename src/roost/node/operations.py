@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from roost.api.values import Object
 from roost.network.plan import NetworkError
-from roost.node import podspec
+from roost.node import podspec, resources
 from roost.node.checks import Patient, ask
 from roost.node.downward import Surroundings
 from roost.node.env import environment
@@ -23,7 +23,7 @@ from roost.node.pulling import reference_to
 from roost.node.sources import RUNTIME_CLASSES, NotYetKnown, Refused, Sources
 from roost.node.tools import NodeSettings, Tools
 from roost.node.volumes import Payload, Planned, plan_volumes
-from roost.runtimes.port import ContainerStatus, Mount, Runtime, RuntimeFault
+from roost.runtimes.port import ContainerStatus, Mount, Resizing, Runtime, RuntimeFault
 
 _MESSAGE_LIMIT = 4096
 _LOG_MESSAGE_LIMIT = 2048
@@ -211,6 +211,14 @@ class Operations:
             read_only = mount.read_only or isinstance(volume, Payload)
             mounts.append(Mount(source, mount.target, read_only, mount.propagation))
         return mounts
+
+    async def resize_container(
+        self, pod: Object, container: Object, container_id: str, runtime: Resizing
+    ) -> None:
+        """Give a running container the limits that the Pod names now."""
+        memory = self._settings.capacity.memory_bytes
+        limits = resources.container_limits(pod, container, memory)
+        await runtime.resize_container(container_id, limits, resources.pod_limits(pod))
 
     async def after_start(
         self, pod: Object, facts: PodFacts, container: Object, container_id: str, runtime: Runtime

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from roost.api.values import Object
 from roost.node import podspec, resources, restarts
-from roost.node.conditions import conditions, is_ready, phase
+from roost.node.conditions import PASSING, conditions, is_ready, phase
 from roost.node.facts import ContainerFacts, Fault, ImageFacts, PodFacts, PodState, Seen
 from roost.node.podspec import LISTS, Role
 from roost.node.progress import has_started
@@ -107,9 +107,11 @@ def container_status(
         status["containerID"] = f"{runtime_name}://{seen.id}"
     wanted = container.get("resources")
     if wanted is not None and role is not Role.EPHEMERAL:
-        status["resources"] = wanted
-        if wanted.get("requests"):
-            status["allocatedResources"] = wanted["requests"]
+        actual = known.applied if known.running and known.applied is not None else wanted
+        allocated = actual if facts.resize is not None else wanted
+        status["resources"] = actual
+        if allocated.get("requests"):
+            status["allocatedResources"] = allocated["requests"]
     mounts = [
         {
             "name": mount["name"],
@@ -243,6 +245,10 @@ def _changed_conditions(before: Sequence[Object], after: Sequence[Object]) -> li
         if old is None or any(old.get(field) != value for field, value in one.items()):
             gone = {field: None for field in ("reason", "message") if field not in one}
             moved.append({**one, **{field: None for field in gone if field in (old or {})}})
+    kept = {one["type"] for one in after}
+    moved.extend(
+        {"$patch": "delete", "type": kind} for kind in PASSING if kind in known and kind not in kept
+    )
     return moved
 
 

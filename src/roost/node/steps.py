@@ -24,6 +24,7 @@ from roost.node.actions import (
     FinishDeletion,
     PrepareVolumes,
     PullImage,
+    ResizeContainer,
     StartContainer,
     StartSandbox,
     StopContainer,
@@ -35,7 +36,7 @@ from roost.node.memory import Desk, PodMemory
 from roost.node.restarts import next_fault
 from roost.node.sources import NotYetKnown, Refused
 from roost.node.volumes import Planned
-from roost.runtimes.port import ContainerStatus, RuntimeFault, State
+from roost.runtimes.port import ContainerStatus, Resizing, RuntimeFault, State
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Steps:
             case StopContainer():
                 self._memory.event("Normal", "Killing", action.message, action.container)
                 self._spawn(("stop", action.container), self._stop(action))
+            case ResizeContainer():
+                self._spawn(("resize", action.container), self._resize(action))
             case FinishDeletion():
                 self._spawn(("finish", ""), self._finish_deletion())
             case CleanUp():
@@ -253,6 +256,29 @@ class Steps:
             await asyncio.sleep(RETRY_S)
             known = self._memory.facts.container(action.container)
             self._memory.set(action.container, replace(known, stopping=None))  # order it again
+
+    async def _resize(self, action: ResizeContainer) -> None:
+        name = action.container
+        found = podspec.find_container(self._memory.pod, name)
+        runtime = self._memory.runtime
+        if found is None or runtime is None or not isinstance(runtime, Resizing):
+            return
+        container = found[1]
+        fault = None
+        try:
+            await self._desk.operations.resize_container(
+                self._memory.pod, container, action.id, runtime
+            )
+        except (RuntimeFault, OSError) as error:
+            fault = next_fault(None, "ResizeError", str(error), self._memory.now(), steady=True)
+            self._memory.event("Warning", "ResizeError", str(error), name)
+        known = self._memory.facts.container(name)
+        if known.seen is None or known.seen.id != action.id:
+            return
+        if fault is None:
+            self._memory.event("Normal", "ResizeCompleted", "Pod resize completed", name)
+            known = replace(known, applied=container.get("resources") or {})
+        self._memory.set(name, replace(known, resize_fault=fault))
 
     async def _finish_deletion(self) -> None:
         namespace, name = podspec.name_of(self._memory.pod)

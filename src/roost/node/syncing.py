@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from roost.api.values import Object
-from roost.node import podspec, restarts
+from roost.node import podspec, resizing, restarts
 from roost.node.actions import (
     Announce,
     PrepareVolumes,
     PullImage,
+    ResizeContainer,
     StartContainer,
     StartSandbox,
     StopContainer,
@@ -116,7 +117,11 @@ def _keep(draft: Draft, role: Role, container: Object) -> None:
 def _keep_running(draft: Draft, role: Role, container: Object, facts: ContainerFacts) -> None:
     message = _reason_to_stop(role, container, facts)
     seen = facts.seen
-    if message is None or seen is None:
+    if seen is None:
+        return
+    if message is None and draft.facts.resize is None and resizing.wanted(role, container, facts):
+        message = _resize(draft, container, facts, seen.id)
+    if message is None:
         return
     if facts.stopping is not None and facts.stopping.container_id == seen.id:
         return
@@ -126,6 +131,21 @@ def _keep_running(draft: Draft, role: Role, container: Object, facts: ContainerF
     grace_s = max(1.0, grace_s)
     draft.set(container["name"], replace(facts, stopping=Stopping(seen.id, draft.now + grace_s)))
     draft.actions.append(StopContainer(container["name"], seen.id, grace_s, message))
+
+
+def _resize(
+    draft: Draft, container: Object, facts: ContainerFacts, container_id: str
+) -> str | None:
+    """Plan the new size of a running container; return why it must be stopped for it, if so."""
+    name = container["name"]
+    if resizing.needs_restart(container, facts):
+        return f"Container {name} resize requires restart"
+    fault = facts.resize_fault
+    if fault is not None and fault.retry_at > draft.now:
+        draft.wake(fault.retry_at)
+    elif ("resize", name) not in draft.busy:
+        draft.actions.append(ResizeContainer(name, container_id))
+    return None
 
 
 def _reason_to_stop(role: Role, container: Object, facts: ContainerFacts) -> str | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from roost.api.errors import StatusError
 from roost.api.values import Object
-from roost.node import podspec
+from roost.node import podspec, resizing
 from roost.node.checks import Answer
 from roost.node.decide import plan_pod
 from roost.node.facts import PodFacts, PodState, PodView, Verdict
@@ -26,9 +26,13 @@ from roost.node.reporter import Report
 from roost.node.sources import Refused, references_of
 from roost.node.status import NodeAddress, pod_status
 from roost.node.steps import RETRY_S, Key, Step, Steps
-from roost.runtimes.port import ContainerStatus, Runtime, RuntimeFault
+from roost.runtimes.port import ContainerStatus, Resizing, Runtime, RuntimeFault
 
 log = logging.getLogger(__name__)
+
+_CANNOT_RESIZE = Verdict(
+    "Infeasible", "In-place resize of containers is not supported by this pod's runtime"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,7 @@ class PodWorker:
             )
             if verdict is not None:
                 self.memory.event("Warning", verdict.reason, verdict.message)
+        self._judge_size()
         known = self._desk.references.objects
         self._desk.references.want(self.memory.uid, references_of(self.memory.pod, known))
         plan = plan_pod(
@@ -162,9 +167,25 @@ class PodWorker:
             self._steps.begin(action)
         self._follow_probes()
         wake_at = earliest(plan.wake_at, self._refresh_volumes())
+        if self.facts.resize is not None:
+            wake_at = earliest(wake_at, self.memory.now() + RETRY_S)
         self._save()
         self._report()
         return wake_at
+
+    def _judge_size(self) -> None:
+        """Find out whether the node can give running containers the size that the Pod names now."""
+        verdict = None
+        if resizing.pending(self.pod, self.facts):
+            runtime = self.memory.runtime
+            if runtime is not None and isinstance(runtime, Resizing):
+                verdict = self._desk.judge_size(self.pod)
+            else:
+                verdict = _CANNOT_RESIZE
+        if verdict != self.facts.resize:
+            self.memory.facts = replace(self.facts, resize=verdict)
+            if verdict is not None:
+                self.memory.event("Warning", f"Resize{verdict.reason}", verdict.message)
 
     def _judged(self) -> bool:
         return self.memory.facts.admitted or self.memory.facts.verdict is not None

@@ -303,6 +303,15 @@ class Stats(Protocol):
 
 
 @runtime_checkable
+class Resizing(Protocol):
+    """Optional: change the limits of what runs."""
+
+    async def resize_container(self, container_id: str, limits: Limits, pod: Limits) -> None:
+        """Give a running container new limits, and its whole pod. Raises RuntimeFault."""
+        ...
+
+
+@runtime_checkable
 class LogRotation(Protocol):
     """Optional: begin a new log file for a running container."""
 

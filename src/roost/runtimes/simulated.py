@@ -17,6 +17,7 @@ from roost.runtimes.port import (
     ContainerStatus,
     Credentials,
     Image,
+    Limits,
     Process,
     RuntimeFault,
     RuntimeInfo,
@@ -225,6 +226,14 @@ class SimulatedRuntime:
             container.timer.cancel()
         container.over.set()
         self._tell(container.status)
+
+    async def resize_container(self, container_id: str, limits: Limits, pod: Limits) -> None:
+        del pod
+        container = self._containers.get(container_id)
+        if container is None or container.status.state is not State.RUNNING:
+            raise RuntimeFault("ResizeError", f"container {container_id} does not run")
+        self.calls.append(("resize", container.status.name))
+        self.specs[container_id] = replace(self.specs[container_id], limits=limits)
 
     # -- for tests and faults ---------------------------------------------------------------
 

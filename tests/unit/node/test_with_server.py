@@ -26,7 +26,7 @@ from roost.apiserver.core import Lookup
 from roost.apiserver.pki.signing import SigningKeys
 from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
-from roost.client.port import Client, DeleteOptions
+from roost.client.port import Client, DeleteOptions, PatchType
 from roost.decisions.resources import CONFIG_MAPS, NODES, PODS, SERVICE_ACCOUNTS
 from roost.node.nodeobject import LEASES, NODE_LEASES
 from roost.node.volumes import Payload
@@ -170,5 +170,37 @@ def test_a_job_like_pod_ends_and_a_restart_of_the_agent_leaves_it(world: World) 
                 await asyncio.sleep(60)
             assert await server.pod("job") == before
         assert world.runtime.calls.count(("start", "main")) == 1
+
+    run(main())
+
+
+def test_a_resize_passes_through_the_subresource_and_its_conditions_go(world: World) -> None:
+    def sized(cpu: str) -> Object:
+        return container(resources={"requests": {"cpu": cpu}, "limits": {"cpu": cpu}})
+
+    async def conditions(server: Served) -> dict[str, Object]:
+        found = await server.pod("web")
+        return {one["type"]: one for one in found["status"]["conditions"]}
+
+    async def resize(server: Served, cpu: str) -> None:
+        body = {"spec": {"containers": [{"name": "main", "resources": sized(cpu)["resources"]}]}}
+        await server.admin.patch(
+            PODS, "web", body, "default", type=PatchType.STRATEGIC, subresource="resize"
+        )
+
+    async def main() -> None:
+        async with served(world) as server, world.agent(server.node):
+            await server.add(pod("web", sized("1")))
+            await server.phase("web", "Running")
+            await resize(server, "9")
+            await asyncio.sleep(5)
+            assert (await conditions(server))["PodResizePending"]["reason"] == "Infeasible"
+            await resize(server, "2")
+            await asyncio.sleep(15)
+            assert "PodResizePending" not in await conditions(server)
+            assert "PodResizeInProgress" not in await conditions(server)
+            (main,) = (await server.pod("web"))["status"]["containerStatuses"]
+            assert main["resources"]["limits"] == {"cpu": "2"}
+            assert main["restartCount"] == 0
 
     run(main())
