@@ -9,6 +9,7 @@ import pytest
 
 from container_scene import log_lines, logged, scene
 from images import TestImage, busybox_image, folder
+from roost.runtimes.oci.overlay import mount_overlay, try_overlay, unmount_overlay
 from roost.runtimes.port import Limits, Mount, RuntimeFault, Security, State
 
 pytestmark = pytest.mark.root
@@ -162,7 +163,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
         async with scene(tmp_path) as here:
             sandbox = await here.sandbox()
             spec = here.spec(sandbox, "", command=("/no/such/program",))
-            with pytest.raises(RuntimeFault, match="(?i)no such file or directory") as caught:
+            with pytest.raises(RuntimeFault, match=r"(?i)no such file or directory") as caught:
                 await here.runtime.start_container(spec)
             assert caught.value.reason == "RunContainerError"
             with pytest.raises(RuntimeFault, match=r"executable file .*not found in \$PATH"):
@@ -210,6 +211,71 @@ def test_an_image_s_volumes_are_writable_and_keep_its_content(tmp_path: Path) ->
                 script, image=image.id, security=Security(read_only_root=True)
             )
             assert printed.splitlines() == ["from the image", "711.1000", "written"]
+
+    asyncio.run(body())
+
+
+def test_layers_hide_and_merge_as_their_tars_say(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            lower = {
+                **dict.fromkeys(("gone", "kept", "a/one", "b/one", "secret/one"), "1"),
+                "secret/": folder(0o700, 1000),
+            }
+            upper = {
+                ".wh.gone": "",
+                "a/two": "2",
+                "b/.wh..wh..opq": "",
+                "b/two": "2",
+                "secret/two": "2",
+            }
+            layers = [*busybox_image().layers, lower, upper]
+            image = await here.load(TestImage(layers, {"Env": ["PATH=/bin"]}))
+            script = (
+                "ls -d gone kept a/* b/* secret/*; stat -c %a.%u secret; rm -r a; mkdir a; ls a"
+            )
+            _, printed = await here.run(script, image=image.id)
+            assert sorted(printed.split()) == sorted(
+                [
+                    "ls:",
+                    "gone:",
+                    "No",
+                    "such",
+                    "file",
+                    "or",
+                    "directory",
+                    "kept",
+                    "a/one",
+                    "a/two",
+                    "b/two",
+                    "secret/one",
+                    "secret/two",
+                    "700.1000",
+                ]
+            )
+
+    asyncio.run(body())
+
+
+def test_a_place_that_cannot_hold_overlays_is_named(tmp_path: Path) -> None:
+    for name in ("lower", "upper", "work", "root"):
+        (tmp_path / name).mkdir()
+    mount_overlay([tmp_path / "lower"], tmp_path / "upper", tmp_path / "work", tmp_path / "root")
+    try:
+        assert "cannot hold overlay file systems" in try_overlay(tmp_path / "root")
+    finally:
+        unmount_overlay(tmp_path / "root")
+    assert try_overlay(tmp_path) == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lower", "root", "upper", "work"]
+
+
+def test_a_container_needs_no_log(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            spec = here.spec(sandbox, "echo unheard; exit 4", log_path="")
+            await here.runtime.start_container(spec)
+            assert (await here.ended(spec.id)).exit_code == 4
 
     asyncio.run(body())
 

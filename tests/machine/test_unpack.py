@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -192,6 +193,12 @@ def test_the_diff_id_is_of_the_whole_uncompressed_tar(tmp_path: Path) -> None:
 def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(BadImage):
         unpack(io.BytesIO(content), str(tmp_path))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python has zstd")
+def test_zstd_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match=r"zstd layers need Python 3.14"):
+        unpack(io.BytesIO(b"\x28\xb5\x2f\xfd" + b"x" * 100), str(tmp_path))
 
 
 def test_implicit_folders_are_reported(tmp_path: Path) -> None:

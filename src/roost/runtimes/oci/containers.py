@@ -131,7 +131,8 @@ class Containers:
         oom_kills = 0
         if exit_code:
             oom_kills = self._host.cgroups.oom_kills(self._cgroup(record))
-            oom_kills += (folder.path / "oom").exists()
+            # conmon's own word for it; where it leaves it has changed over time.
+            oom_kills += any((folder.path / name).exists() for name in ("oom", "exit/oom"))
         return Facts(
             alive=same_boot and _lives(record.pid, record.pid_start),
             monitored=same_boot and _lives(record.monitor_pid, record.monitor_start),

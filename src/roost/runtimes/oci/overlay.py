@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,3 +39,21 @@ def mount_overlay(lowers: Sequence[Path], upper: Path, work: Path, target: Path)
 def unmount_overlay(target: Path) -> None:
     """Unmount; no error if nothing is mounted."""
     unmount_all(str(target))
+
+
+def try_overlay(folder: Path) -> str:
+    """Return why containers' roots cannot be below `folder`, "" if they can."""
+    place = folder / "try-overlay"
+    lower = place / "lower"
+    try:
+        lower.mkdir(parents=True, exist_ok=True)
+        mount_overlay([lower], place / "upper", place / "work", place / "root")
+    except OSError as error:
+        return (
+            f"{folder} cannot hold overlay file systems ({error.strerror}): "
+            "use a folder on ext4, xfs, btrfs or tmpfs"
+        )
+    finally:
+        unmount_overlay(place / "root")
+        shutil.rmtree(place, ignore_errors=True)
+    return ""

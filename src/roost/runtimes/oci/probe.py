@@ -19,6 +19,7 @@ from roost.runtimes.oci import processes
 from roost.runtimes.oci.cgroups import Cgroups
 from roost.runtimes.oci.decide import Probe, choose
 from roost.runtimes.oci.monitor import Programs
+from roost.runtimes.oci.overlay import try_overlay
 from roost.runtimes.port import RuntimeFault
 
 _TRIAL_S = 20.0
@@ -99,6 +100,9 @@ async def find_programs(
     mode = cgroups.layout.mode
     if os.geteuid() != 0:
         raise RuntimeFault("RuntimeUnavailable", "containers need root on this node")
+    wrong_place = try_overlay(root)
+    if wrong_place:
+        raise RuntimeFault("RuntimeUnavailable", wrong_place)
     conmon = shutil.which("conmon", path=processes.BARE_ENVIRONMENT["PATH"])
     if conmon is None:
         raise RuntimeFault("RuntimeUnavailable", "conmon is not installed")
