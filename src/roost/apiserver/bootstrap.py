@@ -12,6 +12,7 @@ from typing import Final
 from roost.api.errors import AlreadyExists, NotFound
 from roost.api.kind import Resource
 from roost.api.values import Object
+from roost.apiserver.admission.priority import SYSTEM_CLASSES
 from roost.client.port import Client
 
 NAMESPACES: Final = Resource("", "v1", "namespaces")
@@ -22,21 +23,6 @@ PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses")
 
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 _LABELS: Final = {"component": "apiserver", "provider": "kubernetes"}
-_PRIORITIES: Final = (
-    (
-        "system-cluster-critical",
-        2_000_000_000,
-        (
-            "Used for system critical pods that must run in the cluster, but can be moved to "
-            "another node if necessary."
-        ),
-    ),
-    (
-        "system-node-critical",
-        2_000_001_000,
-        "Used for system critical pods that must not be moved from their current node.",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +38,7 @@ async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
     """Create what is missing."""
     for name in SYSTEM_NAMESPACES:
         await _ensure(client, NAMESPACES, {"metadata": {"name": name}})
-    for name, value, description in _PRIORITIES:
-        body = {"metadata": {"name": name}, "value": value, "description": description}
+    for body in SYSTEM_CLASSES:
         await _ensure(client, PRIORITY_CLASSES, body)
     await _ensure(client, SERVICES, _service(advertised))
     port = {"name": "https", "port": advertised.port, "protocol": "TCP"}

@@ -26,7 +26,7 @@ from roost.apiserver.admission import chain
 from roost.apiserver.admission.usage import quota_matches, usage_of
 from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
-from roost.apiserver.authorizer import WATCHED, Authorizer, bootstrap
+from roost.apiserver.authorizer import Authorizer, bootstrap
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
 from roost.apiserver.core import Lookup
 from roost.apiserver.http.proxying import Proxies
@@ -106,7 +106,9 @@ async def serve(
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(parts.api.run(), name="api")
+                tasks.create_task(parts.authorizer.run(store), name="access")
                 await parts.api.ready()
+                await parts.authorizer.ready()
                 client = parts.api.client()
                 await bootstrap_cluster(client, Advertised(address, port))
                 await bootstrap(client)
@@ -148,11 +150,6 @@ async def _open(store: SqliteStore, places: Places) -> Parts:
             ),
         },
     )  # fmt: skip
-    # Before the first request: what the authoriser knows must not lag behind a restart.
-    for resource in WATCHED:
-        for found in await lookup.list(resource):
-            authorizer.put(found)
-    api.feed.listen(authorizer.apply)
     return Parts(api, authority, keys, authenticator, authorizer, clock, chance)
 
 
