@@ -11,6 +11,7 @@ from roost.apiserver import keys
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
 from roost.apiserver.encoding import draft_of
+from roost.apiserver.failures import Unclassified
 from roost.apiserver.ownership import own
 from roost.store.port import ABSENT, Conflict, Record
 
@@ -18,6 +19,9 @@ from roost.store.port import ABSENT, Conflict, Record
 _NAME_TRIES: Final = 8
 _SUFFIX_LENGTH: Final = 5
 _PREFIX_LIMIT: Final = 63 - _SUFFIX_LENGTH
+
+#: Metadata that a new object cannot bring.
+_SERVERS_OWN: Final = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 OTHER_NAMESPACE: Final = (
     "the namespace of the provided object does not match the namespace sent on the request"
@@ -52,7 +56,10 @@ async def create(
     """
     metadata = value.setdefault("metadata", {})
     settle_namespace(kind, metadata, namespace)
-    metadata.pop("resourceVersion", None)
+    if metadata.get("resourceVersion"):
+        raise Unclassified("resourceVersion should not be set on objects to be created")
+    for key in _SERVERS_OWN:
+        metadata.pop(key, None)
     if kind.default is not None:
         kind.default(Change(value, None, "", core.now(), context.warnings))
     if not tracked:

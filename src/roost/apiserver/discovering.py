@@ -70,8 +70,13 @@ class Discovery:
             self._encoded.clear()
         body = self._encoded.get((path, form))
         if body is None:
-            write = objects.encode if form == PROTOBUF else encode
-            body = self._encoded[path, form] = write(build())
+            document = build()
+            if form == PROTOBUF:
+                # The oldest documents, of the group without a name, do not say their version.
+                body = objects.encode({"apiVersion": "v1", **document})
+            else:
+                body = encode(document)
+            self._encoded[path, form] = body
         return body
 
     def _openapi(self, request: Request, path: str) -> Answer | None:
@@ -81,7 +86,7 @@ class Discovery:
             return _document(request, self.documents.v2())
         if path.startswith("/openapi/v3/"):
             found = self.documents.v3(path.removeprefix("/openapi/v3/"))
-            return Answer(404, b"", TEXT) if found is None else _document(request, found)
+            return Answer(404, b"", "") if found is None else _document(request, found)
         return None
 
 

@@ -182,7 +182,7 @@ class InProcessClient:
         self._authorize("update", kind, namespace, name, subresource)
         context = self._context()
         value = self._verbs.bodies.decoded(kind, copy_of(body), context)
-        target = Target(kind, namespace, name, subresource, kind.create_on_update)
+        target = Target(kind, namespace, name, subresource, kind.create_on_update, guarded=True)
         written = await update(self._core, target, self._verbs.patches.replacement(value), context)
         return shown(kind, written.record)
 

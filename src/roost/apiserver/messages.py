@@ -31,6 +31,8 @@ class Request:
     body: bytes = b""
     user: User = ANONYMOUS
     raw_path: str = ""  # as sent; what a proxy passes on
+    #: What the asker shall be warned of, whether the request succeeds or not.
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
+from roost.api.columns.cells import AGE, NAME, at
 from roost.api.errors import Cause, invalid
-from roost.api.kind import Kind
+from roost.api.kind import Column, Kind
 from roost.api.selectors import label_selector, labels_equal
 from roost.api.values import Object, copy_of
 from roost.apiserver.updating import Build
@@ -76,4 +78,24 @@ SCALE_KIND: Final = Kind(
     namespaced=True,
     schema="io.k8s.api.autoscaling.v1.Scale",
     verbs=(),
+    columns=(
+        replace(NAME, format=""),
+        Column(
+            "Desired",
+            at("spec", "replicas", default=0),
+            "integer",
+            "",
+            0,
+            "replicas is the desired number of instances for the scaled object.",
+        ),
+        Column(
+            "Available",
+            at("status", "replicas", default=0),
+            "integer",
+            "",
+            0,
+            "replicas is the actual number of observed instances of the scaled object.",
+        ),
+        AGE,
+    ),
 )

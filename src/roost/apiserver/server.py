@@ -27,7 +27,7 @@ from roost.apiserver.feed import Feed
 from roost.apiserver.forms import Forms
 from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.inprocess import InProcessClient
-from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Request, Response
+from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
 from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
@@ -39,6 +39,13 @@ from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Store
 
 _SERVICES = Resource("", "v1", "services")
+#: Resources whose every use is answered with a warning.
+_DEPRECATED = {
+    Resource("", "v1", "endpoints"): (
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    ),
+    Resource("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+}
 
 
 class Authorizer(Protocol):
@@ -103,9 +110,12 @@ class ApiServer:
     async def handle(self, request: Request) -> Response:
         """Answer a request. Never raises a StatusError; only cancellation and bugs get out."""
         try:
-            return await self._answer(request)
+            answer = await self._answer(request)
         except StatusError as error:
-            return error_answer(error, request.headers.get("accept", ""))
+            answer = error_answer(error, request.headers.get("accept", ""))
+        if request.warnings and not isinstance(answer, Proxy):
+            answer.headers += warning_headers(request.warnings)
+        return answer
 
     async def _answer(self, request: Request) -> Response:
         query = parse_query(request.query) if request.query else {}
@@ -117,6 +127,8 @@ class ApiServer:
         kind = self.registry.find(info.group, info.version, info.resource)
         if kind is None:
             return self._paths.unknown(info)
+        if kind.resource in _DEPRECATED:
+            request.warnings.append(_DEPRECATED[kind.resource])
         if len(request.body) > BODY_LIMIT_BYTES:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
         return await self._verbs.answer(kind, info, request, query)
@@ -153,6 +165,15 @@ def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attri
         user, info.verb, info.group, info.version, info.resource, info.subresource,
         info.namespace, name, "", fields, query.get("labelSelector", ""),
     )  # fmt: skip
+
+
+def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return Warning headers: each text once, quoted as RFC 7234 wants it."""
+    return tuple(("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(warnings))
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
 
 
 _SELECTING = frozenset({"list", "watch", "deletecollection"})

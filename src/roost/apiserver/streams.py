@@ -14,7 +14,7 @@ from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.apiserver.core import Core
 from roost.apiserver.failures import bad_integer
-from roost.apiserver.messages import TEXT, Answer, Proxy, Request, Response
+from roost.apiserver.messages import Answer, Proxy, Request, Response
 
 PODS: Final = Resource("", "v1", "pods")
 NODES: Final = Resource("", "v1", "nodes")
@@ -141,7 +141,7 @@ class Streams:
         container = chosen_container(pod, query.get("container", ""))
         node = pod["spec"].get("nodeName")
         if not node:
-            return Answer(204, b"", TEXT)
+            return Answer(204, b"", "")
         wanted = [(key, query[key]) for key in _LOG_PARAMETERS if query.get(key)]
         return await self._to(
             node, f"/containerLogs/{namespace}/{name}/{container}", urlencode(wanted)

@@ -42,6 +42,8 @@ class Target:
     creates: bool = False
     #: Apply keeps its own record of who owns which fields.
     tracked: bool = False
+    #: A body in full: with a uid, it is only for the object that has it.
+    guarded: bool = False
 
     @property
     def hooks(self) -> str:
@@ -100,6 +102,7 @@ async def _create_instead(
     if metadata.get("resourceVersion") and not target.tracked:
         if parse_version(metadata["resourceVersion"]):
             raise target.not_found()
+    metadata.pop("resourceVersion", None)
     if metadata.get("uid"):
         raise target.conflict(
             f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
@@ -119,7 +122,7 @@ def _check_preconditions(target: Target, record: Record, old: Object, new: Objec
         if wanted != 0 and wanted != record.revision:
             raise target.conflict(MODIFIED)
     uid, stored = metadata.get("uid"), old["metadata"].get("uid", "")
-    if uid and uid != stored:
+    if uid and uid != stored and target.guarded:
         key = keys.shown_key(target.kind, target.namespace, target.name)
         raise target.conflict(
             f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
@@ -151,6 +154,7 @@ async def _attempt(
     try:
         await core.admit(request)
         _check_preconditions(target, record, old, new)
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         change = Change(new, old, target.hooks, core.now(), context.warnings)
         core.prepare(kind, change)
         core.check(kind, change)

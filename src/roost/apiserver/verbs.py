@@ -39,6 +39,8 @@ from roost.apiserver.updating import Target, update
 from roost.apiserver.watching import FramedWatch, Framer, WatchRequest
 from roost.store.port import Record
 
+#: How long a requested token lives unless its request says, in seconds.
+_TOKEN_LIFE_S: Final = 3600
 _SHAPES: Final = {"list": "list", "watch": "watch", "deletecollection": "list"}
 
 
@@ -66,7 +68,8 @@ class Call:
 
     def context(self, options: str) -> WriteContext:
         agent = self.request.headers.get("user-agent", "")
-        return WriteContext(self.request.user, write_options(self.query, options, agent))
+        written = write_options(self.query, options, agent)
+        return WriteContext(self.request.user, written, self.request.warnings)
 
 
 Verb: TypeAlias = Callable[[Call], Awaitable[Response]]
@@ -146,11 +149,9 @@ class Verbs:
         record = await get(self.core, call.kind, call.namespace, call.info.name, version)
         return self._one(call, record)
 
-    def _one(
-        self, call: Call, record: Record, code: int = 200, context: WriteContext | None = None
-    ) -> Answer:
+    def _one(self, call: Call, record: Record, code: int = 200) -> Answer:
         body = self.forms.one(call.kind, record, call.form, call.pretty, call.include)
-        return Answer(code, body, call.form.media, warning_headers(context))
+        return Answer(code, body, call.form.media)
 
     async def _list(self, call: Call) -> Response:
         options = list_options(call.query, watch=False)
@@ -181,15 +182,16 @@ class Verbs:
         context = call.context("CreateOptions")
         value = self.bodies.object(call.kind, call.request, context)
         record = await create(self.core, call.kind, call.namespace, value, context)
-        return self._one(call, record, 201, context)
+        return self._one(call, record, 201)
 
     async def _update(self, call: Call) -> Response:
         context = call.context("UpdateOptions")
         value = self.bodies.object(call.kind, call.request, context)
         self.bodies.check_name(value, call.info.name)
         target = self._target(call)
+        target.guarded = True
         written = await update(self.core, target, self.patches.replacement(value), context)
-        return self._one(call, written.record, 201 if written.created else 200, context)
+        return self._one(call, written.record, 201 if written.created else 200)
 
     def _target(self, call: Call) -> Target:
         kind = call.kind
@@ -201,25 +203,23 @@ class Verbs:
         context = call.context("PatchOptions")
         target = self._target(call)
         written = await self.patches.apply(target, call.request, context)
-        return self._one(call, written.record, 201 if written.created else 200, context)
+        return self._one(call, written.record, 201 if written.created else 200)
 
     async def _delete(self, call: Call) -> Response:
         options = delete_request(call.request, call.query)
-        context = WriteContext(call.request.user)
+        context = WriteContext(call.request.user, warnings=call.request.warnings)
         deleted = await delete(
             self.core, call.kind, call.namespace, call.info.name, options, context
         )
         if not deleted.gone or call.kind.returns_deleted:
-            return self._one(call, deleted.record, context=context)
+            return self._one(call, deleted.record)
         status = deleted_status(call.kind, shown(call.kind, deleted.record))
-        return self._status(call, status, context=context)
+        return self._status(call, status)
 
-    def _status(
-        self, call: Call, status: Object, code: int = 200, context: WriteContext | None = None
-    ) -> Answer:
+    def _status(self, call: Call, status: Object, code: int = 200) -> Answer:
         form = Form(call.form.media)
         body = self.forms.value(call.kind, status, form, call.pretty)
-        return Answer(code, body, form.media, warning_headers(context))
+        return Answer(code, body, form.media)
 
     # -- subresources with ways of their own
 
@@ -231,6 +231,8 @@ class Verbs:
         group = kind.group if sub is None or sub.group is None else sub.group
         version = kind.version if sub is None or sub.version is None else sub.version
         body = self.bodies.foreign(group, version, name, call.request, context)
+        if name == "TokenRequest":
+            body.setdefault("spec", {}).setdefault("expirationSeconds", _TOKEN_LIFE_S)
         wanted = expected(group, version, name)
         track_update(
             wanted.node, None, body, manager=context.options.field_manager,
@@ -242,7 +244,7 @@ class Verbs:
                 body, context.options.dry_run,
             )
         )  # fmt: skip
-        return self._status(call, answer, 201, context)
+        return self._status(call, answer, 201)
 
     async def _stream(
         self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
@@ -264,7 +266,7 @@ class Verbs:
         body = self.bodies.foreign("", "v1", "Binding", request, context)
         settle_namespace(kind, body["metadata"], info.namespace)
         status = await bind(self.core, kind, info.namespace, info.name, body, context)
-        return self._status(call, status, 201, context)
+        return self._status(call, status, 201)
 
     async def _bindings(self, call: Call) -> Response:
         """Create a Binding: the old way to bind, by a collection."""
@@ -276,7 +278,7 @@ class Verbs:
             raise failures.no_such_path()
         name = body["metadata"].get("name", "")
         status = await bind(self.core, pods, call.namespace, name, body, context)
-        return self._status(call, status, 201, context)
+        return self._status(call, status, 201)
 
     async def _eviction(
         self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
@@ -285,7 +287,7 @@ class Verbs:
         context = call.context("CreateOptions")
         body = self.bodies.foreign("policy", "v1", "Eviction", request, context)
         status = await self._evictions.evict(info.namespace, info.name, body, context)
-        return self._status(call, status, 201, context)
+        return self._status(call, status, 201)
 
     async def _scale(
         self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
@@ -308,7 +310,7 @@ class Verbs:
             record = (await update(self.core, target, build, context)).record
         scale = scale_of(kind, shown(kind, record))
         body_bytes = self.forms.value(self._scale_kind(), scale, call.form, call.pretty)
-        return Answer(200, body_bytes, call.form.media, warning_headers(context))
+        return Answer(200, body_bytes, call.form.media)
 
     def _scale_kind(self) -> Kind:
         """Return the kind whose columns show a Scale."""
@@ -318,23 +320,10 @@ class Verbs:
         listed = list_options(call.query, watch=False)
         selection = parse_selection(call.kind, listed.labels, listed.fields)
         options = delete_request(call.request, call.query)
-        context = WriteContext(call.request.user)
+        context = WriteContext(call.request.user, warnings=call.request.warnings)
         records, revision = await delete_collection(
             self.core, call.kind, call.namespace, selection, options, context
         )
         listing = Listing(records, revision)
         body = self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
-        return Answer(200, body, call.form.media, warning_headers(context))
-
-
-def warning_headers(context: WriteContext | None) -> tuple[tuple[str, str], ...]:
-    """Return the Warning headers of a write: each text once, quoted as RFC 7234 wants it."""
-    if context is None or not context.warnings:
-        return ()
-    return tuple(
-        ("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(context.warnings)
-    )
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        return Answer(200, body, call.form.media)

@@ -101,10 +101,13 @@ class Framer:
     def _table(self, value: Object) -> Object:
         metadata = {"resourceVersion": value["metadata"].get("resourceVersion", "")}
         table = self._forms.tables.table(
-            self._kind, [value], self._form.version, self._include, metadata
+            self._kind,
+            [value],
+            self._form.version,
+            self._include,
+            metadata,
+            with_definitions=not self._started,
         )
-        if self._started:
-            table["columnDefinitions"] = None
         self._started = True
         return table
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_exceptions import BadHttpMethod
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from roost.api.errors import InternalError, RequestEntityTooLarge, StatusError
 from roost.apiserver.attributes import ANONYMOUS, User
-from roost.apiserver.authenticator import Credentials
+from roost.apiserver.authenticator import Credentials, websocket_token
+from roost.apiserver.http.connection import CLOSED, KEPT, Connection, ConnectionServer, Sent
 from roost.apiserver.http.sink import TransportSink
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, WatchAnswer
 from roost.apiserver.server import ApiServer, error_answer
@@ -44,7 +44,7 @@ _REASONS: Final = {
     422: b"Unprocessable Entity", 429: b"Too Many Requests", 500: b"Internal Server Error",
     502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
 }  # fmt: skip
-_COMMON: Final = b"\r\nCache-Control: no-cache, private\r\nContent-Type: "
+_COMMON: Final = b"\r\nCache-Control: no-cache, private"
 
 
 class Authenticator(Protocol):
@@ -56,68 +56,7 @@ class Authenticator(Protocol):
 class ProxyShell(Protocol):
     """Carries out Proxy answers; see roost.apiserver.http.proxying."""
 
-    async def serve(self, request: web.BaseRequest, proxy: Proxy) -> web.StreamResponse: ...
-
-
-class Connection(RequestHandler):  # type: ignore[type-arg,unused-ignore]
-    """One connection: aiohttp's protocol, which also knows its certificate and who waits on it."""
-
-    __slots__ = ("certificate", "on_lost")
-
-    def __init__(self, manager: web.Server, **options: Any) -> None:
-        super().__init__(manager, **options)
-        self.certificate: bytes | None = None
-        self.on_lost: Callable[[], None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        tls = transport.get_extra_info("ssl_object")
-        if tls is not None:
-            self.certificate = tls.getpeercert(binary_form=True)
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        on_lost, self.on_lost = self.on_lost, None
-        super().connection_lost(exc)
-        if on_lost is not None:
-            on_lost()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what aiohttp could not parse; a method that it does not know is not allowed."""
-        return super().handle_error(
-            request, 405 if isinstance(exc, BadHttpMethod) else status, exc, message
-        )
-
-
-class _Server(web.Server):  # type: ignore[type-arg,unused-ignore]
-    """Makes our connections instead of aiohttp's."""
-
-    def __call__(self) -> RequestHandler:  # type: ignore[type-arg,unused-ignore]
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Sent:
-    """Stands for an answer that has been written already."""
-
-    __slots__ = ("keep_alive",)
-
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing is left to do."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to do."""
-
-
-_KEPT: Final = _Sent(keep_alive=True)
-_CLOSED: Final = _Sent(keep_alive=False)
+    async def serve(self, request: web.BaseRequest, proxy: Proxy) -> Answer | Sent: ...
 
 
 class HttpServer:
@@ -130,8 +69,8 @@ class HttpServer:
         self._authenticator = authenticator
         self._proxies = proxies
         self._loop = asyncio.get_running_loop()
-        self._server = _Server(
-            self._handle,  # type: ignore[arg-type]  # _Sent is all that aiohttp asks of a response
+        self._server = ConnectionServer(
+            self._handle,  # type: ignore[arg-type]  # Sent is all that aiohttp asks of a response
             request_factory=self._make_request,
             access_log=None,
             keepalive_timeout=_KEEPALIVE_S,
@@ -190,7 +129,8 @@ class HttpServer:
             return await self._stream(request, connection, answer)
         if self._proxies is None:
             return await self._send(request, error_answer(InternalError("no proxy configured")))
-        return await self._proxies.serve(request, answer)
+        outcome = await self._proxies.serve(request, answer)
+        return await self._send(request, outcome) if isinstance(outcome, Answer) else outcome
 
     def _server_fault(self, request: web.BaseRequest) -> None:
         """Tell the log about a bug; the client only learns that there was one."""
@@ -201,6 +141,9 @@ class HttpServer:
     ) -> Answer | WatchAnswer | Proxy:
         headers = request.headers
         authorization = headers.get("authorization", "")
+        if not authorization and "sec-websocket-protocol" in headers:
+            token, _ = websocket_token(headers["sec-websocket-protocol"])
+            authorization = f"Bearer {token}" if token else ""
         if authorization or connection.certificate is not None:
             user = await self._authenticator.authenticate(
                 Credentials(authorization, connection.certificate)
@@ -247,13 +190,13 @@ class HttpServer:
         if head is None:
             reason = _REASONS.get(code, b"Unknown")
             date = formatdate(usegmt=True).encode()
-            head = b"HTTP/1.1 %d %b\r\nDate: %b%b%b" % (
-                code, reason, date, _COMMON, content_type.encode(),
-            )  # fmt: skip
+            head = b"HTTP/1.1 %d %b\r\nDate: %b%b" % (code, reason, date, _COMMON)
+            if content_type:
+                head += b"\r\nContent-Type: " + content_type.encode()
             self._heads[code, content_type] = head
         return head
 
-    async def _send(self, request: web.BaseRequest, answer: Answer) -> _Sent:
+    async def _send(self, request: web.BaseRequest, answer: Answer) -> Sent:
         body = answer.body
         extra = b""
         if len(body) > _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
@@ -266,7 +209,7 @@ class HttpServer:
             extra += b"\r\nConnection: close"
         transport = request.transport
         if transport is None:
-            return _CLOSED
+            return CLOSED
         head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
             self._head(answer.code, answer.content_type), extra, len(body),
         )  # fmt: skip
@@ -275,7 +218,7 @@ class HttpServer:
         else:
             transport.writelines((head, body))
             await request.writer.drain()
-        return _KEPT if keep else _CLOSED
+        return KEPT if keep else CLOSED
 
     async def _compress(self, body: bytes) -> bytes:
         if len(body) <= _OFF_LOOP_BYTES:
@@ -284,22 +227,26 @@ class HttpServer:
 
     async def _stream(
         self, request: web.BaseRequest, connection: Connection, answer: WatchAnswer
-    ) -> _Sent:
+    ) -> Sent:
         transport = request.transport
         if transport is None:
-            return _CLOSED
+            return CLOSED
         head = self._head(200, answer.content_type)
         transport.write(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
         task = asyncio.current_task()
         assert task is not None
-        connection.on_lost = lambda: task.cancel() and None
+        connection.on_lost = partial(_cancel, task)
         sink = TransportSink(transport)
         try:
             await answer.run(sink)
         finally:
             connection.on_lost = None
             sink.close()
-        return _CLOSED if sink.broken or not request.keep_alive else _KEPT
+        return CLOSED if sink.broken or not request.keep_alive else KEPT
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
 
 
 def _gzip(body: bytes) -> bytes:

@@ -1,0 +1,84 @@
+"""One connection: aiohttp's protocol, with what the API server wants beside it.
+
+It knows the client's certificate, tells who waits on it when it is lost, and can hand its bytes to a
+tunnel after an upgrade.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod
+from aiohttp.web_protocol import RequestHandler
+
+
+class Connection(RequestHandler):
+    """See the module's text."""
+
+    __slots__ = ("certificate", "on_lost", "tunnel")
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        #: The client's certificate as DER; TLS has verified it.
+        self.certificate: bytes | None = None
+        self.on_lost: Callable[[], None] | None = None
+        #: Takes what comes in, in place of the HTTP parser.
+        self.tunnel: Callable[[bytes], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.certificate = tls.getpeercert(binary_form=True)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.tunnel is None:
+            super().data_received(data)
+        else:
+            self.tunnel(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        on_lost, self.on_lost = self.on_lost, None
+        super().connection_lost(exc)
+        if on_lost is not None:
+            on_lost()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not parse; a method that it does not know is not allowed."""
+        code = 405 if isinstance(exc, BadHttpMethod) else status
+        return super().handle_error(request, code, exc, message)
+
+
+class ConnectionServer(web.Server):
+    """Makes our connections instead of aiohttp's."""
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Sent:
+    """Stands for an answer that has been written already; all that aiohttp asks of a response."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to do."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to do."""
+
+
+KEPT: Final = Sent(keep_alive=True)
+CLOSED: Final = Sent(keep_alive=False)
