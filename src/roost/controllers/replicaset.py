@@ -1,4 +1,4 @@
-"""ReplicaSet: keep as many pods as `spec.replicas` says.
+"""ReplicaSet and ReplicationController: keep as many pods as `spec.replicas` says.
 
 Pods that match the selector and have no controller are adopted; surplus pods go in the order of
 `victim_rank`; at most BURST pods are made or deleted per decision.
@@ -7,11 +7,13 @@ Pods that match the selector and have no controller are adopted; surplus pods go
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from roost.api.errors import StatusError
-from roost.api.selectors import label_selector
+from roost.api.kind import Resource
+from roost.api.selectors import LabelSelector, label_selector, labels_equal
 from roost.api.values import Object
 from roost.decisions import conditions
 from roost.decisions.claims import (
@@ -53,10 +55,32 @@ from roost.decisions.pods import (
     ready,
     victim_rank,
 )
-from roost.decisions.resources import PODS, REPLICA_SETS
+from roost.decisions.resources import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS
 from roost.decisions.templates import pod_from
 
 BURST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """Which of the two kinds it is about."""
+
+    resource: Resource
+    kind: str
+
+    def selector(self, replica_set: Object) -> LabelSelector:
+        """Return the selector of the pods."""
+        selector = replica_set["spec"].get("selector")
+        if self.resource == REPLICATION_CONTROLLERS:
+            return labels_equal(selector)
+        return label_selector(selector)
+
+    def reference(self, replica_set: Object) -> Object:
+        return object_reference(self.resource, self.kind, replica_set)
+
+
+REPLICA_SET = Flavour(REPLICA_SETS, "ReplicaSet")
+REPLICATION_CONTROLLER = Flavour(REPLICATION_CONTROLLERS, "ReplicationController")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +92,23 @@ class View:
     orphans: tuple[Object, ...]
     related: tuple[Object, ...]
     now: float
+    flavour: Flavour = REPLICA_SET
 
 
-def view(caches: Caches, key: Key, now: float) -> View | None:
+def view(flavour: Flavour, caches: Caches, key: Key, now: float) -> View | None:
     """Collect what a decision on the ReplicaSet `key` rests on."""
-    replica_set = caches[REPLICA_SETS].get(*key)
+    sets, pods = caches[flavour.resource], caches[PODS]
+    replica_set = sets.get(*key)
     if replica_set is None:
         return None
-    pods = caches[PODS]
-    selector = label_selector(replica_set["spec"].get("selector"))
     mine = owned(pods, replica_set)
+    free = orphans(pods, replica_set, flavour.selector(replica_set))
     related: tuple[Object, ...] = ()
     owner = controller_of(replica_set)
     if owner is not None and len(mine) > replica_set["spec"].get("replicas", 1):
-        siblings = caches[REPLICA_SETS].by(BY_CONTROLLER, owner["uid"])
+        siblings = sets.by(BY_CONTROLLER, owner["uid"])
         related = tuple(pod for sibling in siblings for pod in owned(pods, sibling))
-    return View(replica_set, mine, orphans(pods, replica_set, selector), related, now)
+    return View(replica_set, mine, free, related, now, flavour)
 
 
 def reconcile(view: View) -> Plan:
@@ -96,7 +121,7 @@ def reconcile(view: View) -> Plan:
         actions += _manage(view, pods)
     status = _status(view, claimed)
     status["conditions"] = conditions.without(status["conditions"], "ReplicaFailure")
-    actions += _write(replica_set, status)
+    actions += _write(view, status)
     min_ready_s = replica_set["spec"].get("minReadySeconds", 0)
     return Plan(tuple(actions), next_available(pods, min_ready_s, view.now))
 
@@ -111,23 +136,24 @@ def refused(view: View, action: Action, error: StatusError) -> Plan:
     condition = conditions.make("ReplicaFailure", "True", reason, error.message, stamp(view.now))
     if conditions.find(status["conditions"], "ReplicaFailure") is None:
         status["conditions"] = [*status["conditions"], condition]
-    regarding = object_reference(REPLICA_SETS, "ReplicaSet", view.replica_set)
+    regarding = view.flavour.reference(view.replica_set)
     event = warning(regarding, reason, f"Error {what}: {error.message}")
-    return Plan((event, *_write(view.replica_set, status)))
+    return Plan((event, *_write(view, status)))
 
 
 def _claim(view: View) -> Claim:
-    owner = Owner(REPLICA_SETS, "ReplicaSet", view.replica_set, PODS)
-    selector = label_selector(view.replica_set["spec"].get("selector"))
-    return claim(owner, selector, view.owned, view.orphans)
+    flavour = view.flavour
+    owner = Owner(flavour.resource, flavour.kind, view.replica_set, PODS)
+    return claim(owner, flavour.selector(view.replica_set), view.owned, view.orphans)
 
 
 def _manage(view: View, pods: list[Object]) -> Iterable[Action]:
     replica_set = view.replica_set
     missing = replica_set["spec"].get("replicas", 1) - len(pods)
-    regarding = object_reference(REPLICA_SETS, "ReplicaSet", replica_set)
+    flavour = view.flavour
+    regarding = flavour.reference(replica_set)
     if missing > 0:
-        owner = controller_reference(REPLICA_SETS, "ReplicaSet", replica_set)
+        owner = controller_reference(flavour.resource, flavour.kind, replica_set)
         pod = pod_from(replica_set["spec"]["template"], replica_set, owner)
         event = normal(regarding, "SuccessfulCreate", "Created pod: {name}")
         return [Create(PODS, pod, announce=event)] * min(missing, BURST)
@@ -174,30 +200,41 @@ _OPTIONAL = (
 )  # fmt: skip
 
 
-def _write(replica_set: Object, status: Object) -> list[Action]:
+def _write(view: View, status: Object) -> list[Action]:
     """Return the status update, if it says anything new."""
+    replica_set = view.replica_set
     new = {k: v for k, v in status.items() if v or k not in _OPTIONAL}
+    if view.flavour.resource == REPLICATION_CONTROLLERS:
+        del new["terminatingReplicas"]
     old = replica_set.get("status") or {}
     if new == {k: v for k, v in old.items() if v or k not in _OPTIONAL}:
         return []
-    return [Update(REPLICA_SETS, {**replica_set, "status": new}, "status")]
+    return [Update(view.flavour.resource, {**replica_set, "status": new}, "status")]
 
 
-def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
-    if controller_of(pod) is not None:
-        return _owner_keys(pod, caches)
-    return matching_owners(caches, REPLICA_SETS, namespace_of(pod), labels_of(pod))
+def _pod_keys(flavour: Flavour) -> Callable[[Object, Caches], Iterable[Key]]:
+    of_owner = owner_keys(flavour.kind, flavour.resource.group)
+
+    def keys(pod: Object, caches: Caches) -> Iterable[Key]:
+        if controller_of(pod) is not None:
+            return of_owner(pod, caches)
+        return matching_owners(caches, flavour.resource, namespace_of(pod), labels_of(pod))
+
+    return keys
 
 
-_owner_keys = owner_keys("ReplicaSet", "apps")
+def _controller(name: str, flavour: Flavour) -> Controller[View]:
+    return Controller(
+        name=name,
+        watches=(
+            Watch(flavour.resource, own_key, {BY_CONTROLLER: by_controller}),
+            Watch(PODS, _pod_keys(flavour), {BY_CONTROLLER: by_controller}),
+        ),
+        view=partial(view, flavour),
+        reconcile=reconcile,
+        refused=refused,
+    )
 
-CONTROLLER = Controller(
-    name="replicaset-controller",
-    watches=(
-        Watch(REPLICA_SETS, own_key, {BY_CONTROLLER: by_controller}),
-        Watch(PODS, _pod_keys, {BY_CONTROLLER: by_controller}),
-    ),
-    view=view,
-    reconcile=reconcile,
-    refused=refused,
-)
+
+CONTROLLER = _controller("replicaset-controller", REPLICA_SET)
+REPLICATION = _controller("replicationcontroller-controller", REPLICATION_CONTROLLER)

@@ -129,5 +129,7 @@ def matching_owners(
 
 def _matches_simply(selector: Object | None, labels: Mapping[str, str]) -> bool:
     """Match the equalities alone: the owner's reconcile looks at the rest."""
-    required = (selector or {}).get("matchLabels") or {}
+    selector = selector or {}
+    plain = not ({"matchLabels", "matchExpressions"} & selector.keys())  # a ReplicationController's
+    required = selector if plain else selector.get("matchLabels") or {}
     return all(labels.get(key) == value for key, value in required.items())
