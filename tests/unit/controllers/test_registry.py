@@ -1,0 +1,42 @@
+"""Choosing controllers as kube-controller-manager does."""
+
+from __future__ import annotations
+
+import pytest
+
+from roost.api.registry import builtin
+from roost.controllers.registry import ALIASES, ALL, Setup, chosen, controllers
+from roost.controllers.resourcequota import QuotaRules
+from roost.decisions.served import served_kinds
+
+KNOWN = ("a-controller", "b-controller", "scheduler")
+
+
+def test_all_some_and_all_but_some() -> None:
+    assert chosen("*", KNOWN) == KNOWN
+    assert chosen("*,-b-controller", KNOWN) == ("a-controller", "scheduler")
+    assert chosen("scheduler, a-controller", KNOWN) == ("a-controller", "scheduler")
+    assert chosen("-a-controller", KNOWN) == ()
+
+
+def test_an_unknown_name_is_an_error_that_names_it() -> None:
+    with pytest.raises(ValueError, match='"nope" is not in the list of known controllers'):
+        chosen("*,-nope", KNOWN)
+
+
+def test_old_names_are_understood() -> None:
+    assert chosen("job,garbagecollector") == ("job-controller", "garbage-collector-controller")
+    assert set(ALIASES.values()) <= set(ALL)
+
+
+def test_every_declaration_carries_its_registered_name() -> None:
+    rules = QuotaRules(lambda group, plural, obj: {}, lambda spec, group, plural, obj: True)
+    setup = Setup("PEM", served_kinds(builtin().kinds()), rules)
+    made = controllers(ALL, setup)
+    assert [c.name for c in made] == list(ALL)
+    shared = {}
+    for controller in made:
+        for watch in controller.watches:
+            for index, function in watch.indexes.items():
+                key = (watch.resource, index)
+                assert shared.setdefault(key, function) is function, key
