@@ -23,11 +23,11 @@ CLASSES = Resource("storage.k8s.io", "v1", "storageclasses")
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _BETA_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
 _BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
-ATTRIBUTES = Resource("storage.k8s.io", "v1", "volumeattributesclasses")
+_ATTRIBUTES = ("storage.k8s.io", "volumeattributesclasses")
 _FINALIZERS = {
     CLAIMS: "kubernetes.io/pvc-protection",
     VOLUMES: "kubernetes.io/pv-protection",
-    ATTRIBUTES: "kubernetes.io/vac-protection",
+    _ATTRIBUTES: "kubernetes.io/vac-protection",
 }
 
 
