@@ -10,7 +10,7 @@ import errno
 import logging
 import ssl
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -64,31 +64,38 @@ def serving_context(places: Places, ca: str) -> ssl.SSLContext:
     return context
 
 
+@dataclass(slots=True)
+class Parts:
+    """What a node is made of, opened. `client` is the node's own, `proxying` that of its proxy."""
+
+    settings: Settings
+    places: Places
+    network: NodeNetwork
+    address: str
+    runtime: OciRuntime
+    pods: BridgePodNetwork
+    client: HttpClient
+    proxying: HttpClient
+    clock: SystemClock
+    chance: SystemChance
+
+
 async def run_agent(
     settings: Settings,
     places: Places,
     network: NodeNetwork,
-    node_ip: str,
+    address: str,
     ready: Callable[[], None],
 ) -> None:
     """Run the node until cancelled, which stops no container.
 
     `ready` is called once the node is registered. Raises AgentError, RuntimeFault, NetworkError.
     """
-    name, clock, chance, files = node_name(settings), SystemClock(), SystemChance(), DiskFiles()
+    name, clock = node_name(settings), SystemClock()
     connection = load_kubeconfig(places.agent_kubeconfig)
-    insecure = [host.strip() for host in settings.insecure_registries.split(",") if host.strip()]
-    runtime = await OciRuntime.open(
-        OciSettings(
-            root=places.runtime,
-            cgroup_root=f"/roost-{places.instance}",
-            runtimes=(settings.runtime,) if settings.runtime else ("runc", "crun"),
-            insecure_registries=tuple(insecure),
-        ),
-        clock,
-    )
-    pods = BridgePodNetwork(network, places.network, places.run)
+    runtime = await OciRuntime.open(_runtime_settings(settings, places), clock)
     try:
+        pods = BridgePodNetwork(network, places.network, places.run)
         await pods.recover()  # the bridge's address must be there before anything listens on it
         async with (
             HttpClient(connection, f"roost-agent/{name}") as client,
@@ -98,51 +105,75 @@ async def run_agent(
             context = serving_context(places, connection.ca)
             port = await _listen(kubelet, context, settings.kubelet_port)
             try:
-                settings = replace(settings, kubelet_port=port)
-                recorder = EventRecorder(client, clock, "kubelet", host=name)
-                layout = Layout(str(places.agent), str(places.pod_logs), str(places.run / "secret"))
-                tools = Tools(
-                    client=client,
-                    runtimes=Runtimes([runtime]),
-                    clock=clock,
-                    chance=chance,
-                    files=files,
-                    pod_files=DiskPodFiles(layout, SystemProcesses(), clock, may_mount=True),
-                    network=pods,
-                    reach=SystemNetwork(),
-                    recorder=recorder,
-                    space=DiskSpace(places.root),
-                )
-                kubelet.agent = agent = NodeAgent(
-                    _node_settings(settings, places, layout, node_ip), tools
-                )
-                dns = DnsProcess(places.dns, network.gateway)
-                informers = Informers(proxying, chance)
-                proxy = ServiceProxy(
-                    network,
-                    name,
-                    informers,
-                    NftablesDataplane(network),
-                    host_ports=pods.host_ports,
-                    publish_names=dns.publish,
-                    upstreams=host_nameservers({network.gateway, network.dns_address}),
-                )
-                pods.on_host_ports = proxy.poke
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(agent.run(), name="node")
-                    tasks.create_task(recorder.run(), name="events")
-                    tasks.create_task(informers.run(), name="informers")
-                    tasks.create_task(proxy.run(), name="services")
-                    tasks.create_task(dns.supervise(), name="dns")
-                    tasks.create_task(
-                        AgentControl(runtime).run(places.control_socket), name="control"
-                    )
-                    await agent.registration.registered.wait()
-                    ready()
+                parts = Parts(
+                    replace(settings, kubelet_port=port), places, network, address, runtime, pods,
+                    client, proxying, clock, SystemChance(),
+                )  # fmt: skip
+                await _run_node(parts, kubelet, ready)
             finally:
                 await kubelet.close()
     finally:
         await runtime.close()
+
+
+async def _run_node(parts: Parts, kubelet: KubeletServer, ready: Callable[[], None]) -> None:
+    """Run everything that makes the node, side by side."""
+    name = node_name(parts.settings)
+    recorder = EventRecorder(parts.client, parts.clock, "kubelet", host=name)
+    agent = NodeAgent(_node_settings(parts), _tools(parts, recorder))
+    kubelet.agent = agent
+    dns = DnsProcess(parts.places.dns, parts.network.gateway)
+    informers = Informers(parts.proxying, parts.chance)
+    proxy = ServiceProxy(
+        parts.network,
+        name,
+        informers,
+        NftablesDataplane(parts.network),
+        host_ports=parts.pods.host_ports,
+        publish_names=dns.publish,
+        upstreams=host_nameservers({parts.network.gateway, parts.network.dns_address}),
+    )
+    parts.pods.on_host_ports = proxy.poke
+    control = AgentControl(parts.runtime)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(agent.run(), name="node")
+        tasks.create_task(recorder.run(), name="events")
+        tasks.create_task(informers.run(), name="informers")
+        tasks.create_task(proxy.run(), name="services")
+        tasks.create_task(dns.supervise(), name="dns")
+        tasks.create_task(control.run(parts.places.control_socket), name="control")
+        await agent.registration.registered.wait()
+        ready()
+
+
+def _layout(places: Places) -> Layout:
+    return Layout(str(places.agent), str(places.pod_logs), str(places.run / "secret"))
+
+
+def _tools(parts: Parts, recorder: EventRecorder) -> Tools:
+    pod_files = DiskPodFiles(_layout(parts.places), SystemProcesses(), parts.clock, may_mount=True)
+    return Tools(
+        client=parts.client,
+        runtimes=Runtimes([parts.runtime]),
+        clock=parts.clock,
+        chance=parts.chance,
+        files=DiskFiles(),
+        pod_files=pod_files,
+        network=parts.pods,
+        reach=SystemNetwork(),
+        recorder=recorder,
+        space=DiskSpace(parts.places.root),
+    )
+
+
+def _runtime_settings(settings: Settings, places: Places) -> OciSettings:
+    insecure = [host.strip() for host in settings.insecure_registries.split(",") if host.strip()]
+    return OciSettings(
+        root=places.runtime,
+        cgroup_root=f"/roost-{places.instance}",
+        runtimes=(settings.runtime,) if settings.runtime else ("runc", "crun"),
+        insecure_registries=tuple(insecure),
+    )
 
 
 async def _listen(kubelet: KubeletServer, context: ssl.SSLContext, port: int) -> int:
@@ -158,17 +189,15 @@ async def _listen(kubelet: KubeletServer, context: ssl.SSLContext, port: int) ->
         ) from error
 
 
-def _node_settings(
-    settings: Settings, places: Places, layout: Layout, node_ip: str
-) -> NodeSettings:
+def _node_settings(parts: Parts) -> NodeSettings:
     hosts = _read("/etc/hosts") or "127.0.0.1\tlocalhost\n"
     return NodeSettings(
-        name=node_name(settings),
-        host_ips=(node_ip,),
-        capacity=read_capacity(places.root),
-        layout=layout,
+        name=node_name(parts.settings),
+        host_ips=(parts.address,),
+        capacity=read_capacity(parts.places.root),
+        layout=_layout(parts.places),
         names=ClusterNames(host_resolv_conf=_read("/etc/resolv.conf"), host_hosts=hosts),
-        kubelet_port=settings.kubelet_port,
+        kubelet_port=parts.settings.kubelet_port,
         node_info=read_node_info(),
     )
 
