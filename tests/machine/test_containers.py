@@ -65,7 +65,7 @@ def test_what_the_process_sees(tmp_path: Path) -> None:
             assert "written" in lines
             assert "NoNewPrivs:\t1" in lines
             assert any("masked" in line for line in lines)
-            assert lines[-1] == "65536"
+            assert "65536" in lines
 
     asyncio.run(body())
 

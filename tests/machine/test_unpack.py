@@ -16,6 +16,7 @@ import pytest
 from images import Entry, Files, digest, folder, layer_tar, link
 from roost.runtimes.images.config import BadImage
 from roost.runtimes.images.unpack import Unpacked, unpack
+from roost.runtimes.syscalls import read_in_root
 
 pytestmark = pytest.mark.root
 
@@ -199,6 +200,22 @@ def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_zstd_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match=r"zstd layers need Python 3.14"):
         unpack(io.BytesIO(b"\x28\xb5\x2f\xfd" + b"x" * 100), str(tmp_path))
+
+
+def test_only_regular_files_are_read_and_only_inside(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    outside.write_text("outside")
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/real").write_text("inside")
+    (root / "way").symlink_to("/etc/real")
+    (root / "out").symlink_to(f"../../../..{outside}")
+    (root / "away").symlink_to(outside)
+    os.mkfifo(root / "fifo")
+    os.mknod(root / "zero", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    found = {
+        name: read_in_root(str(root), name) for name in ("way", "out", "away", "fifo", "zero", "no")
+    }
+    assert found == {"way": b"inside", "out": b"", "away": b"", "fifo": b"", "zero": b"", "no": b""}
 
 
 def test_implicit_folders_are_reported(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 
 MS_RDONLY = 0x1
@@ -107,20 +108,26 @@ def open_in_root(root_fd: int, path: str, flags: int) -> int:
 
 
 def read_in_root(root: str, path: str, limit_bytes: int = 1 << 20) -> bytes:
-    """Return the start of a file below `root`, links resolved inside it; b"" if there is none."""
+    """Return the start of a regular file below `root`, links resolved inside it; b"" without one.
+
+    Nothing else is ever opened: a fifo would hang its reader, a device may act on being opened.
+    """
     root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # O_NONBLOCK: a fifo that an image puts in a file's place must not hang its reader.
-        fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK)
+        found = open_in_root(root_fd, path, os.O_PATH)
     except OSError:
         return b""
     finally:
         os.close(root_fd)
-    with os.fdopen(fd, "rb") as file:
-        try:
-            return file.read(limit_bytes) or b""
-        except OSError:
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
             return b""
+        with open(f"/proc/self/fd/{found}", "rb") as file:
+            return file.read(limit_bytes)
+    except OSError:
+        return b""
+    finally:
+        os.close(found)
 
 
 if sys.platform != "linux":  # pragma: no cover
