@@ -1,7 +1,9 @@
 """ResourceQuotas: recount what is used, so that the status says the truth whatever happened.
 
-Admission adds to status.used before it lets an object in; this takes away what is gone. What an object
-uses is told by the same rules as admission's, which are handed in.
+Admission adds to status.used before it lets an object in; this takes away what is gone. Because what was
+added may be for an object that the caches do not show yet, nothing is taken away before a quota was left
+alone for a moment, and only what went, or a new limit, asks for a recount (and every five minutes). What
+an object uses is told by the same rules as admission's, which are handed in.
 """
 
 from __future__ import annotations
@@ -10,13 +12,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from roost.api.kind import Resource
-from roost.api.quantity import Written, add, canonical
+from roost.api.quantity import Written, add, canonical, compare
 from roost.api.values import Object
-from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
-from roost.decisions.meta import name_of, namespace_of
-from roost.decisions.plan import NOTHING, Plan, Update
-from roost.decisions.resources import RESOURCE_QUOTAS
+from roost.decisions.controller import Caches, Controller, Key, Watch
+from roost.decisions.meta import key_of, name_of, namespace_of, uid_of, version_of
+from roost.decisions.plan import Plan, Update
+from roost.decisions.pods import finished
+from roost.decisions.resources import PODS, RESOURCE_QUOTAS
 from roost.decisions.served import Served
+
+#: For how long a quota must not have changed before its use is corrected downwards.
+QUIET_S = 0.5
+RESYNC_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,12 @@ class QuotaRules:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A quota and what each object in its reach uses."""
+    """A quota, what each object in its reach uses, and for how long the quota has not changed."""
 
     quota: Object
     usages: tuple[Mapping[str, Written], ...]
+    quiet_s: float
+    now: float
 
 
 def reconcile(view: View) -> Plan:
@@ -47,14 +56,38 @@ def reconcile(view: View) -> Plan:
         "hard": {name: hard[name] for name in sorted(hard)},
         "used": {name: canonical(used[name]) for name in sorted(used)},
     }
-    if status == (quota.get("status") or {}):
-        return NOTHING
-    return Plan((Update(RESOURCE_QUOTAS, {**quota, "status": status}, "status"),))
+    old = quota.get("status") or {}
+    again = view.now + RESYNC_S
+    if status == old:
+        return Plan(wake_at=again)
+    known = old.get("used") or {}
+    less = any(name in known and compare(used[name], known[name]) < 0 for name in used)
+    if less and view.quiet_s < QUIET_S:
+        return Plan(wake_at=view.now + QUIET_S - view.quiet_s)
+    return Plan((Update(RESOURCE_QUOTAS, {**quota, "status": status}, "status"),), again)
 
 
-def _quota_keys(obj: Object, caches: Caches) -> Iterable[Key]:
-    namespace = namespace_of(obj)
-    return [Key(namespace, name_of(quota)) for quota in caches[RESOURCE_QUOTAS].all(namespace)]
+def _own_keys(quota: Object, _caches: Caches) -> Iterable[Key]:
+    """Return the quota's key when its limits are not those that were counted for."""
+    status = quota.get("status") or {}
+    if status.get("hard") == (quota["spec"].get("hard") or {}) and "used" in status:
+        return ()
+    return (key_of(quota),)
+
+
+def _keys_of(resource: Resource) -> Callable[[Object, Caches], Iterable[Key]]:
+    def keys(obj: Object, caches: Caches) -> Iterable[Key]:
+        namespace = namespace_of(obj)
+        quotas = caches[RESOURCE_QUOTAS].all(namespace)
+        if not quotas:
+            return ()
+        cached = caches[resource].get(namespace, name_of(obj))
+        gone = cached is None or uid_of(cached) != uid_of(obj)
+        if not gone and not (resource == PODS and finished(obj)):
+            return ()
+        return [key_of(quota) for quota in quotas]
+
+    return keys
 
 
 def _counted(resource: Resource, hard: Iterable[str]) -> bool:
@@ -74,10 +107,15 @@ def resource_quota(served: Iterable[Served], rules: QuotaRules) -> Controller[Vi
         if s.namespaced and s.resource.plural != "events" and s.resource != RESOURCE_QUOTAS
     ]
 
-    def view(caches: Caches, key: Key, _now: float) -> View | None:
+    seen: dict[Key, tuple[str, float]] = {}
+
+    def view(caches: Caches, key: Key, now: float) -> View | None:
         quota = caches[RESOURCE_QUOTAS].get(*key)
         if quota is None:
+            seen.pop(key, None)
             return None
+        if seen.get(key, ("", 0.0))[0] != version_of(quota):
+            seen[key] = (version_of(quota), now)
         spec = quota["spec"]
         hard = spec.get("hard") or {}
         usages = tuple(
@@ -87,13 +125,13 @@ def resource_quota(served: Iterable[Served], rules: QuotaRules) -> Controller[Vi
             for obj in caches[resource].all(key.namespace)
             if rules.matches(spec, resource.group, resource.plural, obj)
         )
-        return View(quota, usages)
+        return View(quota, usages, now - seen[key][1], now)
 
     return Controller(
         name="resourcequota-controller",
         watches=(
-            Watch(RESOURCE_QUOTAS, own_key),
-            *(Watch(resource, _quota_keys) for resource in resources),
+            Watch(RESOURCE_QUOTAS, _own_keys),
+            *(Watch(resource, _keys_of(resource)) for resource in resources),
         ),
         view=view,
         reconcile=reconcile,

@@ -320,14 +320,18 @@ def test_budgets_and_quotas_are_counted() -> None:
                 "metadata": {"name": "q", "namespace": "default"},
                 "spec": {"hard": {"pods": "10", "count/deployments.apps": "5"}},
             }
-            await w.client.create(RESOURCE_QUOTAS, quota, "default")
             await w.until(lambda: rolled_out(w, 3, "app:1"))
+            await w.client.create(RESOURCE_QUOTAS, quota, "default")
             await asyncio.sleep(1)
             status = (await w.get(POD_DISRUPTION_BUDGETS, "web"))["status"]
             assert (status["disruptionsAllowed"], status["desiredHealthy"]) == (1, 2)
             assert (status["expectedPods"], status["currentHealthy"]) == (3, 3)
             used = (await w.get(RESOURCE_QUOTAS, "q"))["status"]["used"]
             assert used == {"pods": "3", "count/deployments.apps": "1"}
+            await w.client.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 1}}, "default")
+            await asyncio.sleep(5)
+            used = (await w.get(RESOURCE_QUOTAS, "q"))["status"]["used"]
+            assert used == {"pods": "1", "count/deployments.apps": "1"}
 
     run(scenario())
 
