@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from roost.api import quantity
 from roost.api.values import Object
 from roost.node import podspec, resources
 from roost.node.facts import Verdict
+
+#: What a pod requests, as resources.of_pod tells.
+Requests: TypeAlias = Mapping[str, quantity.Exact]
 
 _PREFIX = "Pod was rejected: "
 #: Sysctls that are namespaced and cannot harm other pods, as the kubelet lists them.
@@ -20,9 +24,9 @@ _SAFE_SYSCTLS = frozenset({
 })  # fmt: skip
 
 
-def admit(pod: Object, node: Object, others: Iterable[Object]) -> Verdict | None:
-    """Return why the node refuses the pod, or None. `others` are the pods it has taken and that
-    have not ended."""
+def admit(pod: Object, node: Object, others: Iterable[Requests]) -> Verdict | None:
+    """Return why the node refuses the pod, or None. `others` is what each pod requests that it has
+    taken and that has not ended."""
     unsupported = unsupported_field(pod)
     if unsupported:
         return _rejected("UnsupportedField", f"{unsupported} is not supported by this node")
@@ -64,13 +68,13 @@ def _forbidden_sysctl(pod: Object) -> str:
     return ""
 
 
-def _fits(pod: Object, allocatable: Object, others: list[Object]) -> Verdict | None:
+def _fits(pod: Object, allocatable: Object, others: list[Requests]) -> Verdict | None:
     wanted = resources.of_pod(pod)
     if "pods" in allocatable and len(others) + 1 > quantity.to_int(allocatable["pods"]):
         return _out_of("pods", 1, len(others), quantity.to_int(allocatable["pods"]))
     used: dict[str, quantity.Exact] = {}
     for other in others:
-        for name, amount in resources.of_pod(other).items():
+        for name, amount in other.items():
             used[name] = used.get(name, 0) + amount
     for name in sorted(wanted):
         if not wanted[name]:
@@ -95,7 +99,7 @@ def _out_of(
     )
 
 
-def resize_verdict(pod: Object, node: Object, others: Iterable[Object]) -> Verdict | None:
+def resize_verdict(pod: Object, node: Object, others: Iterable[Requests]) -> Verdict | None:
     """Return why the pod cannot have its new size: Infeasible for ever, or Deferred for now."""
     allocatable = (node.get("status") or {}).get("allocatable") or {}
     too_big = _fits(pod, allocatable, [])

@@ -19,7 +19,7 @@ from roost.client.port import Query
 from roost.decisions.resources import PODS
 from roost.network.plan import NetworkError
 from roost.node import podspec
-from roost.node.admission import admit, resize_verdict
+from roost.node.admission import Requests, admit, resize_verdict
 from roost.node.adoption import adopt, newest
 from roost.node.facts import PodFacts, PodState, Verdict
 from roost.node.housekeeping import Housekeeping
@@ -369,10 +369,10 @@ class NodeAgent:
     def _judge_size(self, pod: Object) -> Verdict | None:
         return resize_verdict(pod, self.registration.expected(), self._others(podspec.uid(pod)))
 
-    def _others(self, uid: str) -> list[Object]:
-        """Return the pods that the node has taken and that have not ended, but for one."""
+    def _others(self, uid: str) -> list[Requests]:
+        """Return what the pods request that the node has taken and that have not ended, but one."""
         return [
-            worker.pod
+            worker.requests()
             for other, worker in self._workers.items()
             if other != uid and worker.facts.admitted and worker.facts.state in _ACTIVE
         ]

@@ -15,7 +15,8 @@ import msgspec
 
 from roost.api.errors import StatusError
 from roost.api.values import Object
-from roost.node import podspec, resizing
+from roost.node import podspec, resizing, resources
+from roost.node.admission import Requests
 from roost.node.checks import Answer
 from roost.node.decide import plan_pod
 from roost.node.facts import PodFacts, PodState, PodView, Verdict
@@ -54,6 +55,7 @@ class PodWorker:
         self._steps = Steps(desk, self.memory, self._spawn)
         self._busy: Counter[Key] = Counter()
         self._wake = asyncio.Event()
+        self._requests: tuple[Object, Requests] | None = None
         self._saved: tuple[Object, PodFacts] | None = None
         self._volumes_stale = True
         self._offered: Object | None = None
@@ -74,6 +76,12 @@ class PodWorker:
     def runtime(self) -> Runtime | None:
         """The runtime that it is in; None before its first sandbox."""
         return self.memory.runtime
+
+    def requests(self) -> Requests:
+        """Return what the pod requests; reckoned once for each of its specs."""
+        if self._requests is None or self._requests[0] is not self.pod["spec"]:
+            self._requests = (self.pod["spec"], resources.of_pod(self.pod))
+        return self._requests[1]
 
     # -- news -----------------------------------------------------------------------------------
 

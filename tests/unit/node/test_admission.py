@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakes.node import container, pod
+from roost.node import resources
 from roost.node.admission import admit
 from roost.node.facts import Verdict
 
@@ -18,7 +19,7 @@ NODE: dict[str, Any] = {
 
 
 def reason(body: dict[str, Any], *others: dict[str, Any], node: Any = NODE) -> str:
-    found = admit(body, node, others)
+    found = admit(body, node, [resources.of_pod(other) for other in others])
     return "" if found is None else found.reason
 
 
