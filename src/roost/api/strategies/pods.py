@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roost.api.kind import Change
-from roost.api.quantity import is_zero
+from roost.api.quantity import compare, is_zero
 from roost.api.strategies.strategy import Strategy, next_generation, take
 from roost.api.values import Object
 
@@ -25,10 +25,19 @@ def _class_of(all_resources: list[Object]) -> str:
     for resources in all_resources:
         requests, limits = _positive(resources, "requests"), _positive(resources, "limits")
         empty = empty and not requests and not limits
-        guaranteed = guaranteed and len(limits) == len(_COUNTED) and requests == limits
+        guaranteed = guaranteed and len(limits) == len(_COUNTED) and _same(requests, limits)
     if empty:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _same(requests: Object, limits: Object) -> bool:
+    """Do the two say the same, even if in other words ("1k" and "1e3")?"""
+    if requests == limits:
+        return True
+    return requests.keys() == limits.keys() and not any(
+        compare(requests[name], limits[name]) for name in limits
+    )
 
 
 def _positive(resources: Object, which: str) -> Object:

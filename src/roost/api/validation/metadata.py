@@ -51,7 +51,6 @@ def on_create(
 
 
 def _check_namespace(name: str) -> list[str]:
-    # "$ns" and the like never reach here in a server: the URL's namespace exists.
     return names.check_label(name)
 
 

@@ -1,0 +1,71 @@
+"""Which addresses a Service needs, keeps and gives back."""
+
+from typing import Any
+
+from roost.api.kind import Change
+from roost.api.strategies import services
+
+
+def service(kind: str = "ClusterIP", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "s"},
+        "spec": {"type": kind, "ports": [{"port": 80, "protocol": "TCP"}], **spec},
+    }
+
+
+def wanted(new: dict[str, Any], old: dict[str, Any] | None = None) -> services.Wanted:
+    return services.wanted_addresses(Change(new, old))
+
+
+def test_a_plain_service_needs_an_address() -> None:
+    need = wanted(service())
+    assert need.cluster_ip == ""
+    assert not need.ports
+
+
+def test_headless_and_external_ones_need_none() -> None:
+    assert wanted(service(clusterIP="None")).cluster_ip is None
+    assert wanted(service("ExternalName", externalName="x.example")).cluster_ip is None
+
+
+def test_an_address_of_choice() -> None:
+    assert wanted(service(clusterIP="10.96.0.9")).cluster_ip == "10.96.0.9"
+
+
+def test_node_ports_are_needed_per_port() -> None:
+    need = wanted(service("NodePort"))
+    assert [(wish.index, wish.port) for wish in need.ports] == [(0, 0)]
+
+
+def test_the_same_port_over_tcp_and_udp_shares_a_node_port() -> None:
+    ports = [
+        {"port": 53, "protocol": "TCP", "name": "t"},
+        {"port": 53, "protocol": "UDP", "name": "u"},
+    ]
+    need = wanted(service("NodePort", ports=ports))
+    assert [wish.shares for wish in need.ports] == [None, 0]
+
+
+def test_addresses_are_kept_on_update() -> None:
+    old = service(clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"])
+    new = service()
+    change = Change(new, old)
+    services.SERVICE(change)
+    assert new["spec"]["clusterIP"] == "10.96.0.9"
+    assert services.wanted_addresses(change).cluster_ip is None
+
+
+def test_a_local_load_balancer_needs_a_health_port() -> None:
+    need = wanted(service("LoadBalancer", externalTrafficPolicy="Local"))
+    assert need.health_port == 0
+    assert wanted(service("LoadBalancer")).health_port is None
+
+
+def test_node_ports_leave_with_the_type() -> None:
+    old = service("NodePort", clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"])
+    old["spec"]["ports"][0]["nodePort"] = 30001
+    new = service(clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"])
+    new["spec"]["ports"][0]["nodePort"] = 30001
+    services.SERVICE(Change(new, old))
+    assert services.node_ports(new) == set()
+    assert services.node_ports(old) == {30001}

@@ -1,0 +1,110 @@
+"""What a write may set, and what the server sets itself."""
+
+from typing import Any
+
+import pytest
+
+from roost.api.groups import ALL_KINDS
+from roost.api.kind import Change
+from roost.api.strategies.pods import quality_of_service
+
+KINDS = {(kind.group, kind.version, kind.name): kind for kind in ALL_KINDS}
+
+
+def prepared(
+    group: str,
+    name: str,
+    new: dict[str, Any],
+    old: dict[str, Any] | None = None,
+    subresource: str = "",
+) -> dict[str, Any]:
+    hook = KINDS[group, "v1", name].prepare
+    assert hook is not None
+    new.setdefault("metadata", {})
+    hook(Change(new, old, subresource, "2026-01-01T00:00:00Z"))
+    return new
+
+
+def deployment(replicas: int, status: dict[str, Any], **meta: Any) -> dict[str, Any]:
+    return {"metadata": meta, "spec": {"replicas": replicas}, "status": status}
+
+
+def test_a_new_object_has_no_status_of_its_own() -> None:
+    value = prepared("apps", "Deployment", deployment(1, {"replicas": 9}))
+    assert value["status"] == {}
+    assert value["metadata"]["generation"] == 1
+
+
+def test_generation_counts_changes_of_the_spec_only() -> None:
+    old = deployment(1, {"replicas": 1}, generation=4)
+    same = prepared("apps", "Deployment", deployment(1, {}, labels={"a": "b"}), old)
+    more = prepared("apps", "Deployment", deployment(2, {}), old)
+    assert same["metadata"]["generation"] == 4
+    assert more["metadata"]["generation"] == 5
+    assert more["status"] == {"replicas": 1}
+
+
+def test_through_status_the_spec_stays() -> None:
+    old = deployment(1, {}, generation=4, labels={"a": "b"})
+    new = prepared(
+        "apps", "Deployment", deployment(9, {"replicas": 1}, generation=9), old, "status"
+    )
+    assert new["spec"] == {"replicas": 1}
+    assert new["status"] == {"replicas": 1}
+    assert new["metadata"]["labels"] == {"a": "b"}
+
+
+def test_a_new_pod_waits() -> None:
+    value = prepared("", "Pod", {"spec": {"containers": [{}]}, "status": {"phase": "Running"}})
+    assert value["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "quality"),
+    [
+        ({}, "BestEffort"),
+        ({"requests": {"cpu": "1"}}, "Burstable"),
+        ({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}, "Burstable"),
+        (
+            {
+                "limits": {"cpu": "1", "memory": "1Gi"},
+                "requests": {"cpu": "1000m", "memory": "1Gi"},
+            },
+            "Guaranteed",
+        ),
+        (
+            {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Mi"}},
+            "Burstable",
+        ),
+        ({"requests": {"cpu": "0"}}, "BestEffort"),
+    ],
+)
+def test_quality_of_service(resources: dict[str, Any], quality: str) -> None:
+    assert quality_of_service({"containers": [{"resources": resources}]}) == quality
+
+
+def test_a_job_selects_its_own_pods() -> None:
+    body = {"metadata": {"name": "j", "uid": "u"}, "spec": {"template": {"metadata": {}}}}
+    value = prepared("batch", "Job", body)
+    labels = value["spec"]["template"]["metadata"]["labels"]
+    assert value["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}
+    assert labels["batch.kubernetes.io/job-name"] == labels["job-name"] == "j"
+    assert labels["controller-uid"] == "u"
+
+
+def test_a_namespace_begins_active_and_cannot_drop_its_finalizer() -> None:
+    value = prepared("", "Namespace", {})
+    assert value["status"] == {"phase": "Active"}
+    assert value["spec"] == {"finalizers": ["kubernetes"]}
+    later = prepared("", "Namespace", {"spec": {"finalizers": []}}, value)
+    assert later["spec"] == {"finalizers": ["kubernetes"]}
+
+
+def test_every_strategy_bears_an_almost_empty_object() -> None:
+    for kind in ALL_KINDS:
+        if kind.prepare is None:
+            continue
+        for subresource in ("", "status"):
+            old = {"metadata": {"name": "x", "uid": "u"}}
+            kind.prepare(Change({"metadata": {"name": "x"}}, old, subresource))
+        kind.prepare(Change({"metadata": {"name": "x", "uid": "u"}}))
