@@ -1,7 +1,9 @@
 """Namespaces end when all they hold is gone: delete it (pods first), report, finalize.
 
 The caches say what is left; before the namespace is finalized the server itself is asked, because what a
-cache does not show may still be there. Events are not cached: they are deleted unseen.
+cache does not show may still be there. Events are not cached: they are deleted unseen. Nothing happens
+in the first second, and the last step waits another one where there was content: other servers may
+still be letting something in.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.decisions import conditions
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
-from roost.decisions.meta import deleting, name_of, ref_of, stamp
+from roost.decisions.meta import deleting, name_of, ref_of, seconds_of, stamp
 from roost.decisions.plan import (
     NOTHING,
     Action,
@@ -30,6 +32,9 @@ from roost.decisions.served import Served
 _FINALIZER = "kubernetes"
 #: What a namespace's end deletes per decision; the rest follows when this is seen to be gone.
 _BATCH = 1000
+#: Stamps are whole seconds, so that of these at least what is beyond one second is waited for.
+_START_AFTER_S = 1.5
+_FINALIZE_AFTER_S = 1.2
 
 #: type -> (reason, message) when all is well.
 _FINE = {
@@ -70,6 +75,9 @@ def reconcile(view: View) -> Plan:
     finalizers = (namespace.get("spec") or {}).get("finalizers") or []
     if not deleting(namespace) or _FINALIZER not in finalizers:
         return NOTHING
+    start = seconds_of(namespace["metadata"]["deletionTimestamp"]) + _START_AFTER_S
+    if view.now < start:
+        return Plan(wake_at=start)
     content = dict(view.content)
     first = {PODS: content[PODS]} if content.get(PODS) else content
     deletions = [
@@ -81,6 +89,9 @@ def reconcile(view: View) -> Plan:
     actions: list[Action] = [*deletions[:_BATCH]]
     updated, status_written = _report(view, content)
     actions += status_written
+    settled = _settled_at(updated)
+    if not content and view.now < settled:
+        return Plan(tuple(actions), settled)
     if not content:
         name = name_of(namespace)
         spec = {**namespace["spec"], "finalizers": [f for f in finalizers if f != _FINALIZER]}
@@ -93,6 +104,15 @@ def reconcile(view: View) -> Plan:
             Update(NAMESPACES, {**updated, "metadata": metadata, "spec": spec}, "finalize")
         )
     return Plan(tuple(actions))
+
+
+def _settled_at(namespace: Object) -> float:
+    """Return when a namespace that had content has been without for long enough."""
+    known = (namespace.get("status") or {}).get("conditions")
+    remaining = conditions.find(known, "NamespaceContentRemaining") or {}
+    discovery = conditions.find(known, "NamespaceDeletionDiscoveryFailure") or {}
+    changed, first = remaining.get("lastTransitionTime"), discovery.get("lastTransitionTime")
+    return seconds_of(changed) + _FINALIZE_AFTER_S if changed != first else 0.0
 
 
 def _report(view: View, content: dict[Resource, tuple[Object, ...]]) -> tuple[Object, list[Action]]:

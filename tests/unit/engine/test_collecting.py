@@ -35,6 +35,8 @@ SERVED = (
     Served(NAMESPACES, "Namespace", namespaced=False),
 )
 
+ENDING: Object = {"metadata": {"deletionTimestamp": "2027-01-15T08:00:00Z"}}
+
 
 @asynccontextmanager
 async def running(cluster: Cluster, *controllers: AnyController) -> AsyncIterator[Engine]:
@@ -208,7 +210,9 @@ def test_a_namespace_ends_pods_first_and_says_what_is_left() -> None:
         cluster.add(CONFIG_MAPS, item("kept", namespace="other"))
         cluster.add(EVENTS, item("e", namespace="web"))
         async with running(cluster, namespace_controller(SERVED)):
-            cluster.change(NAMESPACES, "web", "", {"metadata": {"deletionTimestamp": "t"}})
+            cluster.change(
+                NAMESPACES, "web", "", {"metadata": {"deletionTimestamp": "2027-01-15T08:00:00Z"}}
+            )
             await asyncio.sleep(2)
             assert "deletionTimestamp" in cluster.all(PODS)[0]["metadata"]
             held = cluster.find(CONFIG_MAPS, "c", "web")
@@ -226,6 +230,8 @@ def test_a_namespace_ends_pods_first_and_says_what_is_left() -> None:
                 "test/hold in 1 resource instances"
             )
             await cluster.patch(CONFIG_MAPS, "c", {"metadata": {"finalizers": None}}, "web")
+            await asyncio.sleep(0.1)
+            assert cluster.find(NAMESPACES, "web") is not None
             await asyncio.sleep(2)
             assert cluster.find(NAMESPACES, "web") is None
             assert cluster.all(EVENTS) == []
@@ -243,7 +249,9 @@ def test_a_namespace_is_not_finalized_on_the_word_of_a_cache() -> None:
         async with running(cluster, namespace_controller(SERVED)):
             await asyncio.sleep(1)
             cluster.delay_s = 30.0  # the caches do not see this object for a while
-            cluster.change(NAMESPACES, "web", "", {"metadata": {"deletionTimestamp": "t"}})
+            cluster.change(
+                NAMESPACES, "web", "", {"metadata": {"deletionTimestamp": "2027-01-15T08:00:00Z"}}
+            )
             await asyncio.sleep(29)
             cluster.add(CONFIG_MAPS, item("late", namespace="web", finalizers=["test/hold"]))
             await asyncio.sleep(20)
