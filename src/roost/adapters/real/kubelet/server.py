@@ -30,6 +30,10 @@ from roost.runtimes.port import Attach, Exec, PortForward, Process, RuntimeFault
 
 _Handler = Callable[["KubeletServer", web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
 _DRAIN_S: Final = 1.0
+_WAITING_WORDS: Final = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
 
 
 class KubeletServer:
@@ -97,15 +101,27 @@ class KubeletServer:
     def _find(self, namespace: str, pod: str, container: str) -> FoundContainer:
         found = self._agent.find_container(namespace, pod, container)
         if found is None:
-            what = f"container {container!r} in pod {pod!r}" if container else f"pod {pod!r}"
+            what = f'container "{container}" in pod "{pod}"' if container else f'pod "{pod}"'
             raise web.HTTPNotFound(text=f"{what} not found")
         return found
 
     def _running(self, namespace: str, pod: str, container: str) -> FoundContainer:
         found = self._find(namespace, pod, container)
         if not found.running:
-            raise web.HTTPInternalServerError(text=f"container not found ({container!r})")
+            raise web.HTTPInternalServerError(text=f'container not found ("{container}")')
         return found
+
+    def _waits_for(self, namespace: str, pod: str, container: str) -> str:
+        """Return why a container has not been started yet, in the words of `kubectl logs`."""
+        for one in self._agent.pods():
+            metadata, status = one["metadata"], one.get("status") or {}
+            if (metadata.get("namespace"), metadata["name"]) == (namespace, pod):
+                for kind in ("initContainerStatuses", "containerStatuses"):
+                    for known in status.get(kind) or ():
+                        reason = (known.get("state", {}).get("waiting") or {}).get("reason", "")
+                        if known["name"] == container and reason:
+                            return _WAITING_WORDS.get(reason, reason)
+        return "ContainerCreating"
 
     # -- one method a path
 
@@ -118,10 +134,11 @@ class KubeletServer:
         found = self._find(namespace, pod, container)
         paths = found.previous_log_paths if options.previous else found.log_paths
         if options.previous and not paths:
-            text = f"previous terminated container {container!r} in pod {pod!r} not found"
+            text = f'previous terminated container "{container}" in pod "{pod}" not found'
             return web.Response(status=400, text=text)
         if not found.container_id:
-            text = f"container {container!r} in pod {pod!r} is waiting to start"
+            why = self._waits_for(namespace, pod, container)
+            text = f'container "{container}" in pod "{pod}" is waiting to start: {why}'
             return web.Response(status=400, text=text)
 
         def is_running() -> bool:
