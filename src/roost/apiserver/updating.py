@@ -81,12 +81,12 @@ async def update(core: Core, target: Target, build: Build, context: WriteContext
             return await _create_instead(core, target, build, context)
         old = shown(target.kind, record)
         new = build(old)
-        versioned = bool(new["metadata"].get("resourceVersion"))
         warnings = len(context.warnings)
         try:
             return Written(await _attempt(core, target, record, old, new, context))
         except Conflict as lost:
-            if versioned or attempt == _TRIES - 1:
+            # Whoever asked for a version fails the next try's check of it.
+            if attempt == _TRIES - 1:
                 raise target.conflict(MODIFIED) from lost
             del context.warnings[warnings:]
     raise AssertionError("the loop returns or raises")

@@ -58,6 +58,8 @@ class ProxyShell(Protocol):
 
     async def serve(self, request: web.BaseRequest, proxy: Proxy) -> Answer | Sent: ...
 
+    async def close(self) -> None: ...
+
 
 class HttpServer:
     """Serves an ApiServer over TLS."""
@@ -96,6 +98,8 @@ class HttpServer:
         for listener in self._listeners:
             listener.close()
         await self._server.shutdown(grace_s)
+        if self._proxies is not None:
+            await self._proxies.close()
 
     def _make_request(
         self,

@@ -1,0 +1,294 @@
+"""Each verb, its answer and its refusals, as a client sees them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+MAPS = "/api/v1/namespaces/n/configmaps"
+PODS = "/api/v1/namespaces/n/pods"
+SERVICES = "/api/v1/namespaces/n/services"
+MERGE = "application/merge-patch+json"
+Play = Callable[[Callable[[Any], Any]], None]
+
+
+def pod(name: str, **spec: Any) -> dict[str, Any]:
+    containers = [{"name": "c", "image": "example.com/c:1"}]
+    return {"metadata": {"name": name}, "spec": {"containers": containers, **spec}}
+
+
+def cm(name: str, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, **metadata}}
+
+
+def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        made = await asker.answer("POST", MAPS, cm("a"))
+        read = await asker.answer("GET", f"{MAPS}/a")
+        assert (made.code, read.code) == (201, 200)
+        assert read.body == made.body
+        listed = await asker.answer("GET", MAPS)
+        head = b'{"kind":"ConfigMap","apiVersion":"v1",'
+        assert made.body.removeprefix(head) in listed.body
+        assert list(json.loads(made.body)["metadata"])[0] == "resourceVersion"
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "message"),
+    [
+        ("GET", "/api/v1/widgets", 404, "the server could not find the requested resource"),
+        ("GET", f"{PODS}/p/nothing", 404, "the server could not find the requested resource"),
+        ("POST", f"{MAPS}/a", 405, "the server does not allow this method on the requested resource"),
+        ("PUT", MAPS, 405, "the server does not allow this method on the requested resource"),
+        ("POST", "/api/v1/pods", 405, "the server does not allow this method on the requested resource"),
+        ("DELETE", "/api/v1/namespaces", 405,
+         "the server does not allow this method on the requested resource"),
+        ("HEAD", f"{MAPS}/a", 405, "the server does not allow this method on the requested resource"),
+        ("GET", f"{MAPS}/a", 404, 'configmaps "a" not found'),
+        ("DELETE", f"{MAPS}/a", 404, 'configmaps "a" not found'),
+        ("GET", f"{MAPS}?limit=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("GET", f"{MAPS}?labelSelector=a+in", 400, "unable to parse requirement: found '' expected: '('"),
+        ("GET", f"{PODS}?fieldSelector=spec.x%3D1", 400, "field label not supported: spec.x"),
+        ("GET", f"{MAPS}?resourceVersion=99", 504, "Timeout: Too large resource version: 99, current: 1"),
+        ("GET", f"{MAPS}/a?resourceVersion=x", 500,
+         'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422,
+         'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
+         "resourceVersionMatch is forbidden unless resourceVersion is provided"),
+    ],
+)  # fmt: skip
+def test_refusals(play: Play, method: str, path: str, code: int, message: str) -> None:
+    async def scene(asker: Any) -> None:
+        got, body = await asker.ask(method, path)
+        assert (got, body["message"], body["code"]) == (code, message, code)
+
+    play(scene)
+
+
+def test_names_are_generated_until_one_is_free(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        chance = asker.api.core.chance
+        suffixes = iter(["aaaaa", "aaaaa", "bbbbb"])
+        asker.api.core.chance = type(
+            "Chance", (), {"suffix": lambda _, n: next(suffixes), "uniform": chance.uniform}
+        )()
+        for wanted in ("cm-aaaaa", "cm-bbbbb"):
+            code, body = await asker.ask("POST", MAPS, {"metadata": {"generateName": "cm-"}})
+            assert (code, body["metadata"]["name"]) == (201, wanted)
+
+    play(scene)
+
+
+def test_a_dry_run_stores_nothing(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        code, body = await asker.ask("POST", f"{MAPS}?dryRun=All", cm("a"))
+        assert code == 201
+        assert "resourceVersion" not in body["metadata"]
+        assert (await asker.ask("GET", f"{MAPS}/a"))[0] == 404
+        before = asker.api.core.store.revision()
+        await asker.ask(
+            "POST", f"{SERVICES}?dryRun=All", {**cm("s"), "spec": {"ports": [{"port": 1}]}}
+        )
+        assert asker.api.core.store.revision() == before
+        assert not asker.api.core.allocator.ips.taken
+
+    play(scene)
+
+
+def test_unknown_fields_warn_or_are_refused(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        body = {**cm("a"), "bogus": 1}
+        answer = await asker.answer("POST", MAPS, body)
+        assert answer.headers == (("Warning", '299 - "unknown field \\"bogus\\""'),)
+        code, refused = await asker.ask("POST", f"{MAPS}?fieldValidation=Strict", body)
+        assert code == 400
+        assert "strict decoding error" in refused["message"]
+
+    play(scene)
+
+
+def test_warnings_come_with_errors_too(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        answer = await asker.answer("GET", "/api/v1/namespaces/n/endpoints/none")
+        assert answer.code == 404
+        assert answer.headers[0][0] == "Warning"
+
+    play(scene)
+
+
+def test_a_patch_is_tried_again_when_it_lost(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", MAPS, cm("a"))
+        store = asker.api.core.store
+        commit, lost = store.commit, []
+
+        async def losing(key: str, draft: Any, expect: int) -> Any:
+            if not lost:
+                lost.append(key)
+                raised = await asker_write()
+                assert raised == 200
+            return await commit(key, draft, expect)
+
+        async def asker_write() -> int:
+            code, _ = await asker.ask(
+                "PATCH", f"{MAPS}/a", {"data": {"x": "1"}}, content_type=MERGE
+            )
+            return int(code)
+
+        store.commit = losing
+        code, body = await asker.ask("PATCH", f"{MAPS}/a", {"data": {"y": "1"}}, content_type=MERGE)
+        assert (code, body.get("data")) == (200, {"x": "1", "y": "1"}), body
+
+    play(scene)
+
+
+def test_pods_go_gracefully(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", PODS, pod("p", nodeName="n"))
+        code, body = await asker.ask("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 20})
+        assert (code, body["metadata"]["deletionGracePeriodSeconds"]) == (200, 20)
+        assert body["metadata"]["generation"] == 2
+        _, same = await asker.ask("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 30})
+        assert same["metadata"]["resourceVersion"] == body["metadata"]["resourceVersion"]
+        await asker.ask("DELETE", f"{PODS}/p?gracePeriodSeconds=0")
+        assert (await asker.ask("GET", f"{PODS}/p"))[0] == 404
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("policy", "finalizers"), [("Orphan", ["orphan"]), ("Foreground", ["foregroundDeletion"])]
+)
+def test_propagation_is_left_to_finalizers(play: Play, policy: str, finalizers: list[str]) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", MAPS, cm("a"))
+        code, body = await asker.ask("DELETE", f"{MAPS}/a?propagationPolicy={policy}")
+        assert (code, body["metadata"]["finalizers"]) == (200, finalizers)
+        await asker.ask("PATCH", f"{MAPS}/a", {"metadata": {"finalizers": []}}, content_type=MERGE)
+        assert (await asker.ask("GET", f"{MAPS}/a"))[0] == 404
+
+    play(scene)
+
+
+def test_a_namespace_waits_for_its_controller(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        path = "/api/v1/namespaces/n"
+        await asker.ask("POST", "/api/v1/namespaces", cm("n"))
+        _, body = await asker.ask("DELETE", path)
+        assert body["status"]["phase"] == "Terminating"
+        await asker.ask("PUT", f"{path}/finalize", {**cm("n"), "spec": {"finalizers": []}})
+        assert (await asker.ask("GET", path))[0] == 404
+
+    play(scene)
+
+
+def test_a_collection_is_deleted_by_selector(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        for name in "abc":
+            await asker.ask("POST", MAPS, cm(name, labels={"last": str(name == "c")}))
+        code, body = await asker.ask("DELETE", f"{MAPS}?labelSelector=last%3DFalse")
+        assert (code, len(body["items"])) == (200, 2)
+        _, left = await asker.ask("GET", MAPS)
+        assert [item["metadata"]["name"] for item in left["items"]] == ["c"]
+
+    play(scene)
+
+
+def test_services_share_no_address_and_give_it_back(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        spec = {"type": "NodePort", "ports": [{"port": 80}]}
+        _, first = await asker.ask("POST", SERVICES, {**cm("a"), "spec": spec})
+        address, port = first["spec"]["clusterIP"], first["spec"]["ports"][0]["nodePort"]
+        assert address.startswith("10.96.")
+        assert 30000 <= port <= 32767
+        taken = {"clusterIP": address, "ports": [{"port": 80}]}
+        code, body = await asker.ask("POST", SERVICES, {**cm("b"), "spec": taken})
+        assert (code, "provided IP is already allocated" in body["message"]) == (422, True)
+        await asker.ask("DELETE", f"{SERVICES}/a")
+        assert (await asker.ask("POST", SERVICES, {**cm("b"), "spec": taken}))[0] == 201
+
+    play(scene)
+
+
+def test_a_refused_service_holds_nothing(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", SERVICES, {**cm("a"), "spec": {"ports": [{"port": 1}]}})
+        held = set(asker.api.core.allocator.ips.taken)
+        code, _ = await asker.ask("POST", SERVICES, {**cm("a"), "spec": {"ports": [{"port": 1}]}})
+        assert code == 409
+        assert asker.api.core.allocator.ips.taken == held
+
+    play(scene)
+
+
+def test_events_are_one_resource_in_two_versions(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        body = {
+            **cm("e"),
+            "involvedObject": {"kind": "Pod", "name": "p", "namespace": "n"},
+            "message": "hello",
+        }
+        await asker.ask("POST", "/api/v1/namespaces/n/events", body)
+        _, event = await asker.ask("GET", "/apis/events.k8s.io/v1/namespaces/n/events/e")
+        assert (event["apiVersion"], event["note"]) == ("events.k8s.io/v1", "hello")
+        assert event["regarding"]["name"] == "p"
+
+    play(scene)
+
+
+def test_expired_continue_tokens_can_go_on_inconsistently(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        for name in "abc":
+            await asker.ask("POST", MAPS, cm(name))
+        _, page = await asker.ask("GET", f"{MAPS}?limit=1")
+        assert page["metadata"]["remainingItemCount"] == 2
+        await asker.ask("DELETE", f"{MAPS}/b")
+        await asker.api.core.store.compact(asker.api.core.store.revision())
+        token = page["metadata"]["continue"]
+        code, gone = await asker.ask("GET", f"{MAPS}?limit=1&continue={token}")
+        assert (code, gone["reason"]) == (410, "Expired")
+        fresh = gone["metadata"]["continue"]
+        _, rest = await asker.ask("GET", f"{MAPS}?limit=1&continue={fresh}")
+        assert [item["metadata"]["name"] for item in rest["items"]] == ["c"]
+
+    play(scene)
+
+
+def test_forms(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", MAPS, {**cm("a"), "data": {"k": "v"}})
+        table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+        _, body = await asker.ask("GET", MAPS, accept=table)
+        assert (body["kind"], body["rows"][0]["cells"][:2]) == ("Table", ["a", 1])
+        partial = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+        _, body = await asker.ask("GET", MAPS, accept=partial)
+        assert body["items"][0]["kind"] == "PartialObjectMetadata"
+        assert "data" not in body["items"][0]
+        yaml = await asker.answer("GET", f"{MAPS}/a", accept="application/yaml")
+        assert yaml.content_type == "application/yaml"
+        assert b"\n  k: v\n" in yaml.body
+        pretty = await asker.answer("GET", f"{MAPS}/a?pretty=true")
+        assert pretty.body.startswith(b'{\n  "kind"')
+        code, body = await asker.ask("GET", MAPS, accept="text/csv")
+        assert (code, body["reason"]) == (406, "NotAcceptable")
+
+    play(scene)
+
+
+def test_health_and_version(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        assert (await asker.answer("GET", "/readyz")).body == b"ok"
+        verbose = await asker.answer("GET", "/readyz?verbose")
+        assert b"[+]ping ok\n" in verbose.body
+        assert (await asker.answer("GET", "/livez/nothing")).code == 404
+        assert (await asker.ask("GET", "/version"))[1]["minor"] == "36"
+        assert (await asker.answer("GET", "/nope")).body == b"404 page not found\n"
+        code, body = await asker.ask("GET", "/apis/apps/v1")
+        assert (code, body["kind"]) == (200, "APIResourceList")
+
+    play(scene)
