@@ -91,12 +91,23 @@ def _adopt_container(
     seen = known.seen
     if seen is not None and seen.live and seen.id not in shown:
         known = replace(known, seen=lost(seen, now))
-    # A hook that was under way when the agent ended is not run twice; a stop is ordered again.
-    hook = Hook.DONE if known.hook is Hook.RUNNING else known.hook
+    known = _resumed_container(known)
     probes = known.probes
     if before.seen is not None and seen is not None and before.seen.id != seen.id:
         probes = Probes()
-    return replace(known, hook=hook, probes=probes, stopping=None)
+    return replace(known, probes=probes)
+
+
+def resumed(facts: PodFacts) -> PodFacts:
+    """Return the facts of a pod whose worker ended with steps under way."""
+    containers = {name: _resumed_container(known) for name, known in facts.containers.items()}
+    return replace(facts, containers=containers)
+
+
+def _resumed_container(known: ContainerFacts) -> ContainerFacts:
+    """A hook that was under way is not run twice; a stop is ordered again."""
+    hook = Hook.DONE if known.hook is Hook.RUNNING else known.hook
+    return replace(known, hook=hook, stopping=None)
 
 
 def _from_api(pod: Object, now: float) -> PodFacts:

@@ -20,7 +20,7 @@ from roost.decisions.resources import PODS
 from roost.network.plan import NetworkError
 from roost.node import podspec
 from roost.node.admission import Requests, admit, resize_verdict
-from roost.node.adoption import adopt, newest
+from roost.node.adoption import adopt, newest, resumed
 from roost.node.facts import PodFacts, PodState, Verdict
 from roost.node.housekeeping import Housekeeping
 from roost.node.memory import Desk
@@ -290,7 +290,7 @@ class NodeAgent:
                 self.defects += 1
                 log.exception("the worker of %s failed", podspec.full_name(worker.pod))
                 await asyncio.sleep(_CRASH_REST_S)
-                facts = worker.facts
+                facts = resumed(worker.facts)
                 worker = PodWorker(self._desk, worker.pod, facts, worker.runtime)
                 self._workers[podspec.uid(worker.pod)] = worker
             else:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from roost.api.errors import Conflict, NotFound, StatusError
 from roost.api.values import Object
@@ -47,7 +47,7 @@ _START_ERRORS = frozenset({"StartError", "RunContainerError", "ContainerCannotRu
 
 #: What is under way: (verb, container name or "").
 Key = tuple[str, str]
-Step = Coroutine[Any, Any, None]
+Step = Callable[[], Awaitable[None]]
 
 
 class Steps:
@@ -66,24 +66,24 @@ class Steps:
             case Announce():
                 self._memory.event(action.type, action.reason, action.message, action.container)
             case PrepareVolumes():
-                self._spawn(("volumes", ""), self._prepare_volumes())
+                self._spawn(("volumes", ""), self._prepare_volumes)
             case StartSandbox():
-                self._spawn(("sandbox", ""), self._start_sandbox(action))
+                self._spawn(("sandbox", ""), partial(self._start_sandbox, action))
             case StopSandbox():
-                self._spawn(("sandbox", ""), self._stop_sandbox(action))
+                self._spawn(("sandbox", ""), partial(self._stop_sandbox, action))
             case PullImage():
-                self._spawn(("pull", action.container), self._pull(action))
+                self._spawn(("pull", action.container), partial(self._pull, action))
             case StartContainer():
-                self._spawn(("start", action.container), self._start(action))
+                self._spawn(("start", action.container), partial(self._start, action))
             case StopContainer():
                 self._memory.event("Normal", "Killing", action.message, action.container)
-                self._spawn(("stop", action.container), self._stop(action))
+                self._spawn(("stop", action.container), partial(self._stop, action))
             case ResizeContainer():
-                self._spawn(("resize", action.container), self._resize(action))
+                self._spawn(("resize", action.container), partial(self._resize, action))
             case FinishDeletion():
-                self._spawn(("finish", ""), self._finish_deletion())
+                self._spawn(("finish", ""), self._finish_deletion)
             case CleanUp():
-                self._spawn(("clean", ""), self._clean_up())
+                self._spawn(("clean", ""), self._clean_up)
 
     async def _prepare_volumes(self) -> None:
         try:
@@ -192,7 +192,7 @@ class Steps:
         self._memory.take_up(container, status)
         known = self._memory.facts.container(name)
         if known.hook is Hook.RUNNING and known.seen is not None:
-            self._spawn(("hook", name), self._after_start(container, known.seen.id))
+            self._spawn(("hook", name), partial(self._after_start, container, known.seen.id))
         await self._desk.operations.forget_attempt(
             self._memory.pod, name, known, self._memory.runtime
         )

@@ -231,7 +231,7 @@ class PodWorker:
             self._volumes_stale = True
         if self._volumes_stale and not self._busy["refresh", ""]:
             self._volumes_stale = False
-            self._spawn(("refresh", ""), self._steps.refresh())
+            self._spawn(("refresh", ""), self._steps.refresh)
         return due if due is None or due > self.memory.now() else self.memory.now() + RETRY_S
 
     def _save(self) -> None:
@@ -290,7 +290,6 @@ class PodWorker:
 
     def _spawn(self, key: Key, step: Step) -> None:
         if self._tasks is None:
-            step.close()
             return
         self._busy[key] += 1
         task = self._tasks.create_task(self._carry_out(key, step))
@@ -299,7 +298,7 @@ class PodWorker:
 
     async def _carry_out(self, key: Key, step: Step) -> None:
         try:
-            await step
+            await step()
         except (RuntimeFault, Refused, StatusError, OSError) as error:
             # What a step can foresee it folds into the facts itself; this is the rest.
             log.warning("%s %s of %s: %s", *key, podspec.full_name(self.memory.pod), error)

@@ -17,7 +17,8 @@ from roost.node.agent import NodeAgent
 from roost.node.housekeeping import UsedImages, excess, removable
 from roost.node.images import credentials_of, go_duration, pull_policy, registry_of
 from roost.node.sources import SECRETS, Ref, Sources
-from roost.runtimes.port import Credentials, Image
+from roost.runtimes.port import Credentials, Image, SandboxSpec, SandboxStatus
+from roost.runtimes.simulated import SimulatedRuntime
 
 
 class Disk:
@@ -49,6 +50,69 @@ def test_unused_images_go_when_the_disk_is_full_and_no_longer(world: World) -> N
         await asyncio.wait([task])
         assert "app:1" in left
         assert len(left) == 2
+
+    run(main())
+
+
+class Rotating(SimulatedRuntime):
+    """A runtime that moves logs aside, as conmon does."""
+
+    world: World
+
+    async def rotate_log(self, container_id: str, to: str) -> bool:
+        path = self.specs[container_id].log_path
+        self.world.files.write(to, self.world.files.read(path) or b"")
+        self.world.files.write(path, b"")
+        return True
+
+
+def test_a_long_log_is_moved_aside_and_the_oldest_go(world: World) -> None:
+    async def main() -> None:
+        runtime = world.runtime = Rotating(world.clock.now)
+        runtime.world = world
+        settings = replace(SETTINGS, log_max_bytes=100, log_max_files=3)
+        world.add_pod("web")
+        agent = NodeAgent(settings, replace(world.tools(), space=Disk(world)))
+        task = asyncio.ensure_future(agent.run())
+        await world.running("web")
+        (spec,) = runtime.specs.values()
+        for number in range(5):
+            world.files.write(spec.log_path, b"%d" % number * 200)
+            await asyncio.sleep(11)
+        world.files.write(spec.log_path, b"now")
+        await asyncio.sleep(11)
+        found = agent.find_container("default", "web", "main")
+        task.cancel()
+        await asyncio.wait([task])
+        assert found is not None
+        kept = [world.files.read(path) for path in found.log_paths]
+        assert kept == [b"3" * 200, b"4" * 200, b"now"]
+
+    run(main())
+
+
+def test_a_worker_that_fails_is_begun_again_and_the_others_go_on(world: World) -> None:
+    class Broken(SimulatedRuntime):
+        failed = False
+
+        async def start_sandbox(self, spec: SandboxSpec) -> SandboxStatus:
+            if spec.pod_name == "bad" and not self.failed:
+                self.failed = True
+                raise ArithmeticError("a defect")
+            return await super().start_sandbox(spec)
+
+    async def main() -> None:
+        world.runtime = Broken(world.clock.now)
+        world.add_pod("bad")
+        world.add_pod("good")
+        agent = NodeAgent(SETTINGS, world.tools())
+        task = asyncio.ensure_future(agent.run())
+        await asyncio.sleep(5)
+        assert world.pod("good")["status"]["phase"] == "Running"
+        await world.running("bad")
+        assert agent.defects == 1
+        task.cancel()
+        await asyncio.wait([task])
 
     run(main())
 
