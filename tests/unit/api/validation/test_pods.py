@@ -1,0 +1,104 @@
+"""Rules of pods."""
+
+from collections.abc import Callable
+from typing import Any
+
+Refused = Callable[..., list[str]]
+
+
+def pod(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {"spec": {"containers": list(containers), **spec}}
+
+
+def container(name: str = "c", **more: Any) -> dict[str, Any]:
+    return {"name": name, "image": "i:1", **more}
+
+
+def test_a_plain_pod_passes(refused: Refused) -> None:
+    assert refused("", "Pod", pod(container())) == []
+
+
+def test_containers_are_required(refused: Refused) -> None:
+    assert refused("", "Pod", pod()) == ["spec.containers: Required value"]
+
+
+def test_faults_come_in_the_order_of_the_real_server(refused: Refused) -> None:
+    causes = refused(
+        "",
+        "Pod",
+        pod(
+            {"name": "", "image": ""},
+            container("b", ports=[{"containerPort": 0, "protocol": "X"}]),
+            container("b"),
+            restartPolicy="Sometimes",
+        ),
+    )
+    assert causes == [
+        "spec.containers[0].name: Required value",
+        "spec.containers[0].image: Required value",
+        "spec.containers[1].ports[0].containerPort: Required value",
+        (
+            'spec.containers[1].ports[0].protocol: Unsupported value: "X": supported values: '
+            '"SCTP", "TCP", "UDP"'
+        ),
+        'spec.containers[2].name: Duplicate value: "b"',
+        (
+            'spec.restartPolicy: Unsupported value: "Sometimes": supported values: '
+            '"Always", "OnFailure", "Never"'
+        ),
+    ]
+
+
+def test_mounts_name_volumes(refused: Refused) -> None:
+    mounts = [{"name": "none", "mountPath": "/x"}]
+    assert refused("", "Pod", pod(container(volumeMounts=mounts))) == [
+        'spec.containers[0].volumeMounts[0].name: Not found: "none"'
+    ]
+
+
+def test_requests_stay_below_limits(refused: Refused) -> None:
+    resources = {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}
+    assert refused("", "Pod", pod(container(resources=resources))) == [
+        (
+            'spec.containers[0].resources.requests: Invalid value: "2": '
+            "must be less than or equal to cpu limit of 1"
+        )
+    ]
+
+
+def test_a_probe_has_one_handler(refused: Refused) -> None:
+    assert refused("", "Pod", pod(container(livenessProbe={}))) == [
+        "spec.containers[0].livenessProbe: Required value: must specify a handler type"
+    ]
+    both = {"exec": {"command": ["x"]}, "tcpSocket": {"port": 1}}
+    (cause,) = refused("", "Pod", pod(container(readinessProbe=both)))
+    assert "may not specify more than 1 handler type" in cause
+
+
+def test_a_running_pod_changes_its_image_and_little_else(refused: Refused) -> None:
+    old = pod(container())
+    assert refused("", "Pod", pod(container(image="i:2")), old) == []
+    (cause,) = refused("", "Pod", pod(container(command=["x"])), old)
+    assert cause.startswith("spec: Forbidden: pod updates may not change fields other than `spec.")
+    assert "\n@@ -" in cause
+    (cause,) = refused("", "Pod", pod(container(), container("d")), old)
+    assert cause == "spec.containers: Forbidden: pod updates may not add or remove containers"
+
+
+def test_tolerations_can_only_be_added(refused: Refused) -> None:
+    one = {"key": "a", "operator": "Exists"}
+    assert refused("", "Pod", pod(container(), tolerations=[one]), pod(container())) == []
+    (cause,) = refused("", "Pod", pod(container()), pod(container(), tolerations=[one]))
+    assert cause.startswith("spec.tolerations: Forbidden: existing toleration can not be modified")
+
+
+def test_doubtful_pods_are_warned_of(refused: Refused) -> None:
+    env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    warnings: list[str] = []
+    assert refused("", "Pod", pod(container(env=env)), warnings=warnings) == []
+    assert warnings == [
+        (
+            'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped '
+            "when using apply"
+        )
+    ]
