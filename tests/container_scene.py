@@ -176,6 +176,7 @@ def leftovers(root: Path, prefix: str) -> list[str]:
                 command = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
                 if prefix in command and "pytest" not in command:
                     found.append(command)
+    found += [str(path) for path in [Path("oom")] if path.exists()]  # where conmon was started
     for name in ("containers", "sandboxes", "state"):
         found += [str(path) for path in (root / "oci" / name).iterdir()]
     return found

@@ -84,7 +84,7 @@ def test_capabilities_read_only_root_and_privilege(tmp_path: Path) -> None:
                 "touch /x || echo refused; mount -t tmpfs none /tmp || echo no",
                 security=Security(read_only_root=True, seccomp="RuntimeDefault"),
             )
-            assert printed.splitlines()[-1] == "no"
+            assert "no" in printed.splitlines()
             assert "refused" in printed
             _, printed = await here.run(
                 "mount -t tmpfs none /tmp && echo mounted; ls /dev/null",
@@ -103,7 +103,7 @@ def test_seccomp_lets_ordinary_work_through_and_refuses_the_rest(tmp_path: Path)
                 "(echo a | cat; seq 100 | sort -n | tail -1; sleep 0.01) & wait; unshare -U true",
                 security=secure,
             )
-            assert printed.splitlines()[:2] == ["a", "100"]
+            assert {"a", "100"} <= set(printed.splitlines())
             assert "not permitted" in printed  # the kernel alone would let anybody do it
             assert status.exit_code == 1
             status, _ = await here.run("unshare -U true")

@@ -83,7 +83,10 @@ async def start_monitor(
     try:
         try:
             files = {2: complaints, _SYNC_FD: to_say, _START_FD: to_wait}
-            child = processes.spawn(command, files=files, environment=environment)
+            # In its folder, for it writes some of its files to wherever it was started.
+            child = processes.spawn(
+                command, files=files, environment=environment, folder=str(folder.path)
+            )
         except OSError as error:
             raise RuntimeFault("CreateContainerError", f"conmon: {error.strerror}") from error
         finally:

@@ -21,6 +21,9 @@ BARE_ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 }
 
+#: posix_spawn cannot change folders. The script is fixed; what varies comes as arguments.
+_IN_FOLDER = ("/bin/sh", "-c", 'cd "$1" && shift && exec "$@"', "sh")
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -76,9 +79,14 @@ def spawn(
     *,
     files: Mapping[int, int],
     environment: Mapping[str, str] = BARE_ENVIRONMENT,
-    new_session: bool = True,
+    folder: str = "",
 ) -> Child:
-    """Start a program with `files` (its fd: ours); 0, 1 and 2 are /dev/null unless given."""
+    """Start a program with `files` (its fd: ours); 0, 1 and 2 are /dev/null unless given.
+
+    It leads a session of its own, and runs in `folder` if there is one. Raises OSError.
+    """
+    if folder:
+        argv = [*_IN_FOLDER, folder, *argv]
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     wanted = {0: null, 1: null, 2: null, **files}
     lifted: list[tuple[int, int]] = []
@@ -91,7 +99,7 @@ def spawn(
             list(argv),
             dict(environment),
             file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in lifted],
-            setsid=new_session,
+            setsid=True,
             setsigmask=[],
             setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD],
         )
