@@ -67,6 +67,7 @@ class NodeAgent:
         self._early: list[ContainerStatus] | None = []
         self._addresses: Mapping[str, str] = {}
         self._meter = Meter(settings.name, tools)
+        self._swept = False
         #: Parts that ended by an error nobody foresaw, and were begun again. Zero, or there is a bug.
         self.defects = 0
         self._tasks: asyncio.TaskGroup | None = None
@@ -314,10 +315,19 @@ class NodeAgent:
         for uid, worker in self._workers.items():
             if uid not in pods:
                 worker.on_removed()
+        self._remove_orphans({*pods, *self._workers, *self._strays})
         for uid in [uid for uid in self._strays if uid not in pods]:
             strays = self._strays.pop(uid)
             if self._tasks is not None:
                 self._tasks.create_task(self._end_strays(uid, strays))
+
+    def _remove_orphans(self, known: set[str]) -> None:
+        """Remove, after the first complete list, what pods left behind that are long gone."""
+        if self._swept or self._tasks is None:
+            return
+        self._swept = True
+        orphans = self._housekeeping.orphans(known)
+        self._tasks.create_task(self._housekeeping.remove_orphans(orphans))
 
     def _on_event(self, kind: str, pod: Object) -> None:
         if kind != "DELETED":
@@ -350,6 +360,7 @@ class NodeAgent:
             await self.tools.network.detach(uid)
         except (OSError, NetworkError) as error:
             log.warning("detaching pod %s: %s", uid, error)
+        await self._housekeeping.remove_orphans([uid])
 
     def _on_references(self, uids: set[str]) -> None:
         for uid in sorted(uids):
@@ -363,8 +374,13 @@ class NodeAgent:
 
     # -- what workers ask -----------------------------------------------------------------------
 
-    def _admit(self, pod: Object) -> Verdict | None:
-        return admit(pod, self.registration.expected(), self._others(podspec.uid(pod)))
+    async def _admit(self, pod: Object) -> Verdict | None:
+        uid = podspec.uid(pod)
+        verdict = admit(pod, self.registration.expected(), self._others(uid))
+        # The scheduler may have seen labels and taints that we have not.
+        if verdict is not None and await self.registration.look():
+            verdict = admit(pod, self.registration.expected(), self._others(uid))
+        return verdict
 
     def _judge_size(self, pod: Object) -> Verdict | None:
         return resize_verdict(pod, self.registration.expected(), self._others(podspec.uid(pod)))

@@ -115,7 +115,8 @@ def _gates(pod: Object) -> str:
 def _init_condition(pod: Object, facts: PodFacts, phase_now: str) -> Object:
     if phase_now == "Succeeded":
         return _condition("Initialized", met=True, reason="PodCompleted")
-    if initialized(pod, facts) or facts.state not in {PodState.PENDING, PodState.SYNCING}:
+    early = facts.state in {PodState.PENDING, PodState.SYNCING}
+    if initialized(pod, facts) or not (early or _init_failed(pod, facts)):
         incomplete = []
     else:
         incomplete = [

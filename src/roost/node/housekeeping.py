@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from roost.node import podspec
+from roost.node.sources import Refused
 from roost.node.tools import NodeSettings, Tools
 from roost.node.worker import PodWorker
 from roost.runtimes.port import Image, Images, LogRotation, RuntimeFault
@@ -42,6 +43,12 @@ def excess(names: Iterable[str], current: str, keep: int) -> list[str]:
     """Return the rotated logs (`current`.TIME) that are too many, oldest first. Pure."""
     rotated = sorted(name for name in names if name.startswith(current + "."))
     return rotated[: max(0, len(rotated) - (keep - 1))]
+
+
+def _uid_of_logs(folder: str) -> str:
+    """Return the uid in the name of a pod's log folder, NAMESPACE_NAME_UID; "" for other folders."""
+    parts = folder.split("_")
+    return parts[2] if len(parts) == 3 else ""
 
 
 class Housekeeping:
@@ -96,6 +103,27 @@ class Housekeeping:
                 names = self._tools.files.list(folder)
                 for name in excess(names, current, self._settings.log_max_files):
                     self._tools.files.remove(f"{folder}/{name}")
+
+    def orphans(self, known: Collection[str]) -> list[str]:
+        """Return the uids of pods of which only folders or logs are left; `known` are those that
+        a complete list, a worker or a runtime knows."""
+        layout, files = self._settings.layout, self._tools.files
+        found = set(files.list(f"{layout.root}/pods")) | set(files.list(f"{layout.memory}/pods"))
+        found.update(uid for name in files.list(layout.logs) if (uid := _uid_of_logs(name)))
+        return sorted(found - set(known))
+
+    async def remove_orphans(self, uids: Iterable[str]) -> None:
+        """Remove the folders and logs of pods that are gone."""
+        layout, files = self._settings.layout, self._tools.files
+        for uid in uids:
+            try:
+                await self._tools.pod_files.release(uid)
+                files.remove(layout.pod(uid))
+                for name in files.list(layout.logs):
+                    if _uid_of_logs(name) == uid:
+                        files.remove(f"{layout.logs}/{name}")
+            except (OSError, Refused) as error:
+                log.warning("removing what is left of pod %s: %s", uid, error)
 
     def _used(self) -> UsedImages:
         ids: set[str] = set()

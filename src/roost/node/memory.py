@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from roost.api.values import Object
@@ -32,7 +32,7 @@ class Desk:
     references: References
     tokens: Tokens
     reporter: StatusReporter
-    admit: Callable[[Object], Verdict | None]
+    admit: Callable[[Object], Awaitable[Verdict | None]]
     #: Says why a pod cannot have the size that it names now.
     judge_size: Callable[[Object], Verdict | None]
     #: Says which pod a sandbox belongs to, before it exists.
@@ -72,10 +72,12 @@ class PodMemory:
         new = took_up(container, known, status)
         if new is known:
             return
-        ended = new.seen is not None and new.seen.ended
-        if ended and (known.seen is None or known.seen.live) and new.seen is not None:
+        seen, before = new.seen, known.seen
+        # (A short attempt may have ended before anything else was heard of it.)
+        fresh = seen is not None and (before is None or before.live or before.id != seen.id)
+        if seen is not None and seen.ended and fresh:
             words = self._desk.operations.last_words(self.pod, container, status)
-            new = replace(new, seen=replace(new.seen, message=words or new.seen.message))
+            new = replace(new, seen=replace(seen, message=words or seen.message))
         self.set(status.name, new)
 
 

@@ -53,6 +53,15 @@ class Registration:
         now = self._tools.clock.now()
         return {**new_node(self._settings), "status": self._status([], {}, now)}
 
+    async def look(self) -> bool:
+        """Take in the Node as it is now; tell whether it could be seen."""
+        try:
+            self.node = await self._tools.client.get(NODES, self._settings.name)
+        except _ERRORS as error:
+            log.info("node %s: %r", self._settings.name, error)
+            return False
+        return True
+
     async def _images(self) -> list[Image]:
         found: list[Image] = []
         for runtime in self._tools.runtimes.all:

@@ -144,6 +144,7 @@ class PodWorker:
             self._tasks = tasks
             while True:
                 self._wake.clear()
+                await self._judge()
                 wake_at = self._step()
                 if self.memory.facts.state is PodState.GONE:
                     break
@@ -157,13 +158,6 @@ class PodWorker:
 
     def _step(self) -> float | None:
         """Plan, begin what is planned, report; return when to wake."""
-        if self.memory.facts.state is PodState.PENDING and not self._judged():
-            verdict = self._desk.admit(self.memory.pod)
-            self.memory.facts = replace(
-                self.memory.facts, admitted=verdict is None, verdict=verdict
-            )
-            if verdict is not None:
-                self.memory.event("Warning", verdict.reason, verdict.message)
         self._judge_size()
         known = self._desk.references.objects
         self._desk.references.want(self.memory.uid, references_of(self.memory.pod, known))
@@ -180,6 +174,15 @@ class PodWorker:
         self._save()
         self._report()
         return wake_at
+
+    async def _judge(self) -> None:
+        """Find out whether the node takes the pod."""
+        if self.memory.facts.state is not PodState.PENDING or self._judged():
+            return
+        verdict = await self._desk.admit(self.memory.pod)
+        self.memory.facts = replace(self.memory.facts, admitted=verdict is None, verdict=verdict)
+        if verdict is not None:
+            self.memory.event("Warning", verdict.reason, verdict.message)
 
     def _judge_size(self) -> None:
         """Find out whether the node can give running containers the size that the Pod names now."""

@@ -176,13 +176,21 @@ def test_strays_without_record_are_stopped_only_after_a_complete_list(world: Wor
         await _up(world)
         world.files.content.clear()
         world.cluster.remove(PODS, "web", "default")
+        (box,) = await world.runtime.recover()
+        log = f"/data/logs/default_web_{box.pod_uid}/main/0.log"
+        world.files.write(log, b"kept while it runs")
+        world.files.write("/data/pods/long-gone/etc-hosts", b"")
         async with world.agent(Broken(ANSWERS["503"])):
             await asyncio.sleep(100)
         assert world.runtime.running() == ["main"]
+        assert world.files.read("/data/pods/long-gone/etc-hosts") is not None
         async with world.agent():
+            await asyncio.sleep(1)
+            assert world.files.read("/data/pods/long-gone/etc-hosts") is None
             await asyncio.sleep(60)
         assert world.runtime.running() == []
         assert await world.runtime.recover() == []
+        assert world.files.read(log) is None
 
     run(main())
 
