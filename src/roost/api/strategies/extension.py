@@ -63,10 +63,8 @@ def certificate_signing_request(change: Change) -> None:
     """Prepare a write of a CSR, its status or its approval."""
     _SIGNING(change)
     if change.subresource == "approval" and change.old is not None:
-        status = change.object.get("status") or {}
-        conditions = status.get("conditions")
+        wanted = change.object.get("status") or {}
         take(change.object, change.old, "spec")
         take(change.object, change.old, "status")
-        if conditions is not None:
-            change.object.setdefault("status", {})["conditions"] = conditions
+        take(change.object.setdefault("status", {}), wanted, "conditions")
         _stamp(change)

@@ -93,12 +93,10 @@ def pod(change: Change) -> None:
     old = change.old
     if old is None or change.subresource in ("", "status"):
         return
-    spec = change.object.setdefault("spec", {})
     if change.subresource == "ephemeralcontainers":
-        found = spec.get("ephemeralContainers")
+        wanted = change.object.get("spec") or {}
         take(change.object, old, "spec")
-        if found is not None:
-            change.object["spec"]["ephemeralContainers"] = found
+        take(change.object.setdefault("spec", {}), wanted, "ephemeralContainers")
         take(change.object, old, "status")
     elif change.subresource == "resize":
         _resize(change, old)
@@ -107,10 +105,10 @@ def pod(change: Change) -> None:
 
 def _resize(change: Change, old: Object) -> None:
     """Let resources through, and nothing else of the spec, when the containers are the same."""
-    wanted = change.object["spec"]
+    wanted = change.object.get("spec") or {}
     take(change.object, old, "spec")
     take(change.object, old, "status")
-    spec = change.object["spec"]
+    spec = change.object.setdefault("spec", {})
     if wanted.get("resources") is not None:
         spec["resources"] = wanted["resources"]
     for name in ("containers", "initContainers"):

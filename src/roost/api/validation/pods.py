@@ -231,7 +231,8 @@ def _ephemeral(change: Change, causes: Causes) -> None:
         if found is None:
             causes.forbidden("spec.ephemeralContainers", f"{here} removed\n")
         elif found != old:
-            causes.forbidden("spec.ephemeralContainers", f"{here} changed")
+            text = f"{here} changed{difference(old, found)}"
+            causes.forbidden("spec.ephemeralContainers", text)
 
 
 def _resize(change: Change, causes: Causes) -> None:
