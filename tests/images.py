@@ -20,9 +20,9 @@ from typing import Any
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _APPLETS = """
-sh ls cp cat echo sleep true false id env head tail wc grep sed dd ps kill mkdir rm touch stat hostname
-nc httpd wget df mount ln chmod yes seq date stty tty test printf find sync awk sha256sum tr cut sort ip vi
-top nslookup usleep timeout readlink unshare
+sh ls cp cat echo sleep true false id env head tail wc grep sed dd ps kill mkdir rm touch stat
+hostname nc httpd wget df mount ln chmod yes seq date stty tty test printf find sync awk sha256sum
+tr cut sort ip vi top nslookup usleep timeout readlink unshare
 """
 
 
