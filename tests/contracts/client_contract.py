@@ -290,4 +290,4 @@ def test_a_live_watch_hears_of_new_objects(play: Play) -> None:
     play(scenario)
 
 
-__all__ = [name for name in dir() if name.startswith("test_")]  # noqa: PLE0605 - names of tests
+__all__ = [name for name in dir() if name.startswith("test_")]

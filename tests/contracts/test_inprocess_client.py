@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fakes.apiserver import running
 
 sys.path.insert(0, str(Path(__file__).parent))
-from client_contract import *  # noqa: E402, F403 - its tests are run here
-from client_contract import Play, Scenario  # noqa: E402 - after the path is known
+from client_contract import *  # noqa: F403 - its tests are run here
+from client_contract import Play, Scenario
 
 
 @pytest.fixture

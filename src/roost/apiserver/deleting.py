@@ -7,6 +7,7 @@ with graceful deletion (pods) are marked first even when the grace is zero, as w
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from roost.api.errors import Conflict as ConflictError
@@ -137,11 +138,9 @@ def wanted_finalizers(kind: Kind, metadata: Object, options: DeleteRequest) -> l
     return kept
 
 
-def _grace(kind: Kind, value: Object, options: DeleteRequest) -> int | None:
-    """Return the grace period in seconds; None for kinds that have none."""
-    if kind.grace_period_s is None:
-        return None
-    usual = kind.grace_period_s(value)
+def _grace(kind: Kind, value: Object, options: DeleteRequest) -> int:
+    """Return the grace period in seconds: 0 for kinds that have none."""
+    usual = 0 if kind.grace_period_s is None else kind.grace_period_s(value)
     if usual == 0 or options.grace_period_s is None:
         return usual
     return options.grace_period_s if options.grace_period_s >= 0 else 1
@@ -153,42 +152,39 @@ async def _attempt(
     if kind.group == "" and kind.plural == "namespaces":
         return await _delete_namespace(core, kind, record, value, options)
     metadata = value["metadata"]
-    finalizers = wanted_finalizers(kind, metadata, options)
-    grace = _grace(kind, value, options)
     marked: Object = {**metadata}
+    finalizers = wanted_finalizers(kind, metadata, options)
     _set(marked, "finalizers", finalizers)
-    going = bool(metadata.get("deletionTimestamp"))
-    if going and not _shorter(metadata, grace, options):
-        if marked == metadata and (finalizers or grace is not None):
-            if finalizers or (metadata.get("deletionGracePeriodSeconds") or 0) > 0:
-                return Deleted(record, gone=False)
+    graceful = kind.grace_period_s is not None
+    if metadata.get("deletionTimestamp"):
+        _shorten(marked, options)
     else:
-        now = core.clock.now()
-        if not going or grace is not None:
-            marked["deletionTimestamp"] = rfc3339(now + (grace or 0))
-            marked["deletionGracePeriodSeconds"] = grace or 0
-        if not going and metadata.get("generation"):
+        grace = _grace(kind, value, options)
+        marked["deletionTimestamp"] = rfc3339(core.clock.now() + grace)
+        marked["deletionGracePeriodSeconds"] = grace
+        if metadata.get("generation"):
             marked["generation"] = metadata["generation"] + 1
-    if not finalizers and grace is None:
+    if not finalizers and not graceful:
         return await _remove(core, kind, record, value, options)
     if marked != metadata:
         record = await _mark(core, kind, record, {**value, "metadata": marked}, options)
         value = shown(kind, record)
     if finalizers or (marked.get("deletionGracePeriodSeconds") or 0) > 0:
         return Deleted(record, gone=False)
-    gone = await _remove(core, kind, record, value, options)
-    return Deleted(record if not options.dry_run else gone.record, gone=True)
+    await _remove(core, kind, record, value, options)
+    return Deleted(record, gone=True)
 
 
-def _shorter(metadata: Object, grace: int | None, options: DeleteRequest) -> bool:
-    """Of an object that is going already: does this request give it less time?"""
-    left = metadata.get("deletionGracePeriodSeconds")
-    return (
-        grace is not None
-        and options.grace_period_s is not None
-        and left is not None
-        and grace < left
-    )
+def _shorten(metadata: Object, options: DeleteRequest) -> None:
+    """Of an object that is going already: bring its end nearer, if the request asks for that."""
+    left, wanted = metadata.get("deletionGracePeriodSeconds"), options.grace_period_s
+    if wanted is None or left is None:
+        return
+    wanted = wanted if wanted >= 0 else 1
+    if wanted < left:
+        end = datetime.fromisoformat(metadata["deletionTimestamp"]).timestamp()
+        metadata["deletionTimestamp"] = rfc3339(end - left + wanted)
+        metadata["deletionGracePeriodSeconds"] = wanted
 
 
 def _set(metadata: Object, key: str, value: Any) -> None:

@@ -26,10 +26,7 @@ _SCHEME = 'in scheme "pkg/apis/meta/internalversion/scheme/register.go:27"'
 
 def delete_request(request: Request, query: dict[str, str]) -> DeleteRequest:
     """Return the options of a DELETE; the body wins over the query. Raises BadRequest, Invalid."""
-    if request.body:
-        options = _from_body(request)
-    else:
-        options = _from_query(query) if query else DeleteRequest()
+    options = _from_body(request) if request.body else _from_query(query)
     if query.get("dryRun"):
         check_dry_run([query["dryRun"]], "DeleteOptions")
         options.dry_run = True

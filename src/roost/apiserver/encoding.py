@@ -44,14 +44,11 @@ _GAP: Final = b'"metadata":{"resourceVersion":"'
 
 def arrange(kind: Kind, value: Object, revision: str = "") -> Object:
     """Return the object with its keys in the order of stored bytes."""
-    metadata = {"resourceVersion": revision}
-    for key, item in value["metadata"].items():
-        if key != "resourceVersion":
-            metadata[key] = item
-    arranged: Object = {"kind": kind.name, "apiVersion": kind.api_version, "metadata": metadata}
-    for key, item in value.items():
-        if key not in arranged:
-            arranged[key] = item
+    # A key keeps the place at which it was first put in.
+    arranged: Object = {"kind": None, "apiVersion": None, "metadata": None, **value}
+    arranged["kind"], arranged["apiVersion"] = kind.name, kind.api_version
+    arranged["metadata"] = {"resourceVersion": None, **value["metadata"]}
+    arranged["metadata"]["resourceVersion"] = revision
     return arranged
 
 

@@ -138,6 +138,15 @@ class Feed:
         """Call `listener` with every batch of changes, whatever their topics."""
         self._listeners.append(listener)
 
+    def watchers(self) -> int:
+        """Return how many watch."""
+        return sum(
+            len(audience.members) + len(audience.pending)
+            for topic in self._topics.values()
+            for audiences in topic.audiences.values()
+            for audience in audiences.values()
+        )
+
     async def run(self) -> None:
         """Hand on changes until cancelled.
 

@@ -227,7 +227,7 @@ class InProcessClient:
             b"" if body is None else encode(body), self._user,
         )  # fmt: skip
         info = RequestInfo(
-            True, verb, "", kind.group, kind.version, kind.plural, subresource, namespace, name
+            verb, "", kind.group, kind.version, kind.plural, subresource, namespace, name
         )
         answer = await self._verbs.answer(kind, info, request, query or {})
         if not isinstance(answer, Answer):

@@ -1,4 +1,6 @@
-"""Where an object lies in the store: `/registry/GROUP/PLURAL/[NAMESPACE/]NAME`, `core` for the core group.
+"""Where an object lies in the store: `/registry/GROUP/PLURAL/[NAMESPACE/]NAME`.
+
+The core group is called `core` there.
 
 The third slash-separated part and the fourth make the topic of a change: one per stored resource.
 """

@@ -10,6 +10,7 @@ from roost.apiserver.core import Core
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.messages import TEXT, Answer, Request
+from roost.apiserver.metrics import CONTENT_TYPE, Metrics
 from roost.apiserver.requestinfo import RequestInfo
 
 VERSION: Final = {
@@ -40,10 +41,15 @@ class NonResource:
     """Answers every path that names no resource. `documents` maps exact paths to JSON bodies."""
 
     def __init__(
-        self, core: Core, discovery: Discovery, documents: Mapping[str, Callable[[], bytes]]
+        self,
+        core: Core,
+        discovery: Discovery,
+        metrics: Metrics,
+        documents: Mapping[str, Callable[[], bytes]],
     ) -> None:
         self._core = core
         self.discovery = discovery
+        self.metrics = metrics
         self._documents = documents
         self.ready = False
         #: Named health checks: each returns what is wrong, "" if nothing.
@@ -63,6 +69,9 @@ class NonResource:
             if request.method != "GET":
                 raise failures.method_not_allowed()
             return found
+        if path == "/metrics":
+            feed, store = self._core.feed, self._core.store
+            return Answer(200, self.metrics.text(store.revision(), feed.watchers()), CONTENT_TYPE)
         document = self._documents.get(path)
         if path == "/version" or document is not None:
             if request.method != "GET":

@@ -23,7 +23,6 @@ _NAMESPACE_PARTS = frozenset({"status", "finalize"})
 class RequestInfo:
     """One path, understood. `rest` is what follows a subresource (only proxies have it)."""
 
-    is_resource: bool
     verb: str
     path: str
     group: str = ""
@@ -34,6 +33,7 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
     legacy_watch: bool = False
+    is_resource: bool = True
 
 
 def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:
@@ -43,13 +43,13 @@ def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:
         parts.pop()
     count = len(parts)  # parts[0] is the empty text before the first slash
     if count > 3 and parts[1] == "api":
-        info = RequestInfo(True, _VERBS.get(method, ""), path, "", parts[2])
+        info = RequestInfo(_VERBS.get(method, ""), path, "", parts[2])
         at = 3
     elif count > 4 and parts[1] == "apis":
-        info = RequestInfo(True, _VERBS.get(method, ""), path, parts[2], parts[3])
+        info = RequestInfo(_VERBS.get(method, ""), path, parts[2], parts[3])
         at = 4
     else:
-        return RequestInfo(False, method.lower(), path)
+        return RequestInfo(method.lower(), path, is_resource=False)
     if parts[at] == "watch" and count > at + 1:
         info.legacy_watch = True
         at += 1

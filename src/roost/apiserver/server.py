@@ -28,6 +28,7 @@ from roost.apiserver.forms import Forms
 from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.inprocess import InProcessClient
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
+from roost.apiserver.metrics import Metrics
 from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
@@ -83,7 +84,10 @@ class ApiServer:
         )  # fmt: skip
         self._forms = Forms(self.core, Tables(clock))
         self._verbs = Verbs(self.core, self._forms)
-        self._paths = NonResource(self.core, Discovery(registry, release), documents or {})
+        self._metrics = Metrics()
+        self._paths = NonResource(
+            self.core, Discovery(registry, release), self._metrics, documents or {}
+        )
         self._housekeeping = Housekeeping(self.core)
         self._ready = asyncio.Event()
 
@@ -131,7 +135,14 @@ class ApiServer:
             request.warnings.append(_DEPRECATED[kind.resource])
         if len(request.body) > BODY_LIMIT_BYTES:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
-        return await self._verbs.answer(kind, info, request, query)
+        try:
+            answer = await self._verbs.answer(kind, info, request, query)
+        except StatusError as error:
+            self._metrics.count(info.verb, kind.group, kind.plural, error.code)
+            raise
+        code = answer.code if isinstance(answer, Answer) else 200
+        self._metrics.count(info.verb, kind.group, kind.plural, code)
+        return answer
 
     def _authorize(self, info: RequestInfo, request: Request, query: dict[str, str]) -> None:
         attributes = attributes_of(info, request.user, query)

@@ -99,10 +99,9 @@ async def _create_instead(
         raise target.not_found()
     new = build(None)
     metadata = new.setdefault("metadata", {})
-    if metadata.get("resourceVersion") and not target.tracked:
-        if parse_version(metadata["resourceVersion"]):
-            raise target.not_found()
-    metadata.pop("resourceVersion", None)
+    version = metadata.pop("resourceVersion", None)
+    if version and not target.tracked and parse_version(version):
+        raise target.not_found()
     if metadata.get("uid"):
         raise target.conflict(
             f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "

@@ -47,7 +47,7 @@ _SHAPES: Final = {"list": "list", "watch": "watch", "deletecollection": "list"}
 class Call:
     """One request on its way: what every verb looks at."""
 
-    __slots__ = ("form", "include", "info", "kind", "pretty", "query", "request")
+    __slots__ = ("_form", "info", "kind", "query", "request")
 
     def __init__(
         self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
@@ -56,11 +56,25 @@ class Call:
         self.info = info
         self.request = request
         self.query = query
-        headers = request.headers
-        shape = _SHAPES.get(info.verb, "object")
-        self.form: Form = negotiate(headers.get("accept", ""), shape, is_custom(kind))
-        self.pretty = wants_pretty(query, headers.get("user-agent", ""))
-        self.include = query.get("includeObject", "") if query else ""
+        self._form: Form | None = None
+
+    @property
+    def form(self) -> Form:
+        """What the client wants to be answered with; raises NotAcceptable."""
+        if self._form is None:
+            shape = _SHAPES.get(self.info.verb, "object")
+            accept = self.request.headers.get("accept", "")
+            self._form = negotiate(accept, shape, is_custom(self.kind))
+        return self._form
+
+    @property
+    def pretty(self) -> bool:
+        return wants_pretty(self.query, self.request.headers.get("user-agent", ""))
+
+    @property
+    def include(self) -> str:
+        """The includeObject of a request for a table."""
+        return self.query.get("includeObject", "")
 
     @property
     def namespace(self) -> str:
@@ -73,8 +87,6 @@ class Call:
 
 
 Verb: TypeAlias = Callable[[Call], Awaitable[Response]]
-#: A subresource with ways of its own.
-Special: TypeAlias = Callable[[Kind, RequestInfo, Request, dict[str, str]], Awaitable[Response]]
 
 
 class Verbs:
@@ -98,7 +110,7 @@ class Verbs:
         self._streams = Streams(core)
         self._proxies = Proxies(core)
         self._evictions = Evictions(core)
-        self._subresources: dict[str, Special] = {
+        self._subresources: dict[str, Verb] = {
             "scale": self._scale,
             "binding": self._binding,
             "eviction": self._eviction,
@@ -111,11 +123,12 @@ class Verbs:
     ) -> Response:
         """Answer a request for a kind that is served; raises StatusError."""
         self._route(kind, info, request.method)
-        if info.subresource:
-            special = self._subresources.get(info.subresource)
-            if special is not None:
-                return await special(kind, info, request, query)
         call = Call(kind, info, request, query)
+        special = self._subresources.get(info.subresource)
+        if special is not None:
+            return await special(call)
+        # Whoever cannot take the answer must not have changed anything.
+        _ = call.form
         handler = self.core.handlers.get((kind.group, kind.plural, info.subresource))
         if handler is not None:
             return await self._handle(call, handler)
@@ -246,26 +259,21 @@ class Verbs:
         )  # fmt: skip
         return self._status(call, answer, 201)
 
-    async def _stream(
-        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
-    ) -> Response:
+    async def _stream(self, call: Call) -> Response:
+        info = call.info
         return await self._streams.answer(
-            info.subresource, info.namespace, info.name, request, query
+            info.subresource, info.namespace, info.name, call.request, call.query
         )
 
-    async def _proxy(
-        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
-    ) -> Response:
-        return await self._proxies.answer(kind, info, request)
+    async def _proxy(self, call: Call) -> Response:
+        return await self._proxies.answer(call.kind, call.info, call.request)
 
-    async def _binding(
-        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
-    ) -> Response:
-        call = Call(kind, info, request, query)
+    async def _binding(self, call: Call) -> Response:
+        info = call.info
         context = call.context("CreateOptions")
-        body = self.bodies.foreign("", "v1", "Binding", request, context)
-        settle_namespace(kind, body["metadata"], info.namespace)
-        status = await bind(self.core, kind, info.namespace, info.name, body, context)
+        body = self.bodies.foreign("", "v1", "Binding", call.request, context)
+        settle_namespace(call.kind, body["metadata"], info.namespace)
+        status = await bind(self.core, call.kind, info.namespace, info.name, body, context)
         return self._status(call, status, 201)
 
     async def _bindings(self, call: Call) -> Response:
@@ -280,19 +288,15 @@ class Verbs:
         status = await bind(self.core, pods, call.namespace, name, body, context)
         return self._status(call, status, 201)
 
-    async def _eviction(
-        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
-    ) -> Response:
-        call = Call(kind, info, request, query)
+    async def _eviction(self, call: Call) -> Response:
+        info = call.info
         context = call.context("CreateOptions")
-        body = self.bodies.foreign("policy", "v1", "Eviction", request, context)
+        body = self.bodies.foreign("policy", "v1", "Eviction", call.request, context)
         status = await self._evictions.evict(info.namespace, info.name, body, context)
         return self._status(call, status, 201)
 
-    async def _scale(
-        self, kind: Kind, info: RequestInfo, request: Request, query: dict[str, str]
-    ) -> Response:
-        call = Call(kind, info, request, query)
+    async def _scale(self, call: Call) -> Response:
+        kind, info = call.kind, call.info
         context = None
         if info.verb == "get":
             record = await get(self.core, kind, call.namespace, info.name)
@@ -300,12 +304,12 @@ class Verbs:
             target = Target(kind, call.namespace, info.name, "scale")
             if info.verb == "update":
                 context = call.context("UpdateOptions")
-                body = self.bodies.foreign(SCALE_GROUP, "v1", "Scale", request, context)
+                body = self.bodies.foreign(SCALE_GROUP, "v1", "Scale", call.request, context)
                 self.bodies.check_name(body, info.name)
                 inner = self.patches.replacement(body)
             else:
                 context = call.context("PatchOptions")
-                inner = self.patches.scale_build(target, request, context)
+                inner = self.patches.scale_build(target, call.request, context)
             build = scale_build(kind, inner)
             record = (await update(self.core, target, build, context)).record
         scale = scale_of(kind, shown(kind, record))

@@ -72,7 +72,7 @@ class HttpServer:
         self._proxies = proxies
         self._loop = asyncio.get_running_loop()
         self._server = ConnectionServer(
-            self._handle,  # type: ignore[arg-type]  # Sent is all that aiohttp asks of a response
+            self._handle,
             request_factory=self._make_request,
             access_log=None,
             keepalive_timeout=_KEEPALIVE_S,
@@ -124,7 +124,7 @@ class HttpServer:
             answer = error_answer(error)
         except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last resort: no traceback may reach a client
             self._server_fault(request)
             answer = error_answer(InternalError("Internal error occurred"))
         if isinstance(answer, Answer):

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from fakes.apiserver import running
 
+from fakes.apiserver import running
 from roost.apiserver.attributes import User
 from roost.apiserver.messages import Answer, Frames, Request, WatchAnswer
 from roost.apiserver.server import ApiServer

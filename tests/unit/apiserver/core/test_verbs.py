@@ -11,6 +11,11 @@ import pytest
 MAPS = "/api/v1/namespaces/n/configmaps"
 PODS = "/api/v1/namespaces/n/pods"
 SERVICES = "/api/v1/namespaces/n/services"
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
+MATCH_ALONE = (
+    'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
+    "resourceVersionMatch is forbidden unless resourceVersion is provided"
+)
 MERGE = "application/merge-patch+json"
 Play = Callable[[Callable[[Any], Any]], None]
 
@@ -33,7 +38,7 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
         listed = await asker.answer("GET", MAPS)
         head = b'{"kind":"ConfigMap","apiVersion":"v1",'
         assert made.body.removeprefix(head) in listed.body
-        assert list(json.loads(made.body)["metadata"])[0] == "resourceVersion"
+        assert next(iter(json.loads(made.body)["metadata"])) == "resourceVersion"
 
     play(scene)
 
@@ -43,23 +48,23 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
     [
         ("GET", "/api/v1/widgets", 404, "the server could not find the requested resource"),
         ("GET", f"{PODS}/p/nothing", 404, "the server could not find the requested resource"),
-        ("POST", f"{MAPS}/a", 405, "the server does not allow this method on the requested resource"),
-        ("PUT", MAPS, 405, "the server does not allow this method on the requested resource"),
-        ("POST", "/api/v1/pods", 405, "the server does not allow this method on the requested resource"),
+        ("POST", f"{MAPS}/a", 405, NOT_ALLOWED),
+        ("PUT", MAPS, 405, NOT_ALLOWED),
+        ("POST", "/api/v1/pods", 405, NOT_ALLOWED),
         ("DELETE", "/api/v1/namespaces", 405,
-         "the server does not allow this method on the requested resource"),
-        ("HEAD", f"{MAPS}/a", 405, "the server does not allow this method on the requested resource"),
+         NOT_ALLOWED),
+        ("HEAD", f"{MAPS}/a", 405, NOT_ALLOWED),
         ("GET", f"{MAPS}/a", 404, 'configmaps "a" not found'),
         ("DELETE", f"{MAPS}/a", 404, 'configmaps "a" not found'),
         ("GET", f"{MAPS}?limit=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
-        ("GET", f"{MAPS}?labelSelector=a+in", 400, "unable to parse requirement: found '' expected: '('"),
+        ("GET", f"{MAPS}?labelSelector=a+in", 400,
+         "unable to parse requirement: found '' expected: '('"),
         ("GET", f"{PODS}?fieldSelector=spec.x%3D1", 400, "field label not supported: spec.x"),
-        ("GET", f"{MAPS}?resourceVersion=99", 504, "Timeout: Too large resource version: 99, current: 1"),
+        ("GET", f"{MAPS}?resourceVersion=99", 504,
+         "Timeout: Too large resource version: 99, current: 1"),
         ("GET", f"{MAPS}/a?resourceVersion=x", 500,
          'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'),
-        ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422,
-         'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
-         "resourceVersionMatch is forbidden unless resourceVersion is provided"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422, MATCH_ALONE),
     ],
 )  # fmt: skip
 def test_refusals(play: Play, method: str, path: str, code: int, message: str) -> None:
@@ -276,6 +281,16 @@ def test_forms(play: Play) -> None:
         assert pretty.body.startswith(b'{\n  "kind"')
         code, body = await asker.ask("GET", MAPS, accept="text/csv")
         assert (code, body["reason"]) == (406, "NotAcceptable")
+
+    play(scene)
+
+
+def test_requests_are_counted(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("GET", f"{MAPS}/none")
+        text = (await asker.answer("GET", "/metrics")).body.decode()
+        labels = 'verb="get",group="",resource="configmaps",code="404"'
+        assert f"apiserver_request_total{{{labels}}} 1\n" in text
 
     play(scene)
 

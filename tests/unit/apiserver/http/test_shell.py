@@ -14,8 +14,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fakes.apiserver import running
 
+from fakes.apiserver import running
 from roost.adapters.real.clock import SystemClock
 from roost.adapters.real.files import DiskFiles
 from roost.api.errors import Unauthorized
@@ -186,15 +186,19 @@ def test_a_watch_streams_lines_and_ends_at_its_timeout(play: Play) -> None:
     play(scene)
 
 
+async def left(site: Site, *, empty: bool) -> None:
+    """Wait until the feed has no listeners, or has some."""
+    topics = site.api.feed._topics
+    while any(topic.audiences for topic in topics.values()) is empty:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.001)
+
+
 def test_who_hangs_up_leaves_the_feed(play: Play) -> None:
     async def scene(site: Site) -> None:
         answer = await site.session.get(f"{site.url}{MAPS}?watch=1")
-        topics = site.api.feed._topics
-        while not any(topic.audiences for topic in topics.values()):
-            await asyncio.sleep(0.001)
+        await left(site, empty=False)
         answer.close()
-        while any(topic.audiences for topic in topics.values()):
-            await asyncio.sleep(0.001)
+        await left(site, empty=True)
 
     play(scene)
 
