@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from itertools import chain
 
 from roost.api.errors import Cause, InternalError, StatusError, invalid
 from roost.api.kind import Change
@@ -49,8 +50,7 @@ class Pool:
             if number in self and number not in self.taken:
                 self.taken.add(number)
                 return number
-        order = (*range(low, self.size), *range(low))
-        for offset in order:
+        for offset in chain(range(low, self.size), range(low)):
             if self.first + offset not in self.taken:
                 self.taken.add(self.first + offset)
                 return self.first + offset

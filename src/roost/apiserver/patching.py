@@ -83,6 +83,22 @@ def go_map(value: Value) -> str:
     return "<nil>" if value is None else str(value)
 
 
+#: JSON type -> how the converter that strategic patches go through calls it.
+_RESTORED: Final = {"object": "map", "array": "slice", "string": "string", "bool": "bool"}
+
+
+def restoring(why: str) -> str:
+    """Return a decoder's complaint in the words of that converter."""
+    found, _, rest = why.removeprefix("json: cannot unmarshal ").partition(" ")
+    go_type = rest.rpartition(" of type ")[2]
+    source = _RESTORED.get(found, "int64")
+    if go_type.startswith("[]"):
+        return f"cannot restore slice from {source}"
+    if go_type.startswith("map["):
+        return f"cannot restore map from {source}"
+    return why
+
+
 class Patches:
     """Makes the builds of PUT and PATCH."""
 
@@ -214,8 +230,9 @@ def decode_patched(
     try:
         decoded, complaints = decode(node, patched)
     except Mismatch as error:
-        shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
-        raise bad_patch(shown, str(error)) from None
+        if media == STRATEGIC_PATCH:
+            raise bad_patch(go_map(patch), restoring(str(error))) from None
+        raise bad_patch(shown_json(patched), str(error)) from None
     if complaints and validation == "Strict":
         shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
         raise bad_patch(shown, strict_message(complaints))

@@ -116,11 +116,9 @@ class Proxies:
 
 def _service_port(service: Object, name: str, port: str) -> str:
     """Return the name of the service's port that a request means; raises ServiceUnavailable."""
-    ports = service["spec"].get("ports") or ()
-    if not port:
-        if len(ports) == 1:
-            return ports[0].get("name") or ""
-        port = ""
+    ports: list[Object] = service["spec"].get("ports") or []
+    if not port and len(ports) == 1:
+        return ports[0].get("name") or ""
     for candidate in ports:
         if (candidate.get("name") or "") == port or str(candidate.get("port")) == port:
             return candidate.get("name") or ""

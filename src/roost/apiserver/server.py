@@ -15,6 +15,7 @@ from roost.api.errors import RequestEntityTooLarge, StatusError
 from roost.api.kind import Kind, Resource
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
+from roost.api.schema.node import Node
 from roost.apiserver.access.impersonation import impersonated_user, wanted_user
 from roost.apiserver.access.refusals import forbidden
 from roost.apiserver.admission.port import Plugin
@@ -160,8 +161,16 @@ class ApiServer:
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
 
-    def serves(self, kind: Kind) -> bool:
-        return self.registry.find(kind.group, kind.version, kind.plural) is not None
+    def serve(self, kinds: Sequence[tuple[Kind, Node]]) -> None:
+        """Serve further kinds (of CustomResourceDefinitions), each with its schema."""
+        self.core.custom.update({kind.resource: node for kind, node in kinds})
+        self.registry.add([kind for kind, _ in kinds])
+
+    def withdraw(self, resources: Sequence[Resource]) -> None:
+        """Serve these kinds no longer; what is stored of them stays."""
+        self.registry.remove(resources)
+        for resource in resources:
+            self.core.custom.pop(resource, None)
 
 
 def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attributes:

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from roost.api.kind import Kind
+from roost.api.schema.node import Node
+from roost.api.schema.nodes import node
+
 MAPS = "/api/v1/namespaces/n/configmaps"
 PODS = "/api/v1/namespaces/n/pods"
 SERVICES = "/api/v1/namespaces/n/services"
@@ -281,6 +285,28 @@ def test_forms(play: Play) -> None:
         assert pretty.body.startswith(b'{\n  "kind"')
         code, body = await asker.ask("GET", MAPS, accept="text/csv")
         assert (code, body["reason"]) == (406, "NotAcceptable")
+
+    play(scene)
+
+
+def test_kinds_can_be_added_and_withdrawn(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        kind = Kind(
+            "example.com", "v1", "Box", "boxes", namespaced=True, schema="example.com.v1.Box"
+        )
+        texts = Node(type="string")
+        metadata = node("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+        spec = Node(type="object", values=texts)
+        fields = {"apiVersion": texts, "kind": texts, "metadata": metadata, "spec": spec}
+        asker.api.serve([(kind, Node(type="object", fields=fields))])
+        path = "/apis/example.com/v1/namespaces/n/boxes"
+        body = {"apiVersion": "example.com/v1", "kind": "Box", **cm("a"), "spec": {"size": "1"}}
+        code, made = await asker.ask("POST", path, body)
+        assert (code, made["spec"]) == (201, {"size": "1"})
+        _, listed = await asker.ask("GET", path)
+        assert listed["items"][0]["kind"] == "Box"  # unlike the items of built-in kinds
+        asker.api.withdraw([kind.resource])
+        assert (await asker.answer("GET", path)).code == 404
 
     play(scene)
 
