@@ -19,6 +19,7 @@ NAMESPACES: Final = Resource("", "v1", "namespaces")
 SERVICES: Final = Resource("", "v1", "services")
 ENDPOINTS: Final = Resource("", "v1", "endpoints")
 SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
+RANGES: Final = Resource("networking.k8s.io", "v1", "servicecidrs")
 PRIORITY_CLASSES: Final = Resource("scheduling.k8s.io", "v1", "priorityclasses")
 
 SYSTEM_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -32,6 +33,7 @@ class Advertised:
     address: str
     port: int
     cluster_ip: str = "10.96.0.1"
+    service_range: str = "10.96.0.0/16"
 
 
 async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
@@ -40,6 +42,8 @@ async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
         await _ensure(client, NAMESPACES, {"metadata": {"name": name}})
     for body in SYSTEM_CLASSES:
         await _ensure(client, PRIORITY_CLASSES, body)
+    addresses = {"cidrs": [advertised.service_range]}
+    await _ensure(client, RANGES, {"metadata": {"name": "kubernetes"}, "spec": addresses})
     await _ensure(client, SERVICES, _service(advertised))
     port = {"name": "https", "port": advertised.port, "protocol": "TCP"}
     subsets = [{"addresses": [{"ip": advertised.address}], "ports": [port]}]
