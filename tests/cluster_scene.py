@@ -470,7 +470,7 @@ def machine_state(repository: Path) -> dict[str, set[str]]:
         "nft tables": set(tables.stdout.splitlines()),
         "files of the repository": {p.name for p in repository.iterdir()},
         "files of /tmp": {
-            p.name for p in Path("/tmp").iterdir() if p.name.lower().startswith("roost")
+            p.name for p in Path("/tmp").iterdir() if p.name.startswith("roost-test")
         },
         "network namespaces": {p.name for p in Path("/run/netns").glob("roost-test-*")},
     }

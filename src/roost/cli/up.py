@@ -53,6 +53,7 @@ class Component:
     started: float = 0.0
     rest_s: float = _FIRST_REST_S
     due: float = 0.0
+    log_begins: int = 0  # where in its log the present run begins
     facts: dict[str, Any] = field(default_factory=dict)
 
     def start(self, *, gated: bool = False) -> tuple[int, int]:
@@ -65,6 +66,7 @@ class Component:
         if gated:
             variables[GATE_VARIABLE] = str(gate)
         with self.log.open("ab") as log:
+            self.log_begins = log.tell()
             self.process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
@@ -93,8 +95,9 @@ class Component:
                 f"the {self.name} did not become ready in {_START_TIMEOUT_S:.0f} s; see {self.log}"
             )
         assert self.process is not None
-        self.process.wait()
-        fail(f"{_last_words(self.log) or f'the {self.name} ended'} (see {self.log})")
+        cause = _cause(self.process.wait())
+        words = _last_words(self.log, self.log_begins) or f"the {self.name} ended ({cause})"
+        fail(f"{words} (see {self.log})")
 
     def stop(self) -> None:
         if self.process is None or self.process.poll() is not None:
@@ -107,10 +110,10 @@ class Component:
             self.process.wait()
 
 
-def _last_words(log: Path) -> str:
-    """Return the last line a process wrote, without `error: `."""
+def _last_words(log: Path, begins: int) -> str:
+    """Return the last line that was written after `begins`, without `error: `."""
     try:
-        lines = log.read_text(errors="replace").strip().splitlines()
+        lines = log.read_bytes()[begins:].decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
     return lines[-1].removeprefix("error: ") if lines else ""
