@@ -21,6 +21,8 @@ from roost.cli.output import fail
 READY_VARIABLE: Final = "ROOST_READY_FD"
 #: Names the descriptor whose end of file lets us go on.
 GATE_VARIABLE: Final = "ROOST_GATE_FD"
+#: The process id of the supervisor that started us.
+SUPERVISOR_VARIABLE: Final = "ROOST_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -36,8 +38,11 @@ def start_logging(level: str) -> None:
 
 def end_with_parent() -> None:
     """Be told to end when the supervisor dies, however it dies."""
-    if os.environ.get(READY_VARIABLE):
+    supervisor = os.environ.pop(SUPERVISOR_VARIABLE, "")
+    if supervisor:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != int(supervisor):  # it died before we could ask to be told
+            raise SystemExit(0)
 
 
 def say_ready(facts: Object) -> None:

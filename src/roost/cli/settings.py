@@ -19,7 +19,9 @@ PREFIX: Final = "ROOST_"
 #: Where a kubelet usually serves.
 KUBELET_PORT: Final = 10250
 #: Variables of the environment that begin like settings and are something else.
-_OTHER: Final = frozenset({"ROOST_CONFIG", "ROOST_READY_FD", "ROOST_GATE_FD"})
+_OTHER: Final = frozenset({
+    "ROOST_CONFIG", "ROOST_READY_FD", "ROOST_GATE_FD", "ROOST_SUPERVISOR_PID",
+})  # fmt: skip
 
 
 class SettingsError(Exception):

@@ -23,7 +23,7 @@ from typing import Any, Final, TextIO
 from roost.cli.addresses import server_address
 from roost.cli.output import fail, say
 from roost.cli.places import Places
-from roost.cli.process import GATE_VARIABLE, READY_VARIABLE
+from roost.cli.process import GATE_VARIABLE, READY_VARIABLE, SUPERVISOR_VARIABLE
 from roost.cli.service import Orders
 from roost.cli.settings import Settings, node_name
 
@@ -62,7 +62,7 @@ class Component:
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         reader, writer = os.pipe()
         gate, opener = os.pipe() if gated else (-1, -1)
-        variables = {READY_VARIABLE: str(writer)}
+        variables = {READY_VARIABLE: str(writer), SUPERVISOR_VARIABLE: str(os.getpid())}
         if gated:
             variables[GATE_VARIABLE] = str(gate)
         with self.log.open("ab") as log:
