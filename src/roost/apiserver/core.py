@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from roost.api.errors import StatusError, invalid
@@ -33,8 +34,14 @@ def is_custom(kind: Kind) -> bool:
     return kind.group not in _BUILTIN_GROUPS
 
 
-def rfc3339(now: float) -> str:
+@lru_cache(maxsize=64)
+def _rfc3339(now: int) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339(now: float) -> str:
+    """Return a time of day as Kubernetes writes it, in seconds."""
+    return _rfc3339(int(now))
 
 
 @dataclass(slots=True)
