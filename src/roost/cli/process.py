@@ -14,6 +14,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from roost.api.values import Object
 from roost.cli.output import fail
 
@@ -34,6 +36,13 @@ def start_logging(level: str) -> None:
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Leave out what clients send that is no HTTP: they are told, and it is no fault of ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 def end_with_parent() -> None:

@@ -1,0 +1,81 @@
+"""How fast the API server is: over TLS, durable, the client beside it on the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.server import Server, running
+
+Result = dict[str, Any]
+
+
+def result(name: str, value: float, unit: str, **detail: Any) -> Result:
+    return {"name": name, "value": round(value, 2), "unit": unit, "detail": detail}
+
+
+def _best(measure: Callable[[int], Result], times: int, key: str) -> tuple[float, list[float]]:
+    """Return the median of several measurements, and all of them."""
+    values = [measure(turn)[key] for turn in range(times)]
+    return sorted(values)[len(values) // 2], [round(value, 1) for value in values]
+
+
+def get_pod() -> Iterator[Result]:
+    with running() as server:
+        server.namespace("small")
+        server.load("create", "pod", "small", 50, 4)
+        server.load("get", "small", 2000, 32)
+        value, runs = _best(lambda _: server.load("get", "small", 20000, 32), 3, "per_s")
+        yield result("get_pod_per_s", value, "1/s", connections=32, runs=runs)
+
+
+def _list(server: Server, namespace: str, count: int, name: str, turns: int) -> Result:
+    server.namespace(namespace)
+    server.load("create", "pod", namespace, count, 32)
+    found = server.load("list", namespace, turns)
+    return result(name, found["p50_ms"], "ms", pods=count, worst_ms=round(found["max_ms"], 1))
+
+
+def list_1k_pods() -> Iterator[Result]:
+    with running() as server:
+        yield _list(server, "p1k", 1000, "list_1k_pods_ms", 30)
+
+
+def list_10k_pods() -> Iterator[Result]:
+    with running() as server:
+        yield _list(server, "p10k", 10000, "list_10k_pods_ms", 10)
+
+
+def create_configmap() -> Iterator[Result]:
+    with running() as server:
+        server.namespace("warm")
+        server.load("create", "configmap", "warm", 500, 8)
+
+        def measure(turn: int) -> Result:
+            server.namespace(f"cm{turn}")
+            return server.load("create", "configmap", f"cm{turn}", 5000, 32)
+
+        value, runs = _best(measure, 3, "per_s")
+        yield result(
+            "create_configmap_per_s", value, "1/s", connections=32, durable=True, runs=runs
+        )
+
+
+def watch_events() -> Iterator[Result]:
+    with running() as server:
+
+        def measure(turn: int) -> Result:
+            server.namespace(f"w{turn}")
+            return server.load("watch", f"w{turn}", 500, 200, 8)
+
+        value, runs = _best(measure, 3, "events_per_s")
+        yield result("watch_events_per_s", value, "1/s", watchers=500, objects=200, runs=runs)
+
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
+    "get_pod_per_s": get_pod,
+    "list_1k_pods_ms": list_1k_pods,
+    "list_10k_pods_ms": list_10k_pods,
+    "create_configmap_per_s": create_configmap,
+    "watch_events_per_s": watch_events,
+}
