@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -43,9 +43,10 @@ from roost.cli.places import Places
 from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
 from roost.client.port import Client
-from roost.controllers.registry import ALL, Setup, chosen, controllers
+from roost.controllers.registry import ALL, EVERYWHERE, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.served import served_kinds
+from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
 from roost.engine.scheduling import Scheduling
 from roost.store.port import StoreError
@@ -196,11 +197,20 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
         return
     setup = Setup(
         ca_pem=parts.authority.certificate.decode(),
-        served=served_kinds(parts.api.registry.kinds()),
+        served=served_kinds(builtin().kinds()),
         quota=QuotaRules(usage_of, quota_matches),
     )
     manager: Client = parts.api.client(_MANAGER)
-    engine = Engine(manager, parts.clock, parts.chance, controllers(names, setup))
+    fixed = [name for name in names if name not in EVERYWHERE]
+    engine = Engine(manager, parts.clock, parts.chance, controllers(fixed, setup))
+    discovered = Discovered(
+        engine,
+        setup.served,
+        lambda served: controllers(
+            [name for name in names if name in EVERYWHERE], replace(setup, served=served)
+        ),
+    )
+    tasks.create_task(discovered.run(), name="controllers of all resources")
     tasks.create_task(engine.run(), name="controllers")
     if SCHEDULER in names:
         scheduling = Scheduling(

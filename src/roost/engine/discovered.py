@@ -49,7 +49,9 @@ class Discovered:
         self._moved.set()
 
     def _update(self) -> None:
-        added = served_definitions(self._definitions.cache.all())
+        known = {served.resource for served in self._base}
+        found = served_definitions(self._definitions.cache.all())
+        added = tuple(served for served in found if served.resource not in known)
         if added == self._added:
             return
         gone = {s.resource for s in self._added} - {s.resource for s in added}
