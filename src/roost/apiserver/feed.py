@@ -52,13 +52,23 @@ class Audience:
         self.pending: list[Watcher] = []
 
     def publish(self, events: Sequence[Event]) -> None:
-        if self.pending:
-            self._admit(events)
-        if self.members:
-            payload = self.render(events)
-            if payload is not None:
-                for watcher in tuple(self.members):
-                    watcher.deliver(payload)
+        try:
+            if self.pending:
+                self._admit(events)
+            payload = self.render(events) if self.members else None
+        except Exception:  # noqa: BLE001 - what one form cannot show must not end all other watches
+            self.drop()
+            return
+        if payload is not None:
+            for watcher in tuple(self.members):
+                watcher.deliver(payload)
+
+    def drop(self) -> None:
+        """End every watch of this audience; its watchers have to list again."""
+        for watcher in (*self.members, *self.pending):
+            watcher.drop()
+        self.members.clear()
+        self.pending.clear()
 
     def _admit(self, events: Sequence[Event]) -> None:
         """Let in whose start has come; those in the middle of the batch get its rest."""
@@ -181,8 +191,7 @@ class Feed:
         for topic in topics.values():
             for audiences in topic.audiences.values():
                 for audience in audiences.values():
-                    for watcher in (*audience.members, *audience.pending):
-                        watcher.drop()
+                    audience.drop()
 
     def _topic(self, prefix: str) -> Topic:
         topic = self._topics.get(prefix)

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from roost.api.errors import Expired
+from roost.api.errors import Expired, StatusError
 from roost.api.kind import Kind
 from roost.api.protobuf import envelope, objects
 from roost.api.values import Object
@@ -219,6 +219,9 @@ class FramedWatch:
         except Compacted as error:
             status = expired(self._request.start(), error.oldest).status()
             sink.write(self._framer.event("ERROR", status))
+        except StatusError as error:
+            # The answer has begun: what goes wrong now can only be told in the stream.
+            sink.write(self._framer.event("ERROR", error.status()))
 
     async def _follow(self, sink: Sink, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()

@@ -150,3 +150,30 @@ def test_nobody_is_left_in_the_feed(play: Play) -> None:
         assert all(not topic.audiences for topic in topics)
 
     play(scene)
+
+
+def test_a_form_that_fails_ends_only_its_own_watches(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        good = await asker.watch(f"{MAPS}?watch=1&resourceVersion=1")
+        bad = await asker.watch(f"{MAPS}?watch=1&resourceVersion=1&labelSelector=a%3Db")
+        await asyncio.sleep(0)
+        (topic,) = asker.api.feed._topics.values()
+        audience = next(a for p in topic.audiences.values() for a in p.values() if bad_of(a, bad))
+        audience.render = fail
+        await asker.ask("POST", MAPS, cm("a"))
+        await good.until(1)
+        await bad.task
+        assert not bad.events
+        await asker.ask("POST", MAPS, cm("b"))
+        await good.until(2)
+        await good.end()
+
+    play(scene)
+
+
+def bad_of(audience: Any, watching: Any) -> bool:
+    return any(member.deliver.__self__ is watching for member in audience.members)
+
+
+def fail(_events: Any) -> None:
+    raise KeyError("spec")
