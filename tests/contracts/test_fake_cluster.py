@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fakes.cluster import Cluster
 
 sys.path.insert(0, str(Path(__file__).parent))
