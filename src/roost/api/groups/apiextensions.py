@@ -5,6 +5,7 @@ from __future__ import annotations
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
+from roost.api.validation import definitions
 
 GROUP = "apiextensions.k8s.io"
 
@@ -23,5 +24,6 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.custom_resource_definition,
         prepare=extension_strategy.CUSTOM_RESOURCE_DEFINITION,
+        validate=definitions.DEFINITION,
     ),
 )

@@ -8,7 +8,22 @@ from roost.api.strategies.strategy import STATUS_META, Strategy, take
 WEBHOOKS = Strategy(counted=("webhooks",))
 ADMISSION_POLICY = Strategy(status={}, counted=("spec",))
 ADMISSION_POLICY_BINDING = Strategy(counted=("spec",))
-CUSTOM_RESOURCE_DEFINITION = Strategy(status={}, counted=("spec",), meta=STATUS_META)
+
+
+def _store_version(change: Change) -> None:
+    """Note the version that objects are stored in from now on, beside those of before."""
+    status = change.object.setdefault("status", {})
+    stored = status.get("storedVersions") or []
+    for version in (change.object.get("spec") or {}).get("versions") or ():
+        if version.get("storage"):
+            if version.get("name") not in stored:
+                status["storedVersions"] = [*stored, version.get("name")]
+            return
+
+
+CUSTOM_RESOURCE_DEFINITION = Strategy(
+    status={}, counted=("spec",), meta=STATUS_META, create=_store_version, update=_store_version
+)
 FLOW_CONTROL = Strategy(status={}, counted=("spec",), meta=STATUS_META)
 #: Nothing of an APIService's identity is its status' business.
 API_SERVICE = Strategy(status={}, meta=("labels", "annotations", "finalizers", "ownerReferences"))

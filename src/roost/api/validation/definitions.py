@@ -1,0 +1,243 @@
+"""Rules for definitions of custom resources: names, versions, columns and conversion.
+
+What the schemas in them say is judged by whoever builds resources from them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roost.api import names
+from roost.api.kind import Change
+from roost.api.validation.causes import IMMUTABLE, Causes, Structure
+from roost.api.validation.rules import Rules
+from roost.api.validation.webhooks import client
+from roost.api.values import Object
+
+_SCOPES = ("Cluster", "Namespaced")
+_STRATEGIES = ("None", "Webhook")
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+_APPROVAL = "api-approved.kubernetes.io"
+_PROTECTED = (".k8s.io", ".kubernetes.io")
+_PRESERVE = (
+    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+    "spec.versions[*].schema instead"
+)
+_ONE_STORAGE = "must have exactly one version marked as storage version"
+
+
+def _joined(path: str, value: str, faults: list[str], causes: Causes, before: str = "") -> None:
+    if faults:
+        causes.invalid(path, value, before + ",".join(faults))
+
+
+def _definition(change: Change, causes: Causes) -> None:
+    value = change.object
+    spec: Object = value.get("spec") or {}
+    _name(value, spec, causes)
+    _group(spec.get("group") or "", causes)
+    causes.one_of("spec.scope", spec.get("scope") or "", _SCOPES)
+    if spec.get("preserveUnknownFields"):
+        causes.invalid("spec.preserveUnknownFields", spec["preserveUnknownFields"], _PRESERVE)
+    versions = spec.get("versions") or []
+    _versions(versions, causes)
+    _names(spec.get("names") or {}, causes)
+    if spec.get("conversion") is not None:
+        _conversion(spec["conversion"], causes)
+    stored = (value.get("status") or {}).get("storedVersions")
+    _stored(stored, versions, causes)
+    _approval(value, spec, causes)
+
+
+def _name(value: Object, spec: Object, causes: Causes) -> None:
+    name = (value.get("metadata") or {}).get("name") or ""
+    plural = (spec.get("names") or {}).get("plural") or ""
+    if name and name != f"{plural}.{spec.get('group') or ''}":
+        text = 'must be spec.names.plural+"."+spec.group'
+        causes.invalid("metadata.name", name, text)
+
+
+def _group(group: str, causes: Causes) -> None:
+    if not group:
+        causes.required("spec.group")
+    elif names.check_subdomain(group):
+        _joined("spec.group", group, names.check_subdomain(group), causes)
+    elif "." not in group:
+        causes.invalid("spec.group", group, "should be a domain with at least one dot")
+
+
+def _versions(versions: list[Object], causes: Causes) -> None:
+    shared = {key: _alike(versions, key) for key in ("additionalPrinterColumns", "subresources")}
+    for index, version in enumerate(versions):
+        here, name = f"spec.versions[{index}]", version.get("name") or ""
+        _joined(f"{here}.name", name, names.check_label_1035(name), causes)
+        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
+            causes.required(f"{here}.schema.openAPIV3Schema")
+        if not shared["additionalPrinterColumns"]:
+            _columns(version, f"{here}.additionalPrinterColumns", causes)
+        if not shared["subresources"]:
+            _subresources(version, f"{here}.subresources", causes)
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        causes.invalid("spec.versions", _shown(versions), _ONE_STORAGE)
+    if len({version.get("name") for version in versions}) != len(versions):
+        causes.invalid("spec.versions", _shown(versions), "must contain unique version names")
+    if versions and shared["subresources"]:
+        _subresources(versions[0], "spec.subresources", causes)
+    if versions and shared["additionalPrinterColumns"]:
+        _columns(versions[0], "spec.additionalPrinterColumns", causes)
+
+
+def _alike(versions: list[Object], key: str) -> bool:
+    """Do all versions say the same? Then the real server speaks of it at the top."""
+    return all(version.get(key) == versions[0].get(key) for version in versions)
+
+
+def _shown(versions: list[Object]) -> list[Structure]:
+    """Return versions as they are shown: what all share is not in them."""
+    rows = (
+        ("Served", "served", False),
+        ("Storage", "storage", False),
+        ("Deprecated", "deprecated", False),
+        ("DeprecationWarning", "deprecationWarning", None),
+    )
+    rest = ("Schema", "Subresources", "AdditionalPrinterColumns", "SelectableFields")
+    return [
+        Structure(
+            Name=version.get("name") or "",
+            **{shown: version.get(key, unset) for shown, key, unset in rows},
+            **dict.fromkeys(rest),
+        )
+        for version in versions
+    ]
+
+
+def _columns(version: Object, path: str, causes: Causes) -> None:
+    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        here, kind = f"{path}[{index}]", column.get("type") or ""
+        if not column.get("name"):
+            causes.required(f"{here}.name")
+        if not kind:
+            causes.required(f"{here}.type", f"must be one of {','.join(_COLUMN_TYPES)}")
+        elif kind not in _COLUMN_TYPES:
+            causes.invalid(f"{here}.type", kind, f"must be one of {','.join(_COLUMN_TYPES)}")
+        form, where = column.get("format") or "", column.get("jsonPath") or ""
+        if form and form not in _FORMATS:
+            causes.invalid(f"{here}.format", form, f"must be one of {','.join(_FORMATS)}")
+        if not where:
+            causes.required(f"{here}.JSONPath")
+        elif not where.startswith("."):
+            text = "must be a simple json path starting with ."
+            causes.invalid(f"{here}.JSONPath", where, text)
+
+
+def _subresources(version: Object, path: str, causes: Causes) -> None:
+    scale = (version.get("subresources") or {}).get("scale")
+    if scale is None:
+        return
+    for key, root in (("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")):
+        where = scale.get(key) or ""
+        if not where:
+            causes.required(f"{path}.scale.{key}")
+        elif not where.startswith(f"{root}."):
+            causes.invalid(f"{path}.scale.{key}", where, f"should be a json path under {root}")
+    labels = scale.get("labelSelectorPath") or ""
+    if labels and not labels.startswith((".spec.", ".status.")):
+        text = "should be a json path under either .status or .spec"
+        causes.invalid(f"{path}.scale.labelSelectorPath", labels, text)
+
+
+def _names(value: Object, causes: Causes) -> None:
+    path = "spec.names"
+    for key in ("plural", "singular", "kind", "listKind"):
+        if not value.get(key):
+            causes.required(f"{path}.{key}")
+    for key in ("plural", "singular"):
+        text = value.get(key) or ""
+        if text:
+            _joined(f"{path}.{key}", text, names.check_label_1035(text), causes)
+    for key in ("kind", "listKind"):
+        text = value.get(key) or ""
+        if text:
+            faults = names.check_label_1035(text.lower())
+            before = "may have mixed case, but should otherwise match: "
+            _joined(f"{path}.{key}", text, faults, causes, before)
+    for key in ("shortNames", "categories"):
+        for index, text in enumerate(value.get(key) or ()):
+            _joined(f"{path}.{key}[{index}]", text, names.check_label_1035(text), causes)
+    if value.get("kind") and value.get("kind") == value.get("listKind"):
+        text = "kind and listKind may not be the same"
+        causes.invalid(f"{path}.listKind", value["listKind"], text)
+
+
+def _conversion(value: Object, causes: Causes) -> None:
+    path, strategy = "spec.conversion", value.get("strategy") or ""
+    hook: Object = value.get("webhook") or {}
+    causes.one_of(f"{path}.strategy", strategy, _STRATEGIES)
+    config, versions = hook.get("clientConfig"), hook.get("conversionReviewVersions")
+    if strategy != "Webhook":
+        for key, found in (("webhookClientConfig", config), ("conversionReviewVersions", versions)):
+            if found:
+                text = "should not be set when strategy is not set to Webhook"
+                causes.forbidden(f"{path}.{key}", text)
+        return
+    if config is None:
+        text = "required when strategy is set to Webhook"
+        causes.required(f"{path}.webhookClientConfig", text)
+    else:
+        client(config, f"{path}.webhookClientConfig", causes)
+    if not versions:
+        causes.required(f"{path}.conversionReviewVersions")
+
+
+def _stored(stored: list[str] | None, versions: list[Object], causes: Causes) -> None:
+    path = "status.storedVersions"
+    if not stored:
+        causes.invalid(path, None, "must have at least one stored version")
+        return
+    known: list[Any] = [version.get("name") for version in versions]
+    storage = [version.get("name") for version in versions if version.get("storage")]
+    if storage and storage[-1] not in stored:
+        causes.invalid(path, stored, f"must have the storage version {storage[-1]}")
+    for index, name in enumerate(stored):
+        if name not in known:
+            causes.invalid(f"{path}[{index}]", name, "must appear in spec.versions")
+
+
+def _approval(value: Object, spec: Object, causes: Causes) -> None:
+    """Groups of the project itself need its approval."""
+    group = spec.get("group") or ""
+    if not group.endswith(_PROTECTED) and group not in ("k8s.io", "kubernetes.io"):
+        return
+    annotations = (value.get("metadata") or {}).get("annotations") or {}
+    found, path = annotations.get(_APPROVAL) or "", f"metadata.annotations[{_APPROVAL}]"
+    if not found:
+        causes.required(
+            path,
+            f'protected groups must have approval annotation "{_APPROVAL}", '
+            "see https://github.com/kubernetes/enhancements/pull/1111",
+        )
+    elif not found.startswith(("unapproved", "http://", "https://")):
+        text = (
+            f'protected groups must have approval annotation "{_APPROVAL}" with either a URL or '
+            'a reason starting with "unapproved", '
+            "see https://github.com/kubernetes/enhancements/pull/1111"
+        )
+        causes.invalid(path, found, text)
+
+
+def _update(change: Change, causes: Causes) -> None:
+    new, old = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
+    conditions = ((change.old or {}).get("status") or {}).get("conditions") or ()
+    for key in ("group", "scope"):
+        established = any(
+            condition.get("type") == "Established" and condition.get("status") == "True"
+            for condition in conditions
+        )
+        if new.get(key) != old.get(key) and (key == "group" or established):
+            causes.invalid(f"spec.{key}", new.get(key), IMMUTABLE)
+
+
+DEFINITION = Rules(
+    always=_definition, update=_update, namespaced=False, name_rule="path", strict_finalizers=False
+)
