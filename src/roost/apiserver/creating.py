@@ -71,6 +71,8 @@ async def create(
     for attempt in range(_NAME_TRIES):
         candidate = copy_of(value) if attempt < _NAME_TRIES - 1 else value
         candidate["metadata"]["name"] = generated_name(core, prefix)
+        if kind.default is not None:  # some defaults follow from the name
+            kind.default(Change(candidate, None, "", core.now(), context.warnings))
         try:
             return await _create_named(core, kind, namespace, candidate, context)
         except AlreadyExists:
