@@ -162,7 +162,7 @@ def test_refusals_are_what_people_know(tmp_path: Path, registry: str) -> None:
         assert caught.value.reason == "InvalidImageName"
         with pytest.raises(RuntimeFault) as caught:
             await service.pull_image("127.0.0.1:1/nobody/there", {})
-        assert caught.value.reason == "RegistryUnavailable"
+        assert caught.value.reason == "ErrImagePull"
 
     with_service(tmp_path / "store", body)
 

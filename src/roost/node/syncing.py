@@ -26,7 +26,7 @@ from roost.node.podspec import Role
 from roost.node.progress import deadline_of, has_started, main_began
 
 #: Faults of the registry, as opposed to those of the Pod (ErrImageNeverPull, InvalidImageName).
-PULL_REASONS = frozenset({"ErrImagePull", "RegistryUnavailable"})
+PULL_REASONS = frozenset({"ErrImagePull"})
 PULL_ERROR_SHOWN_S = 2.0
 
 

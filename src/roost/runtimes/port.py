@@ -223,8 +223,7 @@ class Images(Protocol):
     async def pull_image(self, reference: str, credentials: Mapping[str, Credentials]) -> Image:
         """Fetch an image; `credentials` by registry host. Concurrent pulls of one image are one.
 
-        Raises RuntimeFault with ErrImagePull, InvalidImageName, ImageInspectError or
-        RegistryUnavailable.
+        Raises RuntimeFault with ErrImagePull, InvalidImageName or ImageInspectError.
         """
         ...
 

@@ -281,5 +281,5 @@ def fault_of(reference: Reference, error: RegistryError) -> RuntimeFault:
             f"authorization: {error}",
         )
     if error.retry and (error.status == 0 or error.status >= 500):
-        return RuntimeFault("RegistryUnavailable", f"{resolve}{error}")
+        return RuntimeFault("ErrImagePull", f"{resolve}{error}")
     return RuntimeFault("ErrImagePull", f"{opening}{error}")

@@ -231,7 +231,7 @@ def test_a_registry_that_stays_down_is_unavailable(tmp_path: Path) -> None:
         server.failures = 99
         with pytest.raises(RuntimeFault, match=r"503") as caught:
             await service.pull_image(f"{server.address}/a/b", {})
-        assert caught.value.reason == "RegistryUnavailable"
+        assert caught.value.reason == "ErrImagePull"
         assert server.failures == 96
 
     pulling(tmp_path, body)
