@@ -6,14 +6,18 @@ One table says all there is; an unknown key anywhere is an error that names it. 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from roost.api.names import SUBDOMAIN_MAX_BYTES, check_ip
 
 PREFIX: Final = "ROOST_"
 #: Where a kubelet usually serves.
@@ -22,6 +26,8 @@ KUBELET_PORT: Final = 10250
 _OTHER: Final = frozenset({
     "ROOST_CONFIG", "ROOST_READY_FD", "ROOST_GATE_FD", "ROOST_SUPERVISOR_PID",
 })  # fmt: skip
+
+_NODE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class SettingsError(Exception):
@@ -71,6 +77,21 @@ class Settings:
             raise SettingsError("log_level must be debug, info, warning or error")
         if self.runtime not in ("", "runc", "crun"):
             raise SettingsError("runtime must be runc or crun")
+        for name in ("bind_address", "node_ip"):
+            text = getattr(self, name)
+            if text and check_ip(text):
+                raise SettingsError(f"{name} must be an IP address, not {text!r}")
+        try:
+            ipaddress.IPv4Network(self.pod_cidr)
+        except ValueError as error:
+            raise SettingsError(
+                f"pod_cidr {self.pod_cidr!r} is no range of IPv4 addresses like 10.244.0.0/24: {error}"
+            ) from error
+        name = node_name(self)
+        if not _NODE_NAME.fullmatch(name) or len(name) > SUBDOMAIN_MAX_BYTES:
+            raise SettingsError(
+                f"node_name {name!r} must consist of lower case letters, digits, '-' and '.'"
+            )
 
 
 def node_name(settings: Settings) -> str:

@@ -121,7 +121,8 @@ async def forward_over_channels(
 ) -> None:
     """Serve the WebSocket form: port number i has channel 2i for data and 2i+1 for errors.
 
-    Each channel starts with the port, two bytes little-endian. Ends when the client goes away.
+    Each channel starts with the port, two bytes little-endian. Ends when the client goes away, or
+    when no port has anything more to say: some clients know the end by nothing else.
     """
     for index, port in enumerate(ports):
         for channel in (2 * index, 2 * index + 1):
@@ -145,11 +146,7 @@ async def forward_over_channels(
         finally:
             await process.close()
 
-    async with asyncio.TaskGroup() as tasks:
-        events = [asyncio.Event() for _ in ports]
-        running = [
-            tasks.create_task(serve(index, port, events[index])) for index, port in enumerate(ports)
-        ]
+    async def take() -> None:
         async for channel, data in messages:
             if channel % 2 or channel // 2 >= len(ports):
                 continue
@@ -160,5 +157,15 @@ async def forward_over_channels(
                     await process.write(data)
                 except OSError:
                     processes.pop(channel)
-        for task in running:
+
+    events = [asyncio.Event() for _ in ports]
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(take())
+        speaking = {
+            tasks.create_task(serve(index, port, events[index])) for index, port in enumerate(ports)
+        }
+        while speaking and not taking.done():
+            ended, _ = await asyncio.wait({taking, *speaking}, return_when=asyncio.FIRST_COMPLETED)
+            speaking -= ended
+        for task in (taking, *speaking):
             task.cancel()
