@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from roost.store.port import Damaged, Event, Full, Record
 
@@ -30,6 +30,9 @@ CREATE INDEX log_key ON log (key, revision);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 INSERT INTO meta VALUES ('compacted', 0);
 """
+_INSERT: Final = "INSERT INTO log VALUES (?,?,?,?,?)"
+#: Few enough that the statements for all smaller numbers stay prepared.
+_ROWS_PER_STATEMENT: Final = 64
 _NEWEST: Final = """
 SELECT key, revision, created, value FROM log AS this
 WHERE deleted = 0 AND NOT EXISTS
@@ -115,15 +118,15 @@ class Database:
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events in one transaction; when this returns they are on disk."""
-        rows = [
-            (event.revision, event.key, event.record.created, event.deleted, event.record.value)
-            for event in events
-        ]
         connection = self._connection
         try:
+            if len(events) <= _ROWS_PER_STATEMENT:
+                self._insert(events)
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?)", rows)
+                for start in range(0, len(events), _ROWS_PER_STATEMENT):
+                    self._insert(events[start : start + _ROWS_PER_STATEMENT])
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -131,6 +134,17 @@ class Database:
                 raise
         except sqlite3.Error as error:
             raise self._explain(error) from error
+
+    def _insert(self, events: Sequence[Event]) -> None:
+        """Insert rows by one statement, which is a transaction of its own unless in another.
+
+        A statement gives up the interpreter once, and must wait to get it back: many small ones
+        would keep every writer waiting while the event loop is busy.
+        """
+        values: list[Any] = []
+        for revision, key, record, _, deleted in events:
+            values += (revision, key, record.created, deleted, record.value)
+        self._connection.execute(_INSERT + ",(?,?,?,?,?)" * (len(events) - 1), values)
 
     def state_at(self, prefix: str, revision: int) -> list[Record]:
         """Return the records under a prefix as they were at a revision."""

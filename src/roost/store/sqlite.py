@@ -40,6 +40,8 @@ class SqliteStore:
         self._staged: dict[str, Event] = {}
         self._queue: list[tuple[Event, asyncio.Future[Record]]] = []
         self._writing: list[tuple[Event, asyncio.Future[Record]]] = []
+        #: Those who wait until the next transaction is over, whatever becomes of it.
+        self._watching: list[asyncio.Future[None]] = []
         self._failed: StoreError | None = None
 
     @classmethod
@@ -118,14 +120,15 @@ class SqliteStore:
         self._queue.append((event, done))
         if not self._writing and len(self._queue) == 1:
             self._loop.call_soon(self._flush)
-        # A caller that goes away must not take the write with it: it may already be on disk.
-        return await asyncio.shield(done)
+        # A caller that goes away takes only this future with it, not the write.
+        return await done
 
     async def _settled(self, event: Event) -> None:
-        for waiting, done in (*self._writing, *self._queue):
-            if waiting is event:
-                await asyncio.wait((done,))
-                return
+        """Wait until a write is visible, or has failed."""
+        while self._staged.get(event.key) is event:
+            over: asyncio.Future[None] = self._loop.create_future()
+            self._watching.append(over)
+            await over
 
     def _flush(self) -> None:
         """Give everything that waits to the thread, as one transaction."""
@@ -149,6 +152,7 @@ class SqliteStore:
         batch, self._writing = self._writing, []
         if error is not None:
             self._fail([*batch, *self._queue], error)
+            self._tell_watching()
             return
         events = [event for event, _ in batch]
         for event in events:
@@ -158,7 +162,14 @@ class SqliteStore:
         for event, done in batch:
             if not done.done():
                 done.set_result(event.record)
+        self._tell_watching()
         self._flush()
+
+    def _tell_watching(self) -> None:
+        watching, self._watching = self._watching, []
+        for over in watching:
+            if not over.done():
+                over.set_result(None)
 
     def _fail(
         self, writes: Sequence[tuple[Event, asyncio.Future[Record]]], error: BaseException
