@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from roost.api import discovery
+from roost.api.openapi import gnostic
 from roost.api.openapi.documents import Documents, Encoded
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
@@ -83,6 +84,8 @@ class Discovery:
         if path == "/openapi/v3":
             return Answer(200, self.documents.index(), TEXT)
         if path == "/openapi/v2":
+            if gnostic.WANTED in request.headers.get("accept", ""):
+                return _document(request, self.documents.v2_protobuf(), gnostic.MEDIA_TYPE)
             return _document(request, self.documents.v2())
         if path.startswith("/openapi/v3/"):
             found = self.documents.v3(path.removeprefix("/openapi/v3/"))
@@ -106,9 +109,9 @@ def _wanted_version(accept: str) -> str:
     return ""
 
 
-def _document(request: Request, found: Encoded) -> Answer:
+def _document(request: Request, found: Encoded, media: str = JSON) -> Answer:
     tag = f'"{found.hash}"'
     headers = (("Etag", tag), ("Vary", "Accept"))
     if request.headers.get("if-none-match") == tag:
-        return Answer(304, b"", JSON, headers)
-    return Answer(200, found.body, JSON, headers)
+        return Answer(304, b"", media, headers)
+    return Answer(200, found.body, media, headers)

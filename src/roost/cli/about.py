@@ -19,10 +19,17 @@ PODS = Resource("", "v1", "pods")
 def version_facts() -> Object:
     """Return what this program is."""
     return {
-        "roost": importlib.metadata.version("roost"),
+        "roost": _own_version(),
         "kubernetes": KUBERNETES,
         "python": platform.python_version(),
     }
+
+
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("roost")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"  # run from its sources
 
 
 async def info(client: HttpClient, form: str) -> int:

@@ -81,6 +81,8 @@ async def logs(client: HttpClient, word: str, namespace: str, parameters: dict[s
     pod = await find_pod(client, word, namespace)
     path = path_of(PODS, namespace, pod, "log")
     async with client.stream(path, parameters) as answer:
+        if answer.status == 204:  # the pod has no node yet, and so no log
+            return 0
         if answer.status != 200:
             await _raise(answer)
         async for chunk in answer.content.iter_any():

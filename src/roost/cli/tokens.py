@@ -1,7 +1,9 @@
-"""`roost token`: bearer tokens, kept as hashes in the data directory; a server sees changes at once."""
+"""`roost token`: bearer tokens, kept as hashes in the data directory; a server
+knows a new token at once, and forgets a deleted one within ten seconds."""
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 
@@ -26,6 +28,8 @@ def _tokens(places: Places) -> StaticTokens:
 
 def create(places: Places, user: str, groups: list[str], hours: float) -> None:
     """Print a new token for a user."""
+    if not 0 <= hours < math.inf:
+        output.fail("--hours must be 0 (for ever) or more")
     life_s = hours * 3600 if hours else None
     output.say(_tokens(places).create(user, groups, now=time.time(), life_s=life_s))
 

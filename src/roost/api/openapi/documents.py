@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from roost.api.kind import Kind
-from roost.api.openapi import schemas, v2, v3
+from roost.api.openapi import gnostic, schemas, v2, v3
 from roost.api.openapi.schemas import Custom
 from roost.api.registry import Registry
 from roost.api.schema import document
@@ -27,7 +27,7 @@ _FORM = "1"
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A document as it is sent: JSON, and the hash that is its ETag."""
+    """A document as it is sent, and the hash that is its ETag."""
 
     body: bytes
     hash: str
@@ -54,6 +54,14 @@ class Documents:
         facts = self._facts(self._registry.kinds())
         return self._encoded(
             "v2", facts, lambda: v2.build(self._registry, self._customs(), self._release)
+        )
+
+    def v2_protobuf(self) -> Encoded:
+        """Return the OpenAPI v2 document in the form of gnostic.MEDIA_TYPE."""
+        found = self.v2()
+        digest = hashlib.sha512(f"{found.hash} protobuf".encode()).hexdigest().upper()
+        return self._kept_or_made(
+            "v2 protobuf", digest, lambda: gnostic.document(msgspec.json.decode(found.body))
         )
 
     def index(self) -> bytes:
@@ -126,9 +134,12 @@ class Documents:
         return made
 
     def _encoded(self, key: str, digest: str, build: Callable[[], Object]) -> Encoded:
+        return self._kept_or_made(key, digest, lambda: msgspec.json.encode(build()))
+
+    def _kept_or_made(self, key: str, digest: str, make: Callable[[], bytes]) -> Encoded:
         kept = self._kept.get(key)
         if kept is not None and kept[0] == digest:
             return Encoded(zlib.decompress(kept[1]), digest)
-        body = msgspec.json.encode(build())
+        body = make()
         self._kept[key] = (digest, zlib.compress(body, 6))
         return Encoded(body, digest)
