@@ -288,6 +288,8 @@ def name_from(generate_name: str, suffix: str) -> str:
 
 
 def _invalid(path: str, value: Any, faults: list[str]) -> list[Cause]:
+    if not faults:
+        return []
     shown = json.dumps(value, ensure_ascii=False)
     return [
         Cause("FieldValueInvalid", f"Invalid value: {shown}: {fault}", path) for fault in faults

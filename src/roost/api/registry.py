@@ -36,7 +36,8 @@ class Registry:
     """The kinds a server serves, by address and by name."""
 
     def __init__(self, kinds: Iterable[Kind] = ()) -> None:
-        self._by_resource: dict[Resource, Kind] = {}
+        #: (group, version, plural) -> kind
+        self._by_address: dict[tuple[str, str, str], Kind] = {}
         self._by_name: dict[tuple[str, str, str], Kind] = {}
         #: Grows with every change.
         self.revision = 0
@@ -46,7 +47,7 @@ class Registry:
         """Serve `kinds`; one that has the address of another takes its place."""
         for kind in kinds:
             self._drop(kind.resource)
-            self._by_resource[kind.resource] = kind
+            self._by_address[kind.group, kind.version, kind.plural] = kind
             self._by_name[kind.group, kind.version, kind.name] = kind
         self.revision += 1
 
@@ -57,13 +58,14 @@ class Registry:
         self.revision += 1
 
     def _drop(self, resource: Resource) -> None:
-        kind = self._by_resource.pop(resource, None)
+        address = (resource.group, resource.version, resource.plural)
+        kind = self._by_address.pop(address, None)
         if kind is not None:
             self._by_name.pop((kind.group, kind.version, kind.name), None)
 
     def find(self, group: str, version: str, plural: str) -> Kind | None:
         """Return the kind at a path's address."""
-        return self._by_resource.get(Resource(group, version, plural))
+        return self._by_address.get((group, version, plural))
 
     def by_name(self, group: str, version: str, kind_name: str) -> Kind | None:
         """Return the kind that an object's apiVersion and kind name."""
@@ -73,18 +75,18 @@ class Registry:
         """Return every kind, ordered by group, version and plural."""
         return iter(
             sorted(
-                self._by_resource.values(),
+                self._by_address.values(),
                 key=lambda k: (_group_rank(k.group), version_rank(k.version), k.plural),
             )
         )
 
     def groups(self) -> list[str]:
         """Return the names of the served groups in discovery order, the core group ("") first."""
-        return sorted({resource.group for resource in self._by_resource}, key=_group_rank)
+        return sorted({group for group, _, _ in self._by_address}, key=_group_rank)
 
     def versions(self, group: str) -> list[str]:
         """Return the served versions of a group, the preferred one first; [] if there is none."""
-        served = {resource.version for resource in self._by_resource if resource.group == group}
+        served = {version for named, version, _ in self._by_address if named == group}
         return sorted(served, key=version_rank)
 
     def preferred(self, group: str, plural: str) -> Kind | None:

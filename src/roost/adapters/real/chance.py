@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+#: Bytes from here on would make some letters likelier than others.
+_FAIR = 256 - 256 % len(_LETTERS)
 
 
 class SystemChance:
@@ -17,4 +20,8 @@ class SystemChance:
         return self._random.random()
 
     def suffix(self, length: int) -> str:
-        return "".join(self._random.choice(_LETTERS) for _ in range(length))
+        text = ""
+        while len(text) < length:
+            drawn = os.urandom(length - len(text))
+            text += "".join([_LETTERS[byte % len(_LETTERS)] for byte in drawn if byte < _FAIR])
+        return text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 
 
 class RandomIds:
     """ports.Ids."""
 
     def uid(self) -> str:
-        return str(uuid.uuid4())
+        """Return a random UUID, version 4 of RFC 9562."""
+        text = os.urandom(16).hex()
+        variant = "89ab"[int(text[16], 16) & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
