@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from roost.apiserver.keys import ROOT, topic_of
@@ -97,13 +97,15 @@ class Audience:
 class Topic:
     """One stored resource: its newest changes and its audiences by prefix."""
 
-    __slots__ = ("audiences", "floor", "recent")
+    __slots__ = ("audiences", "floor", "recent", "sent")
 
     def __init__(self, floor: int) -> None:
         #: `recent` is complete after this revision.
         self.floor = floor
         self.recent: deque[Event] = deque()
         self.audiences: dict[str, dict[Hashable, Audience]] = {}
+        #: How many events were handed to watchers, before what they select.
+        self.sent = 0
 
     def publish(self, events: Sequence[Event], prefix: str) -> None:
         recent = self.recent
@@ -119,6 +121,7 @@ class Topic:
         for part, mine in parts.items():
             for audience in tuple(self.audiences[part].values()):
                 audience.publish(mine)
+                self.sent += len(mine) * len(audience.members)
 
     def _parts(self, events: Sequence[Event], prefix: str) -> dict[str, Sequence[Event]]:
         """Sort events by the prefixes that are watched: all, one namespace, one object."""
@@ -148,14 +151,16 @@ class Feed:
         """Call `listener` with every batch of changes, whatever their topics."""
         self._listeners.append(listener)
 
-    def watchers(self) -> int:
-        """Return how many watch."""
-        return sum(
-            len(audience.members) + len(audience.pending)
-            for topic in self._topics.values()
-            for audiences in topic.audiences.values()
-            for audience in audiences.values()
-        )
+    def counts(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each topic's prefix, how many watch it, and how many events they were handed."""
+        for prefix, topic in self._topics.items():
+            watchers = sum(
+                len(audience.members) + len(audience.pending)
+                for audiences in topic.audiences.values()
+                for audience in audiences.values()
+            )
+            if watchers or topic.sent:
+                yield prefix, watchers, topic.sent
 
     async def run(self) -> None:
         """Hand on changes until cancelled.

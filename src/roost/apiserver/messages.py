@@ -33,6 +33,8 @@ class Request:
     raw_path: str = ""  # as sent; what a proxy passes on
     #: What the asker shall be warned of, whether the request succeeds or not.
     warnings: list[str] = field(default_factory=list)
+    #: Lines that every answer to this request has in its head, each after a CRLF.
+    head: bytes = b""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class Answer:
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    #: Further lines of the head, encoded, each after a CRLF.
+    head: bytes = b""
 
 
 class Frames:
@@ -79,6 +83,7 @@ class WatchAnswer:
     run: Callable[[Sink], Awaitable[None]]
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    head: bytes = b""
 
 
 @dataclass(slots=True)

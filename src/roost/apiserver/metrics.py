@@ -1,40 +1,200 @@
-"""Counters of the server in Prometheus' text form."""
+"""What the server counts about requests, cheaply, and shows at /metrics.
+
+On the way of a request there is one lookup of a tuple and a few additions. Label values are only those
+of the server itself: verbs, the kinds it serves, codes; what a client makes up is one of them, or
+nothing. Everything else (store, flows, controllers, the process) is asked when somebody reads.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Final, TypeAlias
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+from roost.apiserver.exposition import CONTENT_TYPE, Buckets, Family, text_of
+from roost.apiserver.requestinfo import RequestInfo
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+#: Makes families when somebody reads; a query may have to wait for them.
+Source: TypeAlias = Callable[[], Iterable[Family]]
+AskedFor: TypeAlias = Callable[[], Awaitable[Iterable[Family]]]
+
+_SECONDS: Final = (
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0,
+    15.0, 20.0, 30.0, 45.0, 60.0,
+)  # fmt: skip
+_BYTES: Final = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+_LABELS: Final = ("component", "group", "resource", "scope", "subresource", "verb", "version")
+_COUNTED: Final = ("code", *_LABELS)
+_READING: Final = frozenset({"get", "list", "watch"})
+_SIZED: Final = frozenset({"GET", "LIST"})
+_VERBS: Final = {
+    "get": "GET", "list": "LIST", "watch": "WATCH", "create": "POST", "update": "PUT",
+    "patch": "PATCH", "delete": "DELETE", "deletecollection": "DELETECOLLECTION",
+    "post": "POST", "put": "PUT", "head": "HEAD",
+}  # fmt: skip
+_HTTP_OTHERS: Final = "other"
+
+_Key: TypeAlias = tuple[str, str, str, str, str, bool, bool, int]
+
+
+class _Series:
+    """The numbers of requests that have everything in common."""
+
+    __slots__ = ("bytes", "bytes_sum", "seconds", "seconds_sum")
+
+    def __init__(self) -> None:
+        self.seconds = [0] * (len(_SECONDS) + 1)
+        self.seconds_sum = 0.0
+        self.bytes = [0] * (len(_BYTES) + 1)
+        self.bytes_sum = 0
 
 
 class Metrics:
-    """What is counted: requests by verb, resource and code; and what the feed and store stand at."""
+    """The counters of one server. `sources` and `queries` add what others count."""
 
     def __init__(self) -> None:
-        self._requests: Counter[tuple[str, str, str, int]] = Counter()
+        self.sources: list[Source] = []
+        self.queries: list[AskedFor] = []
+        self.mutating = 0
+        self.reading = 0
+        self._series: dict[_Key, _Series] = {}
 
-    def count(self, verb: str, group: str, resource: str, code: int) -> None:
-        """Count one answered request."""
-        self._requests[verb, group, resource, code] += 1
+    def answered(
+        self, info: RequestInfo, known: bool, code: int, seconds: float, size_bytes: int
+    ) -> None:
+        """Count one answer. `known` says that the path is of a kind that is served."""
+        if known:
+            key = (
+                info.verb, info.group, info.version, info.resource, info.subresource,
+                bool(info.namespace), bool(info.name), code,
+            )  # fmt: skip
+        else:
+            key = (info.verb, "", "", "", _place(info), False, False, code)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series()
+        series.seconds[bisect_left(_SECONDS, seconds)] += 1
+        series.seconds_sum += seconds
+        series.bytes[bisect_left(_BYTES, size_bytes)] += 1
+        series.bytes_sum += size_bytes
 
-    def text(self, revision: int, watchers: int) -> bytes:
+    def started(self, verb: str) -> bool:
+        """Count a request that is being answered; give what this returns to `ended`."""
+        if verb in _READING:
+            self.reading += 1
+            return True
+        self.mutating += 1
+        return False
+
+    def ended(self, reading: bool) -> None:
+        if reading:
+            self.reading -= 1
+        else:
+            self.mutating -= 1
+
+    async def text(self) -> bytes:
         """Return everything as text."""
-        return "\n".join(self._lines(revision, watchers)).encode()
+        found = list(self._families())
+        for query in self.queries:
+            found.extend(await query())
+        return text_of(found)
 
-    def _lines(self, revision: int, watchers: int) -> Iterator[str]:
-        yield "# HELP apiserver_request_total Counter of apiserver requests broken out for each verb."
-        yield "# TYPE apiserver_request_total counter"
-        for (verb, group, resource, code), count in sorted(self._requests.items()):
-            yield (
-                f'apiserver_request_total{{verb="{verb}",group="{group}",'
-                f'resource="{resource}",code="{code}"}} {count}'
-            )
-        yield "# HELP apiserver_longrunning_requests Gauge of all active long-running requests."
-        yield "# TYPE apiserver_longrunning_requests gauge"
-        yield f'apiserver_longrunning_requests{{verb="WATCH"}} {watchers}'
-        yield "# HELP roost_store_revision The revision of the newest visible change."
-        yield "# TYPE roost_store_revision counter"
-        yield f"roost_store_revision {revision}"
-        yield ""
+    def _families(self) -> Iterator[Family]:
+        yield from self._requests()
+        yield Family(
+            "apiserver_current_inflight_requests", "gauge",
+            "Maximal number of currently used inflight request limit of this apiserver per request"
+            " kind in last second.",
+            ("request_kind",),
+            [(("mutating",), self.mutating), (("readOnly",), self.reading)],
+        )  # fmt: skip
+        for source in self.sources:
+            yield from source()
+
+    def _requests(self) -> Iterator[Family]:
+        totals: dict[tuple[str, ...], float] = {}
+        seconds: dict[tuple[str, ...], tuple[list[int], float]] = {}
+        sizes: dict[tuple[str, ...], tuple[list[int], float]] = {}
+        for key, series in self._series.items():
+            labels, code = _shown(key)
+            count = sum(series.seconds)
+            totals[(code, *labels)] = totals.get((code, *labels), 0) + count
+            _add(seconds, labels, series.seconds, series.seconds_sum)
+            if labels[5] in _SIZED:
+                _add(sizes, labels, series.bytes, series.bytes_sum)
+        yield Family(
+            "apiserver_request_total", "counter",
+            "Counter of apiserver requests broken out for each verb, dry run value, group, version,"
+            " resource, scope, component, and HTTP response code.",
+            _COUNTED, sorted(totals.items()),
+        )  # fmt: skip
+        yield Family(
+            "apiserver_request_duration_seconds", "histogram",
+            "Response latency distribution in seconds for each verb, dry run value, group, version,"
+            " resource, subresource, scope and component.",
+            _LABELS, _buckets(_SECONDS, seconds),
+        )  # fmt: skip
+        yield Family(
+            "apiserver_response_sizes", "histogram",
+            "Response size distribution in bytes for each group, version, verb, resource,"
+            " subresource, scope and component.",
+            _LABELS, _buckets(_BYTES, sizes),
+        )  # fmt: skip
+
+
+def build_info(version: str) -> Source:
+    """Return the source that says which version this is."""
+    labels = ("git_version", "major", "minor", "platform")
+    values = (version, "1", "36", "linux/amd64")
+    family = Family(
+        "kubernetes_build_info", "gauge",
+        "A metric with a constant '1' value labeled by major, minor, git version, git commit, git"
+        " tree state, build date, Go version, and compiler from which Kubernetes was built, and"
+        " platform on which it is running.",
+        labels, [(values, 1)],
+    )  # fmt: skip
+    return lambda: (family,)
+
+
+def _place(info: RequestInfo) -> str:
+    """Return what a path that is no resource is counted as: its first part, if it is one of ours."""
+    first = info.path[1:].partition("/")[0]
+    return f"/{first}" if first in _PLACES else ""
+
+
+_PLACES: Final = frozenset(
+    {"api", "apis", "healthz", "livez", "metrics", "openapi", "openid", "readyz", "version"}
+)
+
+
+def _shown(key: _Key) -> tuple[tuple[str, ...], str]:
+    """Return the label values of a series, and its code."""
+    verb, group, version, resource, subresource, namespaced, named, code = key
+    scope = "" if not resource else "cluster"
+    if named or (verb == "create" and resource):
+        scope = "resource"
+    elif namespaced:
+        scope = "namespace"
+    shown = _VERBS.get(verb, _HTTP_OTHERS)
+    return ("apiserver", group, resource, scope, subresource, shown, version), str(code)
+
+
+def _add(
+    into: dict[tuple[str, ...], tuple[list[int], float]],
+    labels: tuple[str, ...],
+    counts: list[int],
+    total: float,
+) -> None:
+    old, old_total = into.get(labels, ([0] * len(counts), 0.0))
+    into[labels] = [a + b for a, b in zip(old, counts, strict=True)], old_total + total
+
+
+def _buckets(
+    bounds: tuple[float, ...], found: dict[tuple[str, ...], tuple[list[int], float]]
+) -> list[tuple[tuple[str, ...], Buckets]]:
+    return [
+        (labels, Buckets(bounds, counts, total))
+        for labels, (counts, total) in sorted(found.items())
+    ]

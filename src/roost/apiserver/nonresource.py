@@ -9,6 +9,7 @@ from roost.apiserver import failures
 from roost.apiserver.core import Core
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
+from roost.apiserver.health import Health
 from roost.apiserver.messages import TEXT, Answer, Request
 from roost.apiserver.metrics import CONTENT_TYPE, Metrics
 from roost.apiserver.requestinfo import RequestInfo
@@ -29,7 +30,6 @@ VERSION: Final = {
     "platform": "linux/amd64",
 }
 _PAGE: Final = b"404 page not found\n"
-_HEALTH: Final = ("/healthz", "/livez", "/readyz")
 
 
 def page_not_found() -> Answer:
@@ -45,33 +45,27 @@ class NonResource:
         core: Core,
         discovery: Discovery,
         metrics: Metrics,
+        health: Health,
         documents: Mapping[str, Callable[[], bytes]],
     ) -> None:
         self._core = core
         self.discovery = discovery
         self.metrics = metrics
         self._documents = documents
-        self.ready = False
-        #: Named health checks: each returns what is wrong, "" if nothing.
-        self.checks: dict[str, Callable[[], str]] = {
-            "ping": lambda: "",
-            "store": lambda: "",
-            "poststarthook/load": lambda: "" if self.ready else "still loading",
-        }
+        self._health = health
 
-    async def answer(self, request: Request, query: dict[str, str]) -> Answer:
+    async def answer(self, request: Request) -> Answer:
         path = request.path.rstrip("/") or "/"
-        for root in _HEALTH:
-            if path == root or path.startswith(root + "/"):
-                return self._health(root, path[len(root) + 1 :], query)
+        healthy = self._health.answer(path, request.query)
+        if healthy is not None:
+            return healthy
         found = self.discovery.answer(request, path)
         if found is not None:
             if request.method != "GET":
                 raise failures.method_not_allowed()
             return found
         if path == "/metrics":
-            feed, store = self._core.feed, self._core.store
-            return Answer(200, self.metrics.text(store.revision(), feed.watchers()), CONTENT_TYPE)
+            return Answer(200, await self.metrics.text(), CONTENT_TYPE)
         document = self._documents.get(path)
         if path == "/version" or document is not None:
             if request.method != "GET":
@@ -90,27 +84,3 @@ class NonResource:
     def unknown(self, info: RequestInfo) -> Answer:
         """Answer a path that looks like a resource, but there is no such kind."""
         return self._missing(info.path)
-
-    def _health(self, root: str, name: str, query: dict[str, str]) -> Answer:
-        checks = self.checks if root != "/livez" else {"ping": self.checks["ping"]}
-        if name:
-            if name not in checks:
-                return page_not_found()
-            checks = {name: checks[name]}
-        excluded = query.get("exclude", "")
-        lines, failed = [], False
-        for check, run in checks.items():
-            if check == excluded:
-                lines.append(f"[+]{check} excluded: ok")
-                continue
-            wrong = run()
-            failed = failed or bool(wrong)
-            lines.append(f"[-]{check} failed: reason withheld" if wrong else f"[+]{check} ok")
-        what = root[1:]
-        if failed:
-            text = "\n".join([*lines, f"{what} check failed", ""])
-            return Answer(500, text.encode(), TEXT)
-        if "verbose" in query:
-            text = "\n".join([*lines, f"{what} check passed", ""])
-            return Answer(200, text.encode(), TEXT)
-        return Answer(200, b"ok", TEXT)

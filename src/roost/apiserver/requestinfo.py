@@ -34,6 +34,8 @@ class RequestInfo:
     rest: str = ""
     legacy_watch: bool = False
     is_resource: bool = True
+    #: Whether there is such a resource; found out on the way.
+    served: bool = False
 
 
 def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:

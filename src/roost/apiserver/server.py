@@ -22,12 +22,17 @@ from roost.apiserver.admission.port import Plugin
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.core import Core, Lookup
+from roost.apiserver.deadlines import Deadlines, timed_out
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
+from roost.apiserver.fairness.flows import Flows, Refused, too_many
 from roost.apiserver.feed import Feed
 from roost.apiserver.forms import Forms
+from roost.apiserver.health import Health
 from roost.apiserver.housekeeping import Housekeeping
+from roost.apiserver.identities import Identities
 from roost.apiserver.inprocess import InProcessClient
+from roost.apiserver.inspection import inspect
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
 from roost.apiserver.metrics import Metrics
 from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
@@ -74,6 +79,7 @@ class ApiServer:
         release: str = "v1.36.0",
         service_addresses: str = "10.96.0.0/16",
         node_ports: range = range(30000, 32768),
+        flows: Flows | None = None,
     ) -> None:
         self.registry = registry
         self.authorizer = authorizer
@@ -85,12 +91,17 @@ class ApiServer:
         )  # fmt: skip
         self._forms = Forms(self.core, Tables(clock))
         self._verbs = Verbs(self.core, self._forms)
-        self._metrics = Metrics()
+        self.metrics = Metrics()
+        self.health = Health()
+        self.flows = flows or Flows()
+        self._deadlines = Deadlines()
+        self._identities = Identities(ids)
         self._paths = NonResource(
-            self.core, Discovery(registry, release), self._metrics, documents or {}
+            self.core, Discovery(registry, release), self.metrics, self.health, documents or {}
         )
         self._housekeeping = Housekeeping(self.core)
         self._ready = asyncio.Event()
+        self._loaded = inspect(self, release)
 
     async def run(self) -> None:
         """Load what is kept in memory, then feed watches and keep house until cancelled."""
@@ -98,7 +109,8 @@ class ApiServer:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.feed.run(), name="feed")
             tasks.create_task(self._housekeeping.run(), name="housekeeping")
-            self._paths.ready = True
+            tasks.create_task(self._deadlines.run(), name="deadlines")
+            self._loaded()
             self._ready.set()
 
     async def ready(self) -> None:
@@ -114,43 +126,87 @@ class ApiServer:
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Never raises a StatusError; only cancellation and bugs get out."""
+        begun = asyncio.get_running_loop().time()
+        info, query, fault = _understand(request)
+        request.head = self._identities.head(request.headers.get("audit-id"))
+        deadline = self._deadlines.begin(begun)
+        reading = self.metrics.started(info.verb)
         try:
-            answer = await self._answer(request)
+            if fault is not None:
+                raise fault
+            answer = await self._answer(request, info, query)
         except StatusError as error:
             answer = error_answer(error, request.headers.get("accept", ""))
-        if request.warnings and not isinstance(answer, Proxy):
-            answer.headers += warning_headers(request.warnings)
+        except Refused:
+            answer = too_many()
+        except asyncio.CancelledError:
+            if not self._deadlines.missed(deadline):
+                raise
+            answer = error_answer(timed_out(), request.headers.get("accept", ""))
+        finally:
+            self._deadlines.end(deadline)
+            self.metrics.ended(reading)
+        self._finish(request, info, answer, begun)
         return answer
 
-    async def _answer(self, request: Request) -> Response:
-        query = parse_query(request.query) if request.query else {}
-        watch = bool(query) and parse_bool(query.get("watch"))
-        info = parse_path(request.method, request.path, watch=watch)
-        self._authorize(info, request, query)
+    def unauthenticated(self, request: Request, error: StatusError) -> Answer:
+        """Return the answer to somebody whose credentials are not good."""
+        begun = asyncio.get_running_loop().time()
+        info, _, _ = _understand(request)
+        request.head = self._identities.head(request.headers.get("audit-id"))
+        answer = error_answer(error, request.headers.get("accept", ""))
+        self._finish(request, info, answer, begun)
+        return answer
+
+    def _finish(self, request: Request, info: RequestInfo, answer: Response, begun: float) -> None:
+        """Put into the answer what all have, and count it."""
+        code, size_bytes = 200, 0
+        if not isinstance(answer, Proxy):
+            if request.warnings:
+                answer.headers += warning_headers(request.warnings)
+            answer.head = request.head
+            if isinstance(answer, Answer):
+                code, size_bytes = answer.code, len(answer.body)
+        seconds = asyncio.get_running_loop().time() - begun
+        self.metrics.answered(info, info.served, code, seconds, size_bytes)
+
+    async def _answer(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+        attributes = self._asker(info, request, query)
+        place = self.flows.place(request.user, info)
+        request.head += place.head
+        if not self.flows.enter(place):
+            await self.flows.wait(place)
+        try:
+            self._authorize(info, attributes)
+            return await self._carry_out(request, info, query)
+        finally:
+            self.flows.leave(place)
+
+    async def _carry_out(
+        self, request: Request, info: RequestInfo, query: dict[str, str]
+    ) -> Response:
         if not info.is_resource:
-            return await self._paths.answer(request, query)
+            return await self._paths.answer(request)
         kind = self.registry.find(info.group, info.version, info.resource)
         if kind is None:
             return self._paths.unknown(info)
+        info.served = True
         if kind.resource in _DEPRECATED:
             request.warnings.append(_DEPRECATED[kind.resource])
         if len(request.body) > BODY_LIMIT_BYTES:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
-        try:
-            answer = await self._verbs.answer(kind, info, request, query)
-        except StatusError as error:
-            self._metrics.count(info.verb, kind.group, kind.plural, error.code)
-            raise
-        code = answer.code if isinstance(answer, Answer) else 200
-        self._metrics.count(info.verb, kind.group, kind.plural, code)
-        return answer
+        return await self._verbs.answer(kind, info, request, query)
 
-    def _authorize(self, info: RequestInfo, request: Request, query: dict[str, str]) -> None:
+    def _asker(self, info: RequestInfo, request: Request, query: dict[str, str]) -> Attributes:
+        """Return what is asked by whom; by somebody else, if the user may act as them."""
         attributes = attributes_of(info, request.user, query)
         wanted = wanted_user(request.headers.items())
-        if wanted is not None:
-            request.user = impersonated_user(self.authorizer.authorize, attributes, wanted)
-            attributes = replace(attributes, user=request.user)
+        if wanted is None:
+            return attributes
+        request.user = impersonated_user(self.authorizer.authorize, attributes, wanted)
+        return replace(attributes, user=request.user)
+
+    def _authorize(self, info: RequestInfo, attributes: Attributes) -> None:
         self._check(attributes)
         if info.subresource in UPGRADES and info.verb == "get" and info.resource == "pods":
             # A WebSocket has to be a GET, but what it does is a create.
@@ -171,6 +227,19 @@ class ApiServer:
         self.registry.remove(resources)
         for resource in resources:
             self.core.custom.pop(resource, None)
+
+
+def _understand(request: Request) -> tuple[RequestInfo, dict[str, str], StatusError | None]:
+    """Return what a path and its query mean, and what is wrong with the query."""
+    query: dict[str, str] = {}
+    fault = None
+    if request.query:
+        try:
+            query = parse_query(request.query)
+        except StatusError as error:
+            fault = error
+    watch = bool(query) and parse_bool(query.get("watch"))
+    return parse_path(request.method, request.path, watch=watch), query, fault
 
 
 def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attributes:

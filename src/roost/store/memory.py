@@ -53,5 +53,8 @@ class MemoryStore:
     def revision(self) -> int:
         return self._table.revision
 
+    def fault(self) -> str:
+        return ""
+
     async def close(self) -> None:
         """Nothing is held open."""

@@ -170,3 +170,7 @@ class Store(Protocol):
     def revision(self) -> int:
         """Return the revision of the newest visible change."""
         ...
+
+    def fault(self) -> str:
+        """Return why the last write failed; "" if it did not."""
+        ...

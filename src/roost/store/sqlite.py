@@ -43,6 +43,8 @@ class SqliteStore:
         #: Those who wait until the next transaction is over, whatever becomes of it.
         self._watching: list[asyncio.Future[None]] = []
         self._failed: StoreError | None = None
+        #: Why the last transaction was not written.
+        self._fault = ""
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
@@ -96,6 +98,9 @@ class SqliteStore:
 
     def revision(self) -> int:
         return self._table.revision
+
+    def fault(self) -> str:
+        return self._fault
 
     # -- writing
 

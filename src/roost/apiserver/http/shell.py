@@ -121,7 +121,7 @@ class HttpServer:
         try:
             answer = await self._answer(request, connection)
         except StatusError as error:
-            answer = error_answer(error)
+            answer = error_answer(error, request.headers.get("accept", ""))
         except asyncio.CancelledError:
             raise
         except Exception:  # noqa: BLE001 - the last resort: no traceback may reach a client
@@ -149,9 +149,14 @@ class HttpServer:
             token, _ = websocket_token(headers["sec-websocket-protocol"])
             authorization = f"Bearer {token}" if token else ""
         if authorization or connection.certificate is not None:
-            user = await self._authenticator.authenticate(
-                Credentials(authorization, connection.certificate)
-            )
+            try:
+                user = await self._authenticator.authenticate(
+                    Credentials(authorization, connection.certificate)
+                )
+            except StatusError as error:
+                path, _, query = request.raw_path.partition("?")
+                refused = Request(request.method, unquote(path), query, headers, raw_path=path)
+                return self._api.unauthenticated(refused, error)
         else:
             user = ANONYMOUS
         raw = request.raw_path
@@ -202,10 +207,10 @@ class HttpServer:
 
     async def _send(self, request: web.BaseRequest, answer: Answer) -> Sent:
         body = answer.body
-        extra = b""
+        extra = answer.head
         if len(body) > _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
             body = await self._compress(body)
-            extra = b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding"
+            extra += b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding"
         for name, value in answer.headers:
             extra += f"\r\n{name}: {value}".encode()
         keep = request.keep_alive
@@ -235,7 +240,7 @@ class HttpServer:
         transport = request.transport
         if transport is None:
             return CLOSED
-        head = self._head(200, answer.content_type)
+        head = self._head(200, answer.content_type) + answer.head
         transport.write(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
         task = asyncio.current_task()
         assert task is not None

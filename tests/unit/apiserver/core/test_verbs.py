@@ -315,7 +315,10 @@ def test_requests_are_counted(play: Play) -> None:
     async def scene(asker: Any) -> None:
         await asker.ask("GET", f"{MAPS}/none")
         text = (await asker.answer("GET", "/metrics")).body.decode()
-        labels = 'verb="get",group="",resource="configmaps",code="404"'
+        labels = (
+            'code="404",component="apiserver",group="",resource="configmaps",scope="resource",'
+            'subresource="",verb="GET",version="v1"'
+        )
         assert f"apiserver_request_total{{{labels}}} 1\n" in text
 
     play(scene)

@@ -1,0 +1,1 @@
+"""APIServices: which group versions there are, here or at extension servers."""

@@ -1,0 +1,1 @@
+"""Priority and fairness: which requests wait when there are too many at once."""

@@ -1,0 +1,164 @@
+"""Seats and queues of priority levels: who may begin now, who waits, who is refused. Pure.
+
+The server has so many seats; each level has a nominal share of them, of which it lends out a part that
+it does not need. A level that is over its share may use seats that nobody else has a right to at the
+moment. Within a level, flows are dealt to a few of many queues, and the queue that has had least gets
+the next seat: a flow that asks for more than others only makes itself wait.
+
+Rule: a level below its nominal share never waits for another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Generic, TypeVar
+
+from roost.api.values import Object
+
+WaiterT = TypeVar("WaiterT")
+
+_SHARES = 30
+_QUEUES, _HAND, _LENGTH = 64, 8, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A PriorityLevelConfiguration as numbers; no queues means: refuse instead of queuing."""
+
+    name: str
+    uid: str = ""
+    exempt: bool = False
+    shares: int = _SHARES
+    lendable: float = 0.0
+    borrowing: float | None = None
+    queues: int = 0
+    hand: int = 1
+    length: int = 0
+
+
+def limits_of(obj: Object) -> Limits:
+    """Return a PriorityLevelConfiguration object, read."""
+    name, uid = obj["metadata"]["name"], obj["metadata"].get("uid", "")
+    if obj["spec"]["type"] == "Exempt":
+        return Limits(name, uid, exempt=True, shares=0)
+    limited = obj["spec"].get("limited") or {}
+    response = limited.get("limitResponse") or {}
+    queuing = response.get("queuing") or {}
+    queued = response.get("type") == "Queue"
+    borrowing = limited.get("borrowingLimitPercent")
+    return Limits(
+        name,
+        uid,
+        shares=limited.get("nominalConcurrencyShares", _SHARES),
+        lendable=limited.get("lendablePercent", 0) / 100,
+        borrowing=None if borrowing is None else borrowing / 100,
+        queues=queuing.get("queues", _QUEUES) if queued else 0,
+        hand=queuing.get("handSize", _HAND) if queued else 1,
+        length=queuing.get("queueLengthLimit", _LENGTH) if queued else 0,
+    )
+
+
+class Queue(Generic[WaiterT]):
+    """Waiters in order. `had` is what the queue was given: seats, each for an average request."""
+
+    __slots__ = ("had", "waiters")
+
+    def __init__(self) -> None:
+        self.had = 0.0
+        self.waiters: deque[WaiterT] = deque()
+
+
+class Level(Generic[WaiterT]):
+    """The counters of one level."""
+
+    __slots__ = (
+        "_queues", "_round", "dispatched", "floor", "in_use", "limits", "most", "nominal",
+        "rejected", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        #: Seats that are its own; seats of them that are never lent; the most it may ever use.
+        self.nominal = 0
+        self.floor = 0
+        self.most = 0
+        self.in_use = 0
+        self.waiting = 0
+        self.dispatched = 0
+        self.rejected: dict[str, int] = {}
+        self._queues: tuple[Queue[WaiterT], ...] = tuple(Queue() for _ in range(limits.queues))
+        #: What the queue that got the last seat had had: newcomers begin there.
+        self._round = 0.0
+
+    def enqueue(self, waiter: WaiterT, flow: int) -> Queue[WaiterT] | None:
+        """Put a waiter into the shortest queue of the flow's hand; None when it is full."""
+        if not self._queues:
+            return None
+        hand = deal(flow, len(self._queues), self.limits.hand)
+        queue = min((self._queues[card] for card in hand), key=lambda q: len(q.waiters))
+        if len(queue.waiters) >= self.limits.length:
+            return None
+        if not queue.waiters:
+            queue.had = max(queue.had, self._round)
+        queue.waiters.append(waiter)
+        self.waiting += 1
+        return queue
+
+    def next(self) -> tuple[WaiterT, Queue[WaiterT]]:
+        """Take the waiter whose turn it is; there must be one."""
+        queue = min((q for q in self._queues if q.waiters), key=lambda q: q.had)
+        self._round = queue.had
+        queue.had += 1.0
+        self.waiting -= 1
+        return queue.waiters.popleft(), queue
+
+    def withdraw(self, waiter: WaiterT, queue: Queue[WaiterT]) -> bool:
+        """Take a waiter out that waits no longer; False if its turn has come already."""
+        if waiter not in queue.waiters:
+            return False
+        queue.waiters.remove(waiter)
+        self.waiting -= 1
+        return True
+
+    def refuse(self, reason: str) -> None:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+
+def share_out(levels: Iterable[Level[WaiterT]], seats: int) -> None:
+    """Divide the server's seats among the levels, in proportion to their shares."""
+    every = list(levels)
+    total = sum(level.limits.shares for level in every) or 1
+    for level in every:
+        limits = level.limits
+        level.nominal = ceil(seats * limits.shares / total)
+        level.floor = level.nominal - int(level.nominal * limits.lendable)
+        if limits.borrowing is None:
+            level.most = max(seats, level.nominal)
+        else:
+            level.most = level.nominal + int(level.nominal * limits.borrowing)
+
+
+def may_begin(level: Level[WaiterT], levels: Sequence[Level[WaiterT]], seats: int) -> bool:
+    """May a level use one more seat? Levels without limits count for nothing."""
+    if level.in_use < level.nominal:
+        return True
+    if level.in_use >= level.most:
+        return False
+    held = sum(max(each.in_use, each.floor) for each in levels if not each.limits.exempt)
+    return held < seats
+
+
+def deal(flow: int, deck: int, hand: int) -> list[int]:
+    """Return `hand` different cards of a deck of `deck`, chosen by a flow's hash value."""
+    cards: list[int] = []
+    for dealt in range(min(hand, deck)):
+        flow, card = divmod(flow, deck - dealt)
+        for taken in sorted(cards):
+            if card < taken:
+                break
+            card += 1
+        cards.append(card)
+    return cards

@@ -1,0 +1,88 @@
+"""What a server shows of itself: its own health checks, and the metrics of its store, feed and flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from roost.apiserver import keys
+from roost.apiserver.exposition import Family, gauge
+from roost.apiserver.health import READYZ
+from roost.apiserver.metrics import build_info
+
+if TYPE_CHECKING:
+    from roost.apiserver.server import ApiServer
+
+#: Start hooks that are done when `run` has loaded everything, by their names in the real server.
+_HOOKS = (
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "start-service-ip-repair-controllers",
+)
+
+
+def inspect(api: ApiServer, release: str) -> Callable[[], None]:
+    """Register what a server shows; returns what is to be called once everything is loaded."""
+    health = api.health
+    # Checks are known to monitoring by these names, whatever the store is.
+    health.add("etcd", api.core.store.fault)
+    health.add("etcd-readiness", api.core.store.fault, (READYZ,))
+    steps = [health.step("informer-sync", (READYZ,)), *(health.hook(name) for name in _HOOKS)]
+
+    def loaded() -> None:
+        for done in steps:
+            done()
+
+    def families() -> Iterator[Family]:
+        text = "The revision of the newest visible change."
+        yield gauge("roost_store_revision", text, api.core.store.revision())
+        yield from _watches(api)
+
+    async def stored() -> tuple[Family, ...]:
+        return (await _objects(api),)
+
+    api.metrics.sources += [build_info(release), families, api.flows.families]
+    api.metrics.queries.append(stored)
+    return loaded
+
+
+async def _objects(api: ApiServer) -> Family:
+    """Count what is stored; a page of one says how many there are."""
+    samples: dict[tuple[str, ...], float] = {}
+    for kind in api.registry.kinds():
+        if (kind.group, kind.plural, "") in api.core.handlers:
+            continue
+        resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+        page = await api.core.store.list(keys.prefix_of(kind), limit=1)
+        samples[kind.group, resource] = len(page.records) + page.remaining
+    return Family(
+        "apiserver_storage_objects", "gauge",
+        "Number of stored objects at the time of last check split by kind.",
+        ("group", "resource"), sorted(samples.items()),
+    )  # fmt: skip
+
+
+def _watches(api: ApiServer) -> Iterator[Family]:
+    """Show who watches and what was sent to them, by what is stored."""
+    groups = {keys.prefix_of(kind): kind for kind in api.registry.kinds()}
+    watching: list[tuple[tuple[str, ...], float]] = []
+    sent: list[tuple[tuple[str, ...], float]] = []
+    for prefix, watchers, events in api.feed.counts():
+        kind = groups.get(prefix)
+        if kind is None:
+            continue
+        labels = ("apiserver", kind.group, kind.plural, "cluster", "", "WATCH", kind.version)
+        watching.append((labels, watchers))
+        sent.append(((kind.group, kind.name, kind.version), events))
+    yield Family(
+        "apiserver_longrunning_requests", "gauge",
+        "Gauge of all active long-running apiserver requests broken out by verb, group, version,"
+        " resource, scope and component. Not all requests are tracked this way.",
+        ("component", "group", "resource", "scope", "subresource", "verb", "version"), watching,
+    )  # fmt: skip
+    yield Family(
+        "apiserver_watch_events_total", "counter",
+        "Number of events sent in watch clients", ("group", "kind", "version"), sent,
+    )  # fmt: skip
