@@ -1,0 +1,63 @@
+"""Values of JSON to values of CEL, where a schema says that a string is a moment, a length of time or bytes.
+
+Most values are the same in both; a converter exists only for those that are not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from .types import Type
+from .values import EvaluationError, duration_of, timestamp_of
+
+Converter = Callable[[Any], Any]
+
+
+def _moment(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return timestamp_of(value if "T" in value or "t" in value else f"{value}T00:00:00Z")
+
+
+def _length(value: Any) -> Any:
+    return duration_of(value) if isinstance(value, str) else value
+
+
+def _bytes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise EvaluationError(f"failed to decode base64 value: {value}") from None
+
+
+def _double(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_BY_FORMAT: dict[str, Converter] = {
+    "date-time": _moment, "date": _moment, "duration": _length, "byte": _bytes, "number": _double,
+}  # fmt: skip
+
+
+def converter(of: Type) -> Converter | None:
+    """How values of that type are taken from JSON, or None when they are taken as they are."""
+    if of.format:
+        return _BY_FORMAT.get(of.format)
+    if of.kind not in ("list", "map"):
+        return None
+    inner = converter(of.params[-1])
+    if inner is None:
+        return None
+    each = inner
+    if of.kind == "list":
+        return lambda items: [each(item) for item in items] if isinstance(items, list) else items
+    return lambda entries: (
+        {key: each(value) for key, value in entries.items()}
+        if isinstance(entries, dict)
+        else entries
+    )
