@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from roost.network import links
 from roost.network.dataplane import NftablesDataplane, run_nft
 from roost.network.dns.process import DnsProcess
 from roost.network.dns.zone import zone_table
@@ -122,6 +123,14 @@ async def main() -> None:
     later = BridgePodNetwork(network, folder / "state", folder / "run")
     said["recovered"] = dict(await later.recover())
     said["again"] = list(await later.attach("uid-a", "a", "ns"))
+    # An agent was ended while it made a pod's network: it is there, and nobody has a lease for it.
+    stray = later.path_of("uid-c")
+    await asyncio.to_thread(links.make_pod_link, network, stray, "rvstray0", "10.244.7.99")
+    said["c"] = [links.is_namespace(stray), (await later.attach("uid-c", "c", "ns"))[1]]
+    await later.detach("uid-c")
+    await asyncio.to_thread(links.make_pod_link, network, stray, "rvstray1", "10.244.7.99")
+    await BridgePodNetwork(network, folder / "state", folder / "run").recover()
+    said["stray"] = stray.exists()
     other_dns = DnsProcess(folder / "dns", network.gateway)
     await other_dns.ensure()
     said["same_dns"] = other_dns.pid() == dns.pid()
@@ -141,10 +150,10 @@ async def main() -> None:
     dns.stop()
     await later.remove()
     await fresh.remove()
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
     said["left"] = [
-        len(links.splitlines()),
+        len(shown.splitlines()),
         tables.stdout,
         os.listdir(folder / "run" / "netns"),
         os.listdir(folder / "state" / "addresses"),

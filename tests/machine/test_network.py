@@ -33,6 +33,9 @@ def test_pods_reach_each_other_services_and_names(namespace, tmp_path):
     assert said["no_name"] == "3"
     assert said["recovered"] == {"uid-a": a, "uid-b": b}
     assert said["again"][1] == a
+    assert said["c"][0]
+    assert said["c"][1] != a
+    assert not said["stray"]
     assert said["same_dns"]
     assert said["reprogrammed"] == f"{a} b"
     assert said["repaired"]

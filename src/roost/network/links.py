@@ -131,6 +131,7 @@ def is_namespace(path: Path) -> bool:
 def make_pod_link(network: NodeNetwork, path: Path, veth: str, address: str) -> None:
     """Make a pod's namespace at `path`, linked to the bridge, with its address and routes."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    remove_namespace(path)  # what an attempt that was cut off has left
     path.touch(mode=0o600)
     ready, go_on = threading.Event(), threading.Event()
     failures: list[BaseException] = []
@@ -195,6 +196,11 @@ def remove_pod_link(path: Path, veth: str) -> None:
     with IPRoute() as netlink:
         for index in netlink.link_lookup(ifname=veth):
             netlink.link("del", index=index)
+    remove_namespace(path)
+
+
+def remove_namespace(path: Path) -> None:
+    """Remove a bound namespace, and with it the links inside; no error if it is gone."""
     while is_namespace(path):
         _call("umount2", os.fsencode(path), _MNT_DETACH)
     path.unlink(missing_ok=True)

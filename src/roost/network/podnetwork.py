@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +39,8 @@ class BridgePodNetwork:
     async def recover(self) -> Mapping[str, str]:
         """Make sure the bridge is there, and return the address of every pod that is linked.
 
-        Leases whose namespace is gone (the machine was started again) are given back.
+        Leases whose namespace is gone (the machine was started again) are given back; namespaces
+        without a lease, which an attempt that was cut off leaves, are removed.
         """
         await self._run(lambda: links.ensure_bridge(self.network))
         found: dict[str, str] = {}
@@ -48,6 +50,11 @@ class BridgePodNetwork:
                 found[lease.pod_uid] = lease.address
             else:
                 await self._release(lease)
+        for path in sorted(self.path_of("").glob("*")):
+            if (
+                self._book.find(path.name) is None
+            ):  # a process inside would keep it: only the name goes
+                await self._run(partial(links.remove_namespace, path))
         return found
 
     async def attach(
