@@ -93,5 +93,4 @@ def take_over(request: web.BaseRequest, headers: Mapping[str, str]) -> RawConnec
     transport.set_protocol(raw)
     lines = ["HTTP/1.1 101 Switching Protocols", *(f"{k}: {v}" for k, v in headers.items())]
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    request.protocol.force_close()
     return raw
