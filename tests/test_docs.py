@@ -132,6 +132,15 @@ def test_every_package_has_a_line_in_the_architecture():
     assert not [name for name in packages if f"`{name}`" not in rows]
 
 
+def test_kinds_that_are_called_idle_are_kinds():
+    page = (DOCS / "explanation" / "differences.md").read_text()
+    section = page.partition("## Stored, without effect")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")][1:]
+    named = {name.strip() for row in rows for name in row.split(",")}
+    assert named
+    assert not named - {kind.name for kind in builtin().kinds()}
+
+
 def test_controllers_that_are_called_missing_are_missing():
     page = (DOCS / "explanation" / "differences.md").read_text()
     section = page.partition("## Controllers that are missing")[2].partition("\n## ")[0]
