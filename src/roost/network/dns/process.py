@@ -81,6 +81,8 @@ class DnsProcess:
             )
         self._child = child
         assert child.stdout is not None
+        # Known from its first moment: whoever ends us now must still be able to find it.
+        self._pid_file.write_text(f"{child.pid} {start_time_of(child.pid)}")
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 said = await asyncio.to_thread(child.stdout.readline)
@@ -89,8 +91,9 @@ class DnsProcess:
         finally:
             child.stdout.close()
         if said.strip() != b"ready":
+            child.kill()
+            self._pid_file.unlink(missing_ok=True)
             raise NetworkError(f"the DNS process did not start; see {self._folder / 'dns.log'}")
-        self._pid_file.write_text(f"{child.pid} {start_time_of(child.pid)}")
 
     async def supervise(self) -> None:
         """Keep the process running until cancelled; it stays when we go."""
