@@ -1,6 +1,30 @@
-"""Makes tests/fakes importable as `fakes` from every test."""
+"""For every test: makes the modules beside this file importable, and says which tests need kubectl."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite", action="store_true", help="write the answers in transcripts anew"
+    )
+
+
+@pytest.fixture(scope="session")
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    """Whether transcripts are to be written anew."""
+    return bool(request.config.getoption("--rewrite"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if shutil.which("kubectl") or os.environ.get("CI"):
+        return
+    for item in items:
+        if "kubectl" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs kubectl"))
