@@ -60,28 +60,27 @@ class Lookup:
         self._store = store
         self._registry = registry
 
-    def _storage(self, resource: Resource) -> tuple[Kind, Kind] | None:
-        kind = self._registry.find(resource.group, resource.version, resource.plural)
-        return None if kind is None else (kind, self._registry.storage_kind(kind))
-
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object | None:
-        found = self._storage(resource)
-        if found is None:
+        kind = self._registry.find(resource.group, resource.version, resource.plural)
+        if kind is None:
             return None
-        record = await self._store.get(keys.key_of(found[0], namespace, name))
-        return None if record is None else shown(found[0], record)
+        record = await self._store.get(keys.key_of(kind, namespace, name))
+        return None if record is None else shown(kind, record)
 
     async def list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
-        found = self._storage(resource)
-        if found is None:
+        kind = self._registry.find(resource.group, resource.version, resource.plural)
+        if kind is None:
             return ()
-        page = await self._store.list(keys.prefix_of(found[0], namespace))
-        return [shown(found[0], record) for record in page.records]
+        page = await self._store.list(keys.prefix_of(kind, namespace))
+        return [shown(kind, record) for record in page.records]
 
 
-def shown(kind: Kind, record: Record) -> Object:
-    """Return a stored object in the version of `kind` (shared: never change it)."""
-    stored = record.object
+def shown(kind: Kind, record: Record, *, keep: bool = True) -> Object:
+    """Return a stored object in the version of `kind` (shared: never change it).
+
+    Without `keep` it is not remembered: for those who look at many.
+    """
+    stored = record.object if keep else record.peek()
     if kind.convert is None:
         return stored
     converted: Object = kind.convert.from_storage(stored)

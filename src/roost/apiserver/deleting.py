@@ -247,7 +247,7 @@ async def delete_collection(
     chosen = [
         record
         for record in page.records
-        if selection.empty or selection.matches(kind, shown(kind, record))
+        if selection.empty or selection.matches(kind, shown(kind, record, keep=False))
     ]
     for record in chosen:
         metadata = record.object["metadata"]

@@ -53,10 +53,14 @@ def arrange(kind: Kind, value: Object, revision: str = "") -> Object:
 
 
 def draft_of(kind: Kind, value: Object) -> Draft:
-    """Encode an object for the store, leaving the gap for its revision."""
-    data = encode(arrange(kind, value))
+    """Encode an object for the store, leaving the gap for its revision.
+
+    The parts of the object become the store's: nobody may change them any more.
+    """
+    arranged = arrange(kind, value)
+    data = encode(arranged)
     gap = len(head_of(kind)) + len(_GAP)
-    return Draft(data[:gap], data[gap:])
+    return Draft(data[:gap], data[gap:], arranged)
 
 
 def list_body(

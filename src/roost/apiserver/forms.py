@@ -106,7 +106,7 @@ class Forms:
         if form.media == PROTOBUF and not form.transform:
             messages = (message_of(kind, record) for record in listing.records)
             return objects.encode_list(kind.api_version, f"{kind.name}List", metadata, messages)
-        values = [shown(kind, record) for record in listing.records]
+        values = [shown(kind, record, keep=False) for record in listing.records]
         if form.transform == "Table":
             table = self.tables.table(kind, values, form.version, include, metadata)
             return render(table, form, pretty)
@@ -133,7 +133,7 @@ class Forms:
             bodies = [record.value for record in listing.records]
         else:
             strip = 0
-            values = (shown(kind, record) for record in listing.records)
+            values = (shown(kind, record, keep=False) for record in listing.records)
             bodies = [encode(value) for value in self._items(kind, values)]
         return list_body(
             kind, bodies, listing.revision,

@@ -117,7 +117,7 @@ class InProcessClient:
             limit=limit, continue_token=continue_token, resource_version=resource_version
         )
         listing = await list_records(self._core, kind, query.namespace, selection, options)
-        items = [shown(kind, record) for record in listing.records]
+        items = [shown(kind, record, keep=False) for record in listing.records]
         return ObjectList(items, str(listing.revision), listing.token)
 
     async def watch(

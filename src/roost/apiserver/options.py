@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from roost.api.errors import BadRequest, Cause
@@ -192,6 +193,7 @@ def check_dry_run(values: list[str], kind: str) -> None:
         raise failures.bad_options(kind, Cause("FieldValueNotSupported", text, "dryRun"))
 
 
+@lru_cache(maxsize=1024)
 def manager_of(user_agent: str) -> str:
     """Return the default field manager: the user agent up to its first slash."""
     name = user_agent.partition("/")[0]

@@ -162,7 +162,9 @@ async def _one(core: Core, kind: Kind, namespace: str, selection: Selection) -> 
         revision = core.store.revision()
         record = await core.store.get(keys.key_of(kind, where, selection.name))
         found = [] if record is None else [record]
-    return Listing([r for r in found if selection.matches(kind, shown(kind, r))], revision)
+    return Listing(
+        [r for r in found if selection.matches(kind, shown(kind, r, keep=False))], revision
+    )
 
 
 async def _selected(
@@ -175,7 +177,9 @@ async def _selected(
         )
         revision = page.revision
         for index, record in enumerate(page.records):
-            if not selection.matches(kind, shown(kind, record)):
+            if not selection.may_match(record.value) or not selection.matches(
+                kind, shown(kind, record, keep=False)
+            ):
                 continue
             found.append(record)
             if limit and len(found) == limit:

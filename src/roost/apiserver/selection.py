@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,8 +17,13 @@ from roost.api.selectors import (
     parse_labels,
 )
 from roost.api.values import Object
+from roost.apiserver.encoding import encode
 
 _METADATA_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
+#: Fields that are strings in stored objects too, never computed.
+_PLAIN_FIELDS = frozenset({"spec.nodeName", "involvedObject.name", "involvedObject.uid"})
+_ONE_OF = frozenset({"=", "==", "in"})
+_PRESENT = frozenset({*_ONE_OF, "exists", "gt", "lt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,16 @@ class Selection:
     fields: FieldSelector
     name: str = ""  # the only name that can match, if the fields say so
     namespace: str = ""
+    #: What the stored bytes of every object that matches contain.
+    marks: tuple[bytes, ...] = ()
 
     @property
     def empty(self) -> bool:
         return self.labels.empty and self.fields.empty
+
+    def may_match(self, stored: bytes) -> bool:
+        """Could the object with these bytes match? Saves decoding most of those that do not."""
+        return all(mark in stored for mark in self.marks)
 
     def matches(self, kind: Kind, value: Object) -> bool:
         metadata = value["metadata"]
@@ -62,7 +74,22 @@ def _parse(labels: str, fields: str) -> Selection:
         by_field,
         by_field.exact("metadata.name") or "",
         by_field.exact("metadata.namespace") or "",
+        (*_label_marks(by_label), *_field_marks(by_field)),
     )
+
+
+def _label_marks(labels: LabelSelector) -> Iterator[bytes]:
+    for wanted in labels.requirements:
+        if wanted.operator in _ONE_OF and len(wanted.values) == 1:
+            yield encode({wanted.key: wanted.values[0]})[1:-1]
+        elif wanted.operator in _PRESENT:
+            yield encode(wanted.key) + b":"
+
+
+def _field_marks(fields: FieldSelector) -> Iterator[bytes]:
+    for term in fields.terms:
+        if term.equal and term.value and term.field in _PLAIN_FIELDS:
+            yield encode(term.value)
 
 
 EVERYTHING = _parse("", "")

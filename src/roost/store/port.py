@@ -66,10 +66,14 @@ class Full(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An encoded object with a gap for its revision: head + revision + tail."""
+    """An encoded object with a gap for its revision: head + revision + tail.
+
+    `object` is what is encoded, if the writer gives it away: who reads it next need not decode it.
+    """
 
     head: bytes
     tail: bytes
+    object: dict[str, Any] | None = None
 
     def stamp(self, revision: int) -> bytes:
         return b"%b%d%b" % (self.head, revision, self.tail)
@@ -86,18 +90,29 @@ def restamp(value: bytes, revision: int) -> bytes:
 
 
 class Record:
-    """One key at one revision. `object` decodes the value once; all who read share the result."""
+    """One key at one revision. `object` decodes the value once; all who read share the result.
+
+    Decoded objects take several times the memory of their bytes, so a store lets go of those of
+    records that have not changed for a while (`cool`), and who reads many takes them by `peek`.
+    """
 
     __slots__ = ("_object", "created", "key", "message", "revision", "value")
 
-    def __init__(self, key: str, revision: int, created: int, value: bytes) -> None:
+    def __init__(
+        self,
+        key: str,
+        revision: int,
+        created: int,
+        value: bytes,
+        object: dict[str, Any] | None = None,
+    ) -> None:
         self.key = key
         self.revision = revision
         self.created = created
         self.value = value
         #: The value in protobuf, once somebody has asked for it (in the version that is stored).
         self.message: bytes | None = None
-        self._object: Any = None
+        self._object: Any = object
 
     @property
     def object(self) -> dict[str, Any]:
@@ -105,6 +120,11 @@ class Record:
         if self._object is None:
             self._object = _decode(self.value)
         found: dict[str, Any] = self._object
+        return found
+
+    def peek(self) -> dict[str, Any]:
+        """Return the decoded value as `object` does, but do not keep it."""
+        found: dict[str, Any] = _decode(self.value) if self._object is None else self._object
         return found
 
     def cool(self) -> None:

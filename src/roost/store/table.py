@@ -30,7 +30,7 @@ from roost.store.port import (
 _LAST = "\U0010ffff"
 #: A watcher that has this many events waiting is ended: it would only fall further behind.
 WATCH_BACKLOG_EVENTS = 20_000
-#: So many of the newest events keep the decoded form of the state they replaced.
+#: So many of the newest events keep the decoded forms of their states, old and new.
 _WARM_EVENTS = 256
 
 
@@ -145,6 +145,7 @@ class Table:
         self._recent_bytes += len(event.record.value)
         if len(recent) > _WARM_EVENTS:
             cooled = recent[-_WARM_EVENTS - 1]
+            cooled.record.cool()
             if cooled.previous is not None:
                 cooled.previous.cool()
         while self._recent_bytes > self._history_bytes and len(recent) > 1:
@@ -229,7 +230,10 @@ def event_of(key: str, draft: Draft | None, revision: int, previous: Record | No
     """Return the event that a write causes. `previous` is not None when `draft` is None."""
     if draft is not None:
         created = previous.created if previous is not None else revision
-        record = Record(key, revision, created, draft.stamp(revision))
+        decoded = draft.object
+        if decoded is not None:
+            decoded["metadata"]["resourceVersion"] = str(revision)
+        record = Record(key, revision, created, draft.stamp(revision), decoded)
         return Event(revision, key, record, previous, deleted=False)
     assert previous is not None
     record = Record(key, revision, previous.created, restamp(previous.value, revision))
