@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from roost.api import discovery
@@ -11,6 +11,12 @@ from roost.api.openapi.documents import Documents, Encoded
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
 from roost.api.values import Object
+from roost.apiserver.aggregation.merging import (
+    Elsewhere,
+    aggregated_group,
+    by_group,
+    group_document,
+)
 from roost.apiserver.encoding import encode
 from roost.apiserver.messages import JSON, TEXT, Answer, Request
 from roost.apiserver.negotiation import PROTOBUF, negotiate
@@ -22,11 +28,17 @@ _AGGREGATED: Final = "as=APIGroupDiscoveryList"
 class Discovery:
     """Answers /api, /apis, /openapi and what is below them, None where there is no document."""
 
-    def __init__(self, registry: Registry, release: str) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        release: str,
+        elsewhere: Callable[[], Sequence[Elsewhere]] = tuple,
+    ) -> None:
         self._registry = registry
+        self._elsewhere = elsewhere
         self.documents = Documents(registry, release)
         self.server_address = ""
-        self._revision = -1
+        self._state: tuple[int, Sequence[Elsewhere]] = (-1, ())
         self._encoded: dict[tuple[str, str], bytes] = {}
 
     def answer(self, request: Request, path: str) -> Answer | None:
@@ -42,10 +54,7 @@ class Discovery:
             version = _wanted_version(accept)
             if version:
                 core = parts[0] == "api"
-                body = self._cached(
-                    path, version,
-                    lambda: discovery.aggregated(self._registry, version, core=core),
-                )  # fmt: skip
+                body = self._cached(path, version, lambda: self._aggregated(version, core=core))
                 return Answer(200, body, discovery.aggregated_media_type(version))
         plain = accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", "")
         media = PROTOBUF if negotiate(plain).media == PROTOBUF else JSON
@@ -56,7 +65,9 @@ class Discovery:
         if parts == ["api"]:
             return lambda: discovery.api_versions(self.server_address)
         if parts == ["apis"]:
-            return lambda: discovery.group_list(registry)
+            return self._groups
+        if len(parts) in (2, 3) and parts[0] == "apis" and not registry.versions(parts[1]):
+            return self._others(parts[1], parts[2:])
         if len(parts) == 2 and parts[0] == "api":
             return _if_found(lambda: discovery.resource_list(registry, "", parts[1]))
         if len(parts) == 2 and parts[0] == "apis":
@@ -65,9 +76,38 @@ class Discovery:
             return _if_found(lambda: discovery.resource_list(registry, parts[1], parts[2]))
         return None
 
+    def _groups(self) -> Object:
+        document = discovery.group_list(self._registry)
+        others = by_group(self._elsewhere())
+        return {
+            **document,
+            "groups": [
+                *document["groups"],
+                *(group_document(name, found) for name, found in others.items()),
+            ],
+        }
+
+    def _aggregated(self, version: str, *, core: bool) -> Object:
+        document = discovery.aggregated(self._registry, version, core=core)
+        others = {} if core else by_group(self._elsewhere())
+        items = [aggregated_group(name, found) for name, found in others.items()]
+        return {**document, "items": [*document["items"], *items]} if items else document
+
+    def _others(self, group: str, rest: list[str]) -> Callable[[], Object] | None:
+        """Return how to build the document of a group, or a version of it, that others serve."""
+        found = by_group(self._elsewhere()).get(group)
+        if not found:
+            return None
+        if not rest:
+            head = {"kind": "APIGroup", "apiVersion": "v1"}
+            return lambda: {**head, **group_document(group, found)}
+        version = next((each for each in found if each.version == rest[0]), None)
+        return None if version is None else lambda: version.resources
+
     def _cached(self, path: str, form: str, build: Callable[[], Object]) -> bytes:
-        if self._revision != self._registry.revision:
-            self._revision = self._registry.revision
+        state = (self._registry.revision, self._elsewhere())
+        if self._state != state:
+            self._state = state
             self._encoded.clear()
         body = self._encoded.get((path, form))
         if body is None:

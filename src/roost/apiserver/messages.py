@@ -86,6 +86,17 @@ class WatchAnswer:
     head: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """How an extension server is known: by a name in its certificate, and who signed that.
+
+    `ca` is PEM; "" means the certificate is not verified at all, as its APIService asks.
+    """
+
+    name: str
+    ca: str
+
+
 @dataclass(slots=True)
 class Proxy:
     """Pass the request on to `scheme`://`host`:`port``path`?`query`.
@@ -104,6 +115,8 @@ class Proxy:
     headers: tuple[tuple[str, str], ...] = ()
     #: Prefix to put before the paths of redirects (for pods/proxy and services/proxy).
     mount: str = ""
+    #: For an extension server: whose certificate must be this one's, by this authority.
+    extension: Extension | None = None
 
 
 Response: TypeAlias = Answer | WatchAnswer | Proxy

@@ -19,6 +19,8 @@ from roost.api.schema.node import Node
 from roost.apiserver.access.impersonation import impersonated_user, wanted_user
 from roost.apiserver.access.refusals import forbidden
 from roost.apiserver.admission.port import Plugin
+from roost.apiserver.aggregation.merging import Elsewhere
+from roost.apiserver.aggregation.remote import Fetcher, Remotes
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.core import Core, Lookup
@@ -36,6 +38,7 @@ from roost.apiserver.inspection import inspect
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
 from roost.apiserver.metrics import Metrics
 from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
+from roost.apiserver.nodemetrics.serving import GROUP, VERSION, NodeMetrics
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
 from roost.apiserver.requestinfo import RequestInfo, parse_path
@@ -80,6 +83,7 @@ class ApiServer:
         service_addresses: str = "10.96.0.0/16",
         node_ports: range = range(30000, 32768),
         flows: Flows | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.registry = registry
         self.authorizer = authorizer
@@ -94,10 +98,18 @@ class ApiServer:
         self.metrics = Metrics()
         self.health = Health()
         self.flows = flows or Flows()
+        self.remotes = Remotes(self.core.lookup, chance, fetcher)
+        self.node_metrics = (
+            None if fetcher is None else NodeMetrics(self.core.lookup, fetcher, self.core.now)
+        )
         self._deadlines = Deadlines()
         self._identities = Identities(ids)
         self._paths = NonResource(
-            self.core, Discovery(registry, release), self.metrics, self.health, documents or {}
+            self.core,
+            Discovery(registry, release, self._elsewhere),
+            self.metrics,
+            self.health,
+            documents or {},
         )
         self._housekeeping = Housekeeping(self.core)
         self._ready = asyncio.Event()
@@ -123,6 +135,22 @@ class ApiServer:
     def client(self, user: User | None = None) -> InProcessClient:
         """Return a client in process; as `user` it is authorised, as None it may do everything."""
         return InProcessClient(self.core, self._verbs, self.authorizer, user)
+
+    def _elsewhere(self) -> list[Elsewhere]:
+        """Return what discovery shows beside the registry."""
+        found = self.remotes.elsewhere() if self.remotes else []
+        metrics = self.node_metrics
+        if metrics is not None and metrics.present and not self.remotes.find(GROUP, VERSION):
+            found.append(metrics.elsewhere())
+        return found
+
+    def group_versions(self) -> set[tuple[str, str]]:
+        """Return the group versions that are served here."""
+        found = {(kind.group, kind.version) for kind in self.registry.kinds()}
+        metrics = self.node_metrics
+        if metrics is not None and metrics.present and not self.remotes.find(GROUP, VERSION):
+            found.add((GROUP, VERSION))
+        return found
 
     async def handle(self, request: Request) -> Response:
         """Answer a request. Never raises a StatusError; only cancellation and bugs get out."""
@@ -189,6 +217,11 @@ class ApiServer:
             return await self._paths.answer(request)
         kind = self.registry.find(info.group, info.version, info.resource)
         if kind is None:
+            remote = self.remotes.find(info.group, info.version) if self.remotes else None
+            if remote is not None:
+                return await self.remotes.proxy(remote, request)
+            if info.group == GROUP and self.node_metrics is not None and self.node_metrics.present:
+                return await self.node_metrics.answer(info, request, query)
             return self._paths.unknown(info)
         info.served = True
         if kind.resource in _DEPRECATED:

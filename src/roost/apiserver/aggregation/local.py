@@ -86,10 +86,10 @@ def is_managed(service: Object) -> bool:
 
 def local_condition() -> Object:
     """Return the condition of what is served here, without its time."""
-    return condition(True, "Local", "Local APIServices are always available")
+    return condition("Local", "Local APIServices are always available")
 
 
-def condition(available: bool, reason: str, message: str) -> Object:
+def condition(reason: str, message: str, *, available: bool = True) -> Object:
     """Return an Available condition, without its time."""
     status = "True" if available else "False"
     return {"type": "Available", "status": status, "reason": reason, "message": message}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
@@ -22,6 +23,12 @@ from roost.apiserver.http.connection import CLOSED, Connection, Sent
 from roost.apiserver.messages import Answer, Proxy
 from roost.apiserver.server import error_answer
 
+#: What a document may weigh, and how long it may take.
+_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
+_FETCH_S: Final = 5.0
+_CONTEXTS_KEPT: Final = 100
+#: Headers in which only this server says who asks.
+_CLAIMS: Final = ("impersonate-", "x-remote-")
 _CONNECT_S: Final = 10.0
 _PIECE_BYTES: Final = 64 * 1024
 _HEAD_BYTES: Final = 64 * 1024
@@ -36,10 +43,18 @@ _OWN: Final = frozenset({"host", "authorization", "accept-encoding", "expect"})
 
 
 class Proxies:
-    """Passes requests on. `kubelets` is the TLS context with the server's client certificate."""
+    """Passes requests on. `kubelets` is the TLS context with the server's client certificate.
 
-    def __init__(self, kubelets: ssl.SSLContext) -> None:
+    `front` gives one with the certificate that extension servers believe.
+    """
+
+    def __init__(
+        self, kubelets: ssl.SSLContext, front: Callable[[str], ssl.SSLContext] | None = None
+    ) -> None:
         self._kubelets = kubelets
+        #: Makes the TLS context for extension servers of an authority ("": any).
+        self._front = front
+        self._extensions: dict[str, ssl.SSLContext] = {}
         self._others = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # Pods and services have certificates of nobody that we know; the real server asks for none.
         self._others.check_hostname = False
@@ -66,6 +81,13 @@ class Proxies:
     def _tls(self, proxy: Proxy) -> ssl.SSLContext | None:
         if proxy.kubelet:
             return self._kubelets
+        if proxy.extension is not None and self._front is not None:
+            ca = proxy.extension.ca
+            if ca not in self._extensions:
+                if len(self._extensions) >= _CONTEXTS_KEPT:
+                    self._extensions.clear()
+                self._extensions[ca] = self._front(ca)
+            return self._extensions[ca]
         return self._others if proxy.scheme == "https" else None
 
     # -- plain requests
@@ -90,7 +112,7 @@ class Proxies:
         try:
             async with self._client().request(
                 request.method, _url(proxy), headers=headers, data=body, allow_redirects=False,
-                ssl=self._tls(proxy) or True,
+                ssl=self._tls(proxy) or True, server_hostname=_server_name(proxy),
             ) as answer:  # fmt: skip
                 if proxy.kubelet and answer.status >= 400 and "proxy" not in proxy.mount:
                     text = await answer.content.read(_ERROR_BYTES)
@@ -98,6 +120,27 @@ class Proxies:
                 return await self._copy(request, answer, proxy)
         finally:
             connection.on_lost = None
+
+    async def fetch(self, proxy: Proxy, accept: str = "application/json") -> tuple[int, Any]:
+        """Get a JSON document; return code and body. Raises OSError, TimeoutError or ValueError."""
+        headers: CIMultiDict[str] = CIMultiDict(proxy.headers)
+        headers["Accept"] = accept
+        try:
+            async with (
+                asyncio.timeout(_FETCH_S),
+                self._client().get(
+                    _url(proxy), headers=headers, allow_redirects=False,
+                    ssl=self._tls(proxy) or True, server_hostname=_server_name(proxy),
+                ) as answer,
+            ):  # fmt: skip
+                body = await answer.content.read(_DOCUMENT_BYTES + 1)
+                while len(body) <= _DOCUMENT_BYTES and not answer.content.at_eof():
+                    body += await answer.content.read(_DOCUMENT_BYTES)
+        except aiohttp.ClientError as error:
+            raise OSError(str(error) or type(error).__name__) from error
+        if len(body) > _DOCUMENT_BYTES:
+            raise ValueError("the document is too large")
+        return answer.status, decode(body) if body[:1] in (b"{", b"[") else None
 
     async def _copy(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse, proxy: Proxy
@@ -125,8 +168,9 @@ class Proxies:
             return CLOSED
         async with asyncio.timeout(_CONNECT_S):
             reader, writer = await asyncio.open_connection(
-                proxy.host, proxy.port, ssl=self._tls(proxy), limit=_HEAD_BYTES
-            )
+                proxy.host, proxy.port, ssl=self._tls(proxy), limit=_HEAD_BYTES,
+                server_hostname=_server_name(proxy),
+            )  # fmt: skip
         incoming = asyncio.StreamReader(limit=_PIECE_BYTES)
         incoming.set_transport(transport)
         try:
@@ -203,6 +247,11 @@ def _kubelet_error(code: int, body: bytes) -> StatusError:
     return from_status({"message": text or "the server could not complete the request"}, code)
 
 
+def _server_name(proxy: Proxy) -> str | None:
+    """Return the name in the far end's certificate, if it is not its address."""
+    return None if proxy.extension is None else proxy.extension.name
+
+
 def _unreachable(proxy: Proxy, error: BaseException) -> StatusError:
     why = str(error) or type(error).__name__
     if proxy.kubelet:
@@ -221,8 +270,11 @@ def _forwarded(request: web.BaseRequest, proxy: Proxy) -> CIMultiDict[str]:
     found: CIMultiDict[str] = CIMultiDict()
     for key, value in request.headers.items():
         name = key.lower()
-        if name not in _HOP and name not in _OWN and not name.startswith("impersonate-"):
+        if name not in _HOP and name not in _OWN and not name.startswith(_CLAIMS):
             found.add(key, value)
+    if proxy.extension is not None:
+        found.extend(proxy.headers)
+        return found
     if not proxy.kubelet:
         found["X-Forwarded-Uri"] = proxy.mount + proxy.path
         found["X-Forwarded-Host"] = request.headers.get("host", "")

@@ -80,7 +80,9 @@ class Authority:
         self._key = key
 
     @classmethod
-    def open(cls, files: Files, directory: str, clock: WallClock) -> Authority:
+    def open(
+        cls, files: Files, directory: str, clock: WallClock, name: str = "roost-ca"
+    ) -> Authority:
         """Return the authority of a directory, made if there is none.
 
         Raises PkiError that names the file if one is damaged, missing or does not fit the other.
@@ -93,7 +95,7 @@ class Authority:
             if key is None:
                 key = new_key()
                 write(files, key_path, key_pem(key))
-            certificate = _self_signed(key, _now(clock))
+            certificate = _self_signed(key, _now(clock), name)
             write(files, certificate_path, certificate_pem(certificate))
         elif key is None:
             raise PkiError(
@@ -238,8 +240,10 @@ def _builder(
     )
 
 
-def _self_signed(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "roost-ca")])
+def _self_signed(
+    key: ec.EllipticCurvePrivateKey, now: datetime, common_name: str
+) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     public = key.public_key()
     return (
         _builder(name, name, now, _AUTHORITY_LIFE)
