@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -147,6 +148,15 @@ def test_controllers_that_are_called_missing_are_missing():
     missing = re.findall(r"`([a-z-]+-controller)`", section)
     assert missing
     assert not [name for name in missing if name in ALL]
+
+
+def test_every_dependency_is_explained():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"].values()
+    wanted = [*project["project"]["dependencies"], *(name for group in groups for name in group)]
+    page = (DOCS / "reference" / "dependencies.md").read_text()
+    names = [re.split(r"[<>=;\[]", text)[0] for text in wanted]
+    assert not [name for name in names if not re.search(rf"(`|\| ){name}(`| \|)", page)]
 
 
 def test_files_that_checklists_name_exist():
