@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from roost.api.kind import Kind
 from roost.api.values import Object
@@ -50,6 +50,19 @@ class Decision:
 
 
 @dataclass(slots=True)
+class Reinvocation:
+    """What the second round of the mutating plugins must know of the first.
+
+    There is a second one, and no third, when a policy or a webhook changed the object.
+    """
+
+    second: bool = False
+    wanted: bool = False
+    #: What each plugin keeps for its second round.
+    memory: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Admission:
     """One write as admission plugins see it. `object` is private: mutating plugins change it."""
 
@@ -66,6 +79,23 @@ class Admission:
     warnings: list[str] = field(default_factory=list)
     #: Called, last registered first, when the write did not happen after a plugin reserved something.
     undo: list[Callable[[], None]] = field(default_factory=list)
+    #: Set by plugins that may have to run again.
+    reinvocation: Reinvocation | None = None
+    #: What policies and webhooks say about the request to whoever audits; None: nothing.
+    audit: dict[str, str] | None = None
+
+    def annotate(self, key: str, value: str) -> None:
+        """Say something about the request to whoever audits; what was said first stays."""
+        if self.audit is None:
+            self.audit = {}
+        self.audit.setdefault(key, value)
+
+    def replace_object(self, value: Object) -> None:
+        """Put other content in place of the object's: whoever holds it sees the change."""
+        assert self.object is not None
+        if value is not self.object:
+            self.object.clear()
+            self.object.update(value)
 
 
 @dataclass(slots=True)

@@ -99,6 +99,7 @@ async def _create_named(
     reservation = None
     try:
         await core.admit(request)
+        metadata = value["metadata"]  # another one, if a webhook changed the object
         change = Change(value, None, "", core.now(), context.warnings)
         metadata["uid"] = core.ids.uid()  # before: a Job's selector is made of it
         metadata["creationTimestamp"] = change.now

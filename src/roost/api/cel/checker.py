@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .functions.declare import Library, Overload
 from .issues import CompileError, Issue
@@ -130,7 +130,10 @@ class Checker:
 
     def select(self, node: Select) -> Type:
         path = dotted(node)
-        if path is not None and not node.test and self._variable(path.split(".")[0]) is None:
+        free = path is not None and not node.test
+        if path is not None and free and (
+            self._variable(path) is not None or self._variable(path.split(".")[0]) is None
+        ):  # fmt: skip
             found = self._named(node, path)
             if found is not None:
                 return found
@@ -380,7 +383,7 @@ def _nested(structures: Mapping[str, Type], name: str) -> Type | None:
         if found is None:
             return None
         if found.dynamic and not found.fields:
-            return found
+            return replace(found, name=name)
         step = (found.fields or {}).get(word)
         found = None if step is None else step.type
         while found is not None and found.kind in ("list", "map"):

@@ -44,9 +44,14 @@ def _match(text: Any, pattern: Any, *_rest: Any) -> int:
     return max(1, ceil((1 + _size(text)) * _FACTOR) * ceil(_size(pattern) * 0.25))
 
 
+def _decision(*_values: Any) -> int:
+    """A question to the authoriser is dear, wherever it is asked."""
+    return 350_000
+
+
 _PRICES: dict[str, Price | None] = {
     "constant": None, "scan": _scan, "join": _join, "pairs": _pairs, "each": _each, "product": _product,
-    "match": _match, "square": _square,
+    "match": _match, "square": _square, "decision": _decision,
 }  # fmt: skip
 
 

@@ -1,13 +1,20 @@
-"""Rules for admission policies and their bindings.
-
-What their CEL expressions mean is not looked at here: whoever has a CEL environment compiles them.
-"""
+"""Rules for admission policies and their bindings; their expressions are compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from roost.api import names
+from roost.api.cel.admission import (
+    ANNOTATION,
+    ANYTHING,
+    CONDITION,
+    CONFIGURATION,
+    MESSAGE,
+    PATCH,
+    admission_environment,
+)
+from roost.api.cel.types import Type
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes
 from roost.api.validation.rules import Rules
@@ -20,6 +27,7 @@ from roost.api.validation.webhooks import (
     known,
     rule,
 )
+from roost.api.validation.webhooks import expression as compile_checked
 from roost.api.values import Object
 
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
@@ -55,14 +63,14 @@ def _resource_names(values: Iterable[str], path: str, causes: Causes) -> None:
 def _policy(change: Change, causes: Causes) -> None:
     spec = change.object.get("spec") or {}
     _policy_match(spec, causes)
-    _variables(spec.get("variables") or [], causes)
+    variables = _variables(spec, causes, mutates=False)
     validations, audits = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not audits:
         causes.required("spec.validations", _NOTHING_TO_DO)
         causes.required("spec.auditAnnotations", _NOTHING_TO_DO)
         return
     for index, validation in enumerate(validations):
-        _validation(validation, f"spec.validations[{index}]", causes)
+        _validation(validation, f"spec.validations[{index}]", causes, spec, variables)
     if len(audits) > _AUDIT_MAX:
         text = f"must not have more than {_AUDIT_MAX} auditAnnotations"
         causes.invalid("spec.auditAnnotations", audits, text)
@@ -74,6 +82,10 @@ def _policy(change: Change, causes: Causes) -> None:
         if not (audit.get("valueExpression") or "").strip():
             text = "valueExpression is not specified"
             causes.required(f"{path}.valueExpression", text)
+        else:
+            environment = admission_environment(params=_has_params(spec), variables=variables)
+            source = audit["valueExpression"]
+            compile_checked(source, f"{path}.valueExpression", causes, environment, ANNOTATION)
         if key in taken:
             causes.duplicate(f"{path}.key", key)
         taken.add(key)
@@ -91,7 +103,8 @@ def _policy_match(spec: Object, causes: Causes) -> None:
         _match_resources(match, "spec.matchConstraints", causes)
         if not match.get("resourceRules"):
             causes.required("spec.matchConstraints.resourceRules")
-    conditions(spec.get("matchConditions") or [], "spec.matchConditions", causes)
+    environment = admission_environment(params=_has_params(spec))
+    conditions(spec.get("matchConditions") or [], "spec.matchConditions", causes, environment)
 
 
 def _param_kind(value: Object, path: str, causes: Causes) -> None:
@@ -120,24 +133,47 @@ def _param_kind(value: Object, path: str, causes: Causes) -> None:
         causes.invalid(f"{path}.kind", kind, text)
 
 
-def _variables(values: list[Object], causes: Causes) -> None:
-    for index, variable in enumerate(values):
+def _has_params(spec: Object) -> bool:
+    return spec.get("paramKind") is not None
+
+
+def _variables(spec: Object, causes: Causes, *, mutates: bool) -> dict[str, Type]:
+    """Check the variables of a policy, each of which knows those before it; return their types."""
+    found: dict[str, Type] = {}
+    for index, variable in enumerate(spec.get("variables") or ()):
         path, name = f"spec.variables[{index}]", (variable.get("name") or "").strip()
         if not name:
             causes.required(f"{path}.name", "name is not specified")
         elif names.check_c_identifier(name):
             causes.invalid(f"{path}.name", name, "name is not a valid CEL identifier")
-        if not (variable.get("expression") or "").strip():
+        source = variable.get("expression") or ""
+        if not source.strip():
             causes.required(f"{path}.expression", "expression is not specified")
+            continue
+        environment = admission_environment(
+            params=_has_params(spec), mutates=mutates, variables=found
+        )
+        where = f"{path}.expression"
+        found[name] = compile_checked(source, where, causes, environment, ANYTHING)
+    return found
 
 
-def _validation(value: Object, path: str, causes: Causes) -> None:
+def _validation(
+    value: Object, path: str, causes: Causes, spec: Object, variables: Mapping[str, Type]
+) -> None:
     expression, message = value.get("expression") or "", value.get("message") or ""
     shown = value.get("messageExpression") or ""
+    params = _has_params(spec)
     if not expression.strip():
         causes.required(f"{path}.expression", "expression is not specified")
+    else:
+        environment = admission_environment(params=params, variables=variables)
+        compile_checked(expression, f"{path}.expression", causes, environment, CONDITION)
     if shown and not shown.strip():
         causes.invalid(f"{path}.messageExpression", shown, "must be non-empty if specified")
+    elif shown:
+        environment = admission_environment(params=params, authorizer=False, variables=variables)
+        compile_checked(shown, f"{path}.messageExpression", causes, environment, MESSAGE)
     if message and not message.strip():
         causes.invalid(f"{path}.message", message, "message must be non-empty if specified")
     elif "\n" in message.strip() or "\r" in message.strip():
@@ -148,7 +184,8 @@ def _validation(value: Object, path: str, causes: Causes) -> None:
 def _mutating_policy(change: Change, causes: Causes) -> None:
     spec = change.object.get("spec") or {}
     _policy_match(spec, causes)
-    _variables(spec.get("variables") or [], causes)
+    variables = _variables(spec, causes, mutates=True)
+    environment = admission_environment(params=_has_params(spec), mutates=True, variables=variables)
     mutations = spec.get("mutations") or []
     if not mutations:
         causes.required("spec.mutations", "mutations must contain at least one item")
@@ -163,6 +200,10 @@ def _mutating_policy(change: Change, causes: Causes) -> None:
             causes.required(f"{path}.{field}", f"must be specified when patchType is {kind}")
         elif not (mutation[field].get("expression") or "").strip():
             causes.required(f"{path}.{field}.expression", "expression is not specified")
+        else:
+            source, where = mutation[field]["expression"], f"{path}.{field}.expression"
+            returns = PATCH if kind == "JSONPatch" else CONFIGURATION
+            compile_checked(source, where, causes, environment, returns)
     if not spec.get("reinvocationPolicy"):
         causes.required("spec.reinvocationPolicy")
     else:

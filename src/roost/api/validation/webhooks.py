@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from roost.api import names
+from roost.api.cel.admission import CONDITION, Unfit, admission_environment, compiled
+from roost.api.cel.environment import Environment
+from roost.api.cel.types import DYN, Type
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes
 from roost.api.validation.domains import fully_qualified
@@ -59,7 +63,8 @@ def _webhook(hook: Object, path: str, causes: Causes) -> None:
         label_selector(hook.get(key), f"{path}.{key}", causes)
     known(hook, "reinvocationPolicy", REINVOCATION, path, causes)
     client(hook.get("clientConfig") or {}, f"{path}.clientConfig", causes)
-    conditions(hook.get("matchConditions") or [], f"{path}.matchConditions", causes)
+    environment = admission_environment()
+    conditions(hook.get("matchConditions") or [], f"{path}.matchConditions", causes, environment)
 
 
 def client(config: Object, path: str, causes: Causes) -> None:
@@ -193,15 +198,29 @@ def _resources(values: list[str], path: str, causes: Causes) -> None:
         causes.invalid(path, values, text)
 
 
-def conditions(values: list[Object], path: str, causes: Causes) -> None:
+def expression(
+    source: str, path: str, causes: Causes, environment: Environment, returns: Sequence[Type]
+) -> Type:
+    """Check that an expression can be compiled, and return the type of its result."""
+    try:
+        return compiled(source, environment, returns).result
+    except Unfit as error:
+        causes.invalid(path, source, str(error))
+        return DYN
+
+
+def conditions(values: list[Object], path: str, causes: Causes, environment: Environment) -> None:
     """Check the conditions on which requests are of interest."""
     if len(values) > _CONDITIONS_MAX:
         causes.too_many(path, len(values), _CONDITIONS_MAX)
     taken: set[str] = set()
     for index, condition in enumerate(values):
         here, name = f"{path}[{index}]", condition.get("name") or ""
-        if not (condition.get("expression") or "").strip():
+        source = condition.get("expression") or ""
+        if not source.strip():
             causes.required(f"{here}.expression")
+        else:
+            expression(source, f"{here}.expression", causes, environment, CONDITION)
         if not name:
             causes.required(f"{here}.name")
         else:

@@ -79,9 +79,15 @@ class Chain:
         self._asked: dict[tuple[str, str], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
 
     async def admit(self, request: Admission, lookup: Lookup) -> None:
-        """Ask every plugin that may change such an object."""
-        for plugin in self._concerned(request)[0]:
+        """Ask every plugin that may change such an object; again if users' own ones did."""
+        concerned = self._concerned(request)[0]
+        for plugin in concerned:
             await plugin.admit(request, lookup)
+        rounds = request.reinvocation
+        if rounds is not None and rounds.wanted and not rounds.second:
+            rounds.second = True
+            for plugin in concerned:
+                await plugin.admit(request, lookup)
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
         """Ask every plugin that may refuse such an object."""

@@ -1,0 +1,44 @@
+"""The variable `authorizer` of expressions, over the server's own authoriser."""
+
+from __future__ import annotations
+
+from roost.api.cel.authorization import Authorizer as AuthorizerValue
+from roost.api.cel.authorization import Decide, Question, ResourceCheck
+from roost.apiserver.admission.surroundings import Authorizer
+from roost.apiserver.attributes import Admission, Attributes, User
+
+_ACCOUNTS = "system:serviceaccounts"
+
+
+def _decide(user: User, authorizer: Authorizer) -> Decide:
+    def decide(question: Question) -> tuple[bool, str]:
+        who = user if question.service_account is None else _account(*question.service_account)
+        attributes = Attributes(
+            who, question.verb, question.group, "*" if question.resource else "",
+            question.resource, question.subresource, question.namespace, question.name,
+            question.path, question.field_selector, question.label_selector,
+        )  # fmt: skip
+        decision = authorizer.authorize(attributes)
+        return decision.allowed, decision.reason
+
+    return decide
+
+
+def _account(namespace: str, name: str) -> User:
+    return User(
+        f"system:serviceaccount:{namespace}:{name}", (_ACCOUNTS, f"{_ACCOUNTS}:{namespace}")
+    )
+
+
+def authorizer_value(user: User, authorizer: Authorizer) -> AuthorizerValue:
+    """Return `authorizer` for somebody's request."""
+    return AuthorizerValue(_decide(user, authorizer), Question())
+
+
+def request_check(request: Admission, authorizer: Authorizer) -> ResourceCheck:
+    """Return `authorizer.requestResource`: a question about what a request is for."""
+    asked = Question(
+        group=request.kind.group, resource=request.kind.plural, subresource=request.subresource,
+        namespace=request.namespace, name=request.name,
+    )  # fmt: skip
+    return ResourceCheck(_decide(request.user, authorizer), asked)

@@ -1,0 +1,1 @@
+"""Admission policies: what users say about writes in CEL."""

@@ -1,0 +1,149 @@
+"""What webhooks and policies need of the server around them, and what they share.
+
+`Table` finds those that may concern a request without asking each: by resource, subresource and
+operation, remembered until the configuration changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from roost.api.errors import Cause, invalid
+from roost.api.kind import Change, Kind, Resource
+from roost.api.registry import Registry
+from roost.api.schema.body import expected
+from roost.api.schema.decode import decode
+from roost.api.schema.node import Node
+from roost.api.schema.scalars import Mismatch
+from roost.api.values import Object, copy_of
+from roost.apiserver.access.refusals import quote
+from roost.apiserver.admission.matching import (
+    Criteria,
+    equivalents_of,
+    is_namespace,
+    labels_of,
+    namespace_of,
+)
+from roost.apiserver.admission.port import Lookup
+from roost.apiserver.admission.refusing import internal
+from roost.apiserver.admission.requests import kind_of
+from roost.apiserver.attributes import Admission, Attributes, Decision
+from roost.ports.port import Ids
+
+NAMESPACES: Final = Resource("", "v1", "namespaces")
+#: How many different kinds of request a table remembers.
+_REMEMBERED: Final = 4096
+
+
+class Authorizer(Protocol):
+    """Says whether somebody may; see roost.apiserver.authorizer."""
+
+    def authorize(self, request: Attributes) -> Decision: ...
+
+
+class Concerning(Protocol):
+    """Something that is for some requests."""
+
+    @property
+    def criteria(self) -> Criteria: ...
+
+
+T = TypeVar("T", bound=Concerning)
+
+
+class Table(Generic[T]):
+    """Hooks or policies in order. Made anew with every change of the configuration."""
+
+    __slots__ = ("_concerned", "entries")
+
+    def __init__(self, entries: Sequence[T] = ()) -> None:
+        self.entries = tuple(entries)
+        self._concerned: dict[tuple[str, str, str], tuple[T, ...]] = {}
+
+    def concerned(self, request: Admission) -> tuple[T, ...]:
+        """Return those that may concern a request."""
+        key = (request.kind.plural, request.subresource, request.operation)
+        found = self._concerned.get(key)
+        if found is None:
+            if len(self._concerned) >= _REMEMBERED:
+                self._concerned.clear()
+            found = self._concerned[key] = tuple(
+                entry for entry in self.entries if entry.criteria.may_match(*key)
+            )
+        return found
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """The server as webhooks and policies see it.
+
+    `node` gives the schema of a kind, `now` the time of day as text.
+    """
+
+    registry: Registry
+    ids: Ids
+    authorizer: Authorizer
+    node: Callable[[Kind], Node]
+    now: Callable[[], str]
+
+    def equivalents(self, kind: Kind, subresource: str) -> Sequence[Kind]:
+        """Return the kinds that are stored with a kind."""
+        return equivalents_of(self.registry.kinds(), kind, subresource)
+
+    async def namespace_labels(self, request: Admission, lookup: Lookup) -> Object | None:
+        """Return the labels of the namespace of a request, {} for none, None if it is not there."""
+        name = namespace_of(request)
+        if not name:
+            return {}
+        value = request.object
+        fresh = is_namespace(request.kind) and not request.subresource
+        if not fresh or request.operation not in {"CREATE", "UPDATE"}:
+            value = await lookup.get(NAMESPACES, name)
+        return None if value is None else labels_of(value) or {}
+
+    def settle(self, request: Admission, value: Object) -> None:
+        """Put a changed object in place of a request's: decoded, pruned and defaulted again.
+
+        Raises StatusError where it is no object of its kind, or is another object now.
+        """
+        node = self._node(request)
+        if node is None:
+            settled: Object = copy_of(value)
+        else:
+            try:
+                settled = decode(node, value)[0]
+            except Mismatch as error:
+                raise internal(str(error)) from None
+        settled.setdefault("metadata", {})
+        _check_same(request, settled)
+        own = request.subresource in {"", "scale"} or (
+            kind_of(request.kind, request.subresource).name == request.kind.name
+        )
+        if own and request.kind.default is not None:
+            hooks = "" if request.subresource == "scale" else request.subresource
+            change = Change(settled, request.old, hooks, self.now(), request.warnings)
+            request.kind.default(change)
+        request.replace_object(settled)
+
+    def _node(self, request: Admission) -> Node | None:
+        named = kind_of(request.kind, request.subresource)
+        if request.subresource == "scale" or named.name == request.kind.name:
+            return self.node(request.kind)
+        try:
+            return expected(named.group, named.version, named.name).node
+        except KeyError:
+            return None  # options of streams have no schema
+
+
+def _check_same(request: Admission, value: Object) -> None:
+    """An update may not be led to another object; raises Invalid."""
+    if request.operation != "UPDATE" or request.old is None:
+        return
+    for key in ("name", "namespace", "uid"):
+        before, after = request.old["metadata"].get(key), value["metadata"].get(key)
+        if after is not None and after != before:
+            text = f"Invalid value: {quote(str(after))}: field is immutable"
+            cause = Cause("FieldValueInvalid", text, f"metadata.{key}")
+            raise invalid(request.kind.group, request.kind.name, request.name, [cause])

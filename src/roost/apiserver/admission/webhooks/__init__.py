@@ -1,0 +1,1 @@
+"""Webhooks: what users' own servers say about writes."""
