@@ -18,17 +18,21 @@ from roost.adapters.real.chance import SystemChance
 from roost.adapters.real.clock import SystemClock
 from roost.adapters.real.files import DiskFiles
 from roost.adapters.real.ids import RandomIds
-from roost.api.kind import Resource
+from roost.api.kind import Kind, Resource
 from roost.api.registry import builtin
+from roost.api.schema.node import Node
 from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.admission import chain
+from roost.apiserver.admission.registered import Registered
+from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.usage import quota_matches, usage_of
 from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer, bootstrap
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
-from roost.apiserver.core import Lookup
+from roost.apiserver.core import Lookup, rfc3339
+from roost.apiserver.http.callout import HttpCaller
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
 from roost.apiserver.pki.authority import Authority
@@ -39,6 +43,7 @@ from roost.apiserver.server import ApiServer
 from roost.apiserver.static_tokens import StaticTokens, TokenFileError
 from roost.apiserver.tokens import ISSUER
 from roost.cli.identity import issue_node
+from roost.cli.operations import expect_start, front_proxies, start_operations
 from roost.cli.places import Places
 from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
@@ -75,8 +80,11 @@ class Parts:
     keys: SigningKeys
     authenticator: Authenticator
     authorizer: Authorizer
+    proxies: Proxies
     clock: SystemClock
     chance: SystemChance
+    registered: Registered
+    caller: HttpCaller
 
 
 def choose_controllers(text: str) -> tuple[str, ...]:
@@ -103,16 +111,23 @@ async def serve(
     store = await SqliteStore.open(places.database)
     try:
         parts = await _open(store, places)
+        started = expect_start(parts.api)
         server, port = await _listen(settings, parts, address)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(parts.api.run(), name="api")
                 tasks.create_task(parts.authorizer.run(store), name="access")
+                tasks.create_task(parts.registered.run(store), name="registered admission")
                 await parts.api.ready()
                 await parts.authorizer.ready()
+                await parts.registered.ready()
                 client = parts.api.client()
                 await bootstrap_cluster(client, Advertised(address, port))
                 await bootstrap(client)
+                await start_operations(
+                    tasks, parts.api, places, parts.authority, parts.clock, parts.chance
+                )
+                started()
                 _start_control(tasks, parts, names)
                 admin = _write_admin(places, parts.authority, settings, port)
                 if local_node:
@@ -120,6 +135,7 @@ async def serve(
                 ready(admin)
         finally:
             await server.close()
+            await parts.caller.close()
     finally:
         await store.close()
 
@@ -134,15 +150,24 @@ async def _open(store: SqliteStore, places: Places) -> Parts:
     static.entries()  # a damaged file is better found now than at the first request
     authenticator = Authenticator(clock, keys, lookup, static)
     authorizer = Authorizer()
+    proxies = _proxies(authority, places, clock)
 
     async def write_quota(quota: Object) -> Object:
         namespace = quota["metadata"]["namespace"]
         return await api.client().update(QUOTAS, quota, namespace, subresource="status")
 
+    def node(kind: Kind) -> Node:
+        return api.core.node(kind)
+
+    caller = HttpCaller()
+    around = Surroundings(registry, ids, authorizer, node, lambda: rfc3339(clock.now()))
+    registered = Registered(around, caller)
     api = ApiServer(
         store, registry, clock, chance, ids,
         authorizer=authorizer,
-        admission=[chain.Chain(chain.plugins(authorizer, chance, write_quota))],
+        admission=[
+            chain.Chain(chain.plugins(authorizer, chance, write_quota, registered.plugins()))
+        ],
         handlers=handlers(authenticator, authorizer, keys, lookup, clock, ids),
         documents={
             "/openid/v1/jwks": lambda: msgspec.json.encode(keys.jwks()),
@@ -150,19 +175,26 @@ async def _open(store: SqliteStore, places: Places) -> Parts:
                 discovery(ISSUER, f"{ISSUER}/openid/v1/jwks")
             ),
         },
+        fetcher=proxies,
     )  # fmt: skip
-    return Parts(api, authority, keys, authenticator, authorizer, clock, chance)
+    return Parts(
+        api, authority, keys, authenticator, authorizer, proxies, clock, chance, registered, caller
+    )
+
+
+def _proxies(authority: Authority, places: Places, clock: SystemClock) -> Proxies:
+    kubelet_client = authority.client(
+        "kube-apiserver-kubelet-client", [MASTERS], keep_as="apiserver-kubelet-client"
+    )
+    context = client_context(authority.certificate.decode(), kubelet_client)
+    return front_proxies(places, clock, context)
 
 
 async def _listen(settings: Settings, parts: Parts, address: str) -> tuple[HttpServer, int]:
     extra = [name.strip() for name in settings.extra_names.split(",") if name.strip()]
     identity = parts.authority.server([address, *extra])
-    kubelet_client = parts.authority.client(
-        "kube-apiserver-kubelet-client", [MASTERS], keep_as="apiserver-kubelet-client"
-    )
     ca = parts.authority.certificate.decode()
-    proxies = Proxies(client_context(ca, kubelet_client))
-    http = HttpServer(parts.api, parts.authenticator, proxies)
+    http = HttpServer(parts.api, parts.authenticator, parts.proxies)
     try:
         port = await http.listen(settings.bind_address, settings.port, server_context(ca, identity))
     except OSError as error:
