@@ -7,7 +7,7 @@ GET, their tails (without kind and apiVersion) are the items of a LIST, and each
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import yaml
 
 from roost.api.kind import Kind
 from roost.api.values import Object, Value
+from roost.apiserver.messages import Pieces
 from roost.store.port import Draft
 
 encode: Final = msgspec.json.Encoder().encode
@@ -63,30 +64,58 @@ def draft_of(kind: Kind, value: Object) -> Draft:
     return Draft(data[:gap], data[gap:], arranged)
 
 
+#: About so much of a long list is one piece.
+_PIECE_BYTES: Final = 256 * 1024
+
+
 def list_body(
     kind: Kind,
-    bodies: Iterable[bytes],
+    bodies: Sequence[bytes],
     revision: int,
     *,
     strip: int,
     token: str = "",
     remaining: int | None = None,
-) -> bytes:
+) -> bytes | Pieces:
     """Return a list of encoded objects. `strip` bytes of each are its kind and apiVersion, or 0."""
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
     if token:
         metadata["continue"] = token
     if remaining is not None:
         metadata["remainingItemCount"] = remaining
-    start = b'{"kind":%b,"apiVersion":%b,"metadata":%b,"items":[' % (
+    head = b'{"kind":%b,"apiVersion":%b,"metadata":%b,"items":[' % (
         encode(kind.name + "List"),
         encode(kind.api_version),
         encode(metadata),
     )
-    if strip:
-        inner = b",{".join([body[strip:] for body in bodies])
-        return b"".join((start, b"{", inner, b"]}")) if inner else start + b"]}"
-    return b"".join((start, b",".join(bodies), b"]}"))
+    between = b",{" if strip else b","
+    items = sum(map(len, bodies)) + len(bodies) * (len(between) - strip)
+    parts = _parts(head, bodies, strip, between)
+    if items <= _PIECE_BYTES:
+        return b"".join(parts)
+    return Pieces(parts, len(head) + items - 1 + len(_LIST_TAIL))
+
+
+_LIST_TAIL: Final = b"]}"
+
+
+def _parts(head: bytes, bodies: Sequence[bytes], strip: int, between: bytes) -> Iterator[bytes]:
+    part, size = [head], 0
+    for body in bodies:
+        part.append(body[strip:] if strip else body)
+        size += len(body)
+        if size > _PIECE_BYTES:
+            yield _joined(part, between)
+            part, size = [b""], 0
+    yield _joined(part, between) + _LIST_TAIL
+
+
+def _joined(part: list[bytes], between: bytes) -> bytes:
+    """Join the items of a piece, the first of which is what comes before them: a head or nothing."""
+    if part[0] and len(part) > 1:
+        # Before the first item of all there is no comma.
+        return part[0] + between[1:] + between.join(part[1:])
+    return between.join(part)
 
 
 def frame(kind: str, body: bytes) -> bytes:

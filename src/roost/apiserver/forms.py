@@ -15,7 +15,7 @@ from roost.api.protobuf.envelope import wrap
 from roost.api.values import Object, Value
 from roost.apiserver.core import Core, is_custom, shown
 from roost.apiserver.encoding import encode, head_of, list_body, pretty_json, to_yaml
-from roost.apiserver.messages import JSON, YAML
+from roost.apiserver.messages import JSON, YAML, Pieces
 from roost.apiserver.negotiation import PROTOBUF, Form
 from roost.apiserver.reading import Listing
 from roost.apiserver.tables import Tables
@@ -94,7 +94,7 @@ class Forms:
 
     def many(
         self, kind: Kind, listing: Listing, form: Form, pretty: bool = False, include: str = ""
-    ) -> bytes:
+    ) -> bytes | Pieces:
         """Return the body for a list."""
         if not form.transform and not pretty and form.media == JSON:
             return self._plain_list(kind, listing)
@@ -126,7 +126,7 @@ class Forms:
             }
         return render(body, form, pretty)
 
-    def _plain_list(self, kind: Kind, listing: Listing) -> bytes:
+    def _plain_list(self, kind: Kind, listing: Listing) -> bytes | Pieces:
         custom = is_custom(kind)
         if kind.convert is None:
             strip = 0 if custom else len(head_of(kind))

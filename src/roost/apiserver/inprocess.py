@@ -232,7 +232,7 @@ class InProcessClient:
         answer = await self._verbs.answer(kind, info, request, query or {})
         if not isinstance(answer, Answer):
             raise NotFound(f"{subresource} is a stream; use the HTTP form")
-        value: Object = decode(answer.body)
+        value: Object = decode(answer.whole())
         return value
 
 

@@ -6,9 +6,9 @@ everything else is a finished `Answer`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from roost.apiserver.attributes import ANONYMOUS, User
 
@@ -37,16 +37,33 @@ class Request:
     head: bytes = b""
 
 
+class Pieces(NamedTuple):
+    """A long body that is made while it is sent. It can be read once."""
+
+    parts: Iterator[bytes]
+    size_bytes: int
+
+
 @dataclass(slots=True)
 class Answer:
-    """A finished answer."""
+    """A finished answer. Its body may be long, and then come in pieces."""
 
     code: int
-    body: bytes = b""
+    body: bytes | Pieces = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
     #: Further lines of the head, encoded, each after a CRLF.
     head: bytes = b""
+
+    @property
+    def size_bytes(self) -> int:
+        body = self.body
+        return len(body) if isinstance(body, bytes) else body.size_bytes
+
+    def whole(self) -> bytes:
+        """Return the body in one."""
+        body = self.body
+        return body if isinstance(body, bytes) else b"".join(body.parts)
 
 
 class Frames:

@@ -194,7 +194,7 @@ class ApiServer:
                 answer.headers += warning_headers(request.warnings)
             answer.head = request.head
             if isinstance(answer, Answer):
-                code, size_bytes = answer.code, len(answer.body)
+                code, size_bytes = answer.code, answer.size_bytes
         seconds = asyncio.get_running_loop().time() - begun
         self.metrics.answered(info, info.served, code, seconds, size_bytes)
 

@@ -17,15 +17,17 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.http_writer import HttpVersion11
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from roost.api.errors import InternalError, RequestEntityTooLarge, StatusError
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.authenticator import Credentials, websocket_token
+from roost.apiserver.http import pieces
 from roost.apiserver.http.connection import CLOSED, KEPT, Connection, ConnectionServer, Sent
 from roost.apiserver.http.sink import TransportSink
-from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, WatchAnswer
+from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Pieces, Proxy, Request, WatchAnswer
 from roost.apiserver.server import ApiServer, error_answer
 
 #: Answers above this size are compressed for those who take gzip.
@@ -207,6 +209,8 @@ class HttpServer:
 
     async def _send(self, request: web.BaseRequest, answer: Answer) -> Sent:
         body = answer.body
+        if not isinstance(body, bytes):
+            return await self._send_pieces(request, answer, body)
         extra = answer.head
         if len(body) > _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
             body = await self._compress(body)
@@ -228,6 +232,22 @@ class HttpServer:
             transport.writelines((head, body))
             await request.writer.drain()
         return KEPT if keep else CLOSED
+
+    async def _send_pieces(self, request: web.BaseRequest, answer: Answer, body: Pieces) -> Sent:
+        head = self._head(answer.code, answer.content_type) + answer.head
+        for name, value in answer.headers:
+            head += f"\r\n{name}: {value}".encode()
+        if not request.keep_alive:
+            head += b"\r\nConnection: close"
+        if (
+            "gzip" in request.headers.get("accept-encoding", "")
+            and request.version >= HttpVersion11
+        ):
+            send = pieces.send_compressed
+        else:
+            send = pieces.send
+        sent = await send(request, head, body)
+        return KEPT if sent and request.keep_alive else CLOSED
 
     async def _compress(self, body: bytes) -> bytes:
         if len(body) <= _OFF_LOOP_BYTES:
