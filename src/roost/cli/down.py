@@ -85,10 +85,6 @@ def unmount_below(folder: Path) -> None:
 
 def down(places: Places, network: NodeNetwork, *, delete_data: bool) -> None:
     """Stop everything; with `delete_data` forget everything too."""
-    if os.geteuid() != 0:
-        fail("roost down stops containers and needs root: run it with sudo")
-    if not places.root.exists():
-        fail(f"there is nothing in {places.root}; name the place with --data-dir")
     end_supervisor(places)
     try:
         count = asyncio.run(stop_pods(places, network))

@@ -122,6 +122,8 @@ def down(
     from roost.cli.nodeplan import plan_network
 
     places = Places(Path(loaded.settings.data_dir))
+    if os.geteuid() != 0:
+        output.fail("roost down stops containers and needs root: run it with sudo")
     if not places.root.exists():
         output.fail(f"there is nothing in {places.root}; name the place with --data-dir")
     what = "stops every pod" + (" and deletes all data" if delete_data else "")

@@ -27,6 +27,7 @@ from roost.cli.process import GATE_VARIABLE, READY_VARIABLE, SUPERVISOR_VARIABLE
 from roost.cli.service import Orders
 from roost.cli.settings import Settings, node_name
 
+_LOOK_S: Final = 0.2
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
 _FIRST_REST_S: Final = 0.5
@@ -40,6 +41,32 @@ _NEEDED: Final = {"conmon": "conmon", "nft": "nftables"}
 
 class Interrupted(Exception):
     """The user or the system asked us to end."""
+
+
+class Interruption:
+    """SIGINT and SIGTERM as something to wait for.
+
+    The handlers raise nothing: an exception in the middle of `subprocess` would leave its lock held,
+    and the wait for that process would never end.
+    """
+
+    def __init__(self) -> None:
+        self._asked, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _only_wake)
+
+    def wait(self, timeout_s: float, *others: TextIO) -> bool:
+        """Wait until one of `others` can be read; tell whether it can. Raises Interrupted."""
+        watched: list[int | TextIO] = [self._asked, *others]
+        ready, _, _ = select.select(watched, [], [], timeout_s)
+        if self._asked in ready:
+            raise Interrupted
+        return bool(ready)
+
+
+def _only_wake(_number: int, _frame: FrameType | None) -> None:
+    pass  # the number was written to the wake-up descriptor
 
 
 @dataclass(slots=True)
@@ -82,10 +109,13 @@ class Component:
         self.started = time.monotonic()
         return reader, opener
 
-    def wait_ready(self, reader: int) -> None:
-        """Wait until the process says that it is ready; end with its own words if it ends first."""
+    def wait_ready(self, reader: int, interruption: Interruption) -> None:
+        """Wait until the process says that it is ready; end with its own words if it ends first.
+
+        Raises Interrupted.
+        """
         with os.fdopen(reader) as pipe:
-            ready, _, _ = select.select([pipe], [], [], _START_TIMEOUT_S)
+            ready = interruption.wait(_START_TIMEOUT_S, pipe)
             line = pipe.readline() if ready else ""
         if line:
             self.facts = json.loads(line)
@@ -164,8 +194,7 @@ class Supervisor:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._components: list[Component] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _interrupt)
+        self.interruption = Interruption()
 
     def add(self, name: str, orders: Orders) -> Component:
         """Take a component into our care; it is not started yet."""
@@ -174,9 +203,9 @@ class Supervisor:
         return component
 
     def watch(self, announce: Callable[[str], None]) -> None:
-        """Start again what ends, until interrupted."""
+        """Start again what ends. Raises Interrupted, in the end."""
         while True:
-            time.sleep(0.2)
+            self.interruption.wait(_LOOK_S)
             now = time.monotonic()
             for component in self._components:
                 self._look_at(component, now, announce)
@@ -218,10 +247,6 @@ def _cause(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise Interrupted
-
-
 def up(places: Places, settings: Settings) -> None:
     """Run until interrupted."""
     check_machine(settings.runtime)
@@ -236,10 +261,10 @@ def up(places: Places, settings: Settings) -> None:
         server_ready, _ = server.start()
         # Started beside the server, held back until the server has issued its certificates.
         agent_ready, gate = agent.start(gated=True)
-        server.wait_ready(server_ready)
+        server.wait_ready(server_ready, supervisor.interruption)
         say(f"API server   {server.facts['server']}")
         os.close(gate)
-        agent.wait_ready(agent_ready)
+        agent.wait_ready(agent_ready, supervisor.interruption)
         say(f"node         {agent.facts['node']} at {agent.facts['address']}")
         say(f"\nRoost is up after {time.monotonic() - begun:.1f} s. To use it:\n")
         say(f"    export KUBECONFIG={places.admin_kubeconfig}\n")
