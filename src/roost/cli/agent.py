@@ -147,7 +147,7 @@ async def _run_node(parts: Parts, kubelet: KubeletServer, ready: Callable[[], No
 
 
 def _layout(places: Places) -> Layout:
-    return Layout(str(places.agent), str(places.pod_logs), str(places.run / "secret"))
+    return Layout(str(places.root), str(places.pod_logs), str(places.run / "secret"))
 
 
 def _tools(parts: Parts, recorder: EventRecorder) -> Tools:

@@ -90,9 +90,11 @@ def down(places: Places, network: NodeNetwork, *, delete_data: bool) -> None:
         count = asyncio.run(stop_pods(places, network))
     except (RuntimeFault, NetworkError) as error:
         fail(str(error))
-    unmount_below(places.agent)
+    unmount_below(places.root)
     unmount_below(places.run)
     shutil.rmtree(places.run, ignore_errors=True)
+    if delete_data:
+        (places.run.parent / f"{places.instance}.claim").unlink(missing_ok=True)
     if delete_data:
         unmount_below(places.root)
         shutil.rmtree(places.root)

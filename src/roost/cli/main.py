@@ -145,10 +145,15 @@ def server(
     for name in ("config", "print_config"):
         del flags[name]
     loaded = _settings(config, flags, show=print_config)
-    from roost.cli.addresses import server_address
+    from roost.cli.addresses import machine_address
     from roost.cli.service import Orders
+    from roost.network.plan import NetworkError
 
-    Orders(loaded.settings, server_address(loaded.settings)).become("server")
+    try:
+        address = machine_address(loaded.settings, Places(Path(loaded.settings.data_dir)))
+    except NetworkError as error:
+        output.fail(str(error))
+    Orders(loaded.settings, address).become("server")
 
 
 @app.command(rich_help_panel=_CLUSTER)
@@ -167,16 +172,17 @@ def agent(
     if os.geteuid() != 0:
         output.fail("roost agent runs containers and needs root: run it with sudo")
     from roost.apiserver.pki.files import PkiError
-    from roost.cli.addresses import server_address
+    from roost.cli.addresses import machine_address
     from roost.cli.identity import issue_from_disk
     from roost.cli.service import Orders
+    from roost.network.plan import NetworkError
 
     settings, places = loaded.settings, Places(Path(loaded.settings.data_dir))
-    address = settings.node_ip or server_address(settings)
     url = server or f"https://127.0.0.1:{settings.port}"
     try:
+        address = machine_address(settings, places)
         issued = issue_from_disk(places, name_of(settings), address, url)
-    except PkiError as error:
+    except (PkiError, NetworkError) as error:
         output.fail(str(error))
     if not issued and not places.agent_kubeconfig.exists():
         output.fail(

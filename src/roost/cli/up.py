@@ -20,12 +20,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
-from roost.cli.addresses import server_address
+from roost.cli.addresses import machine_address
 from roost.cli.output import fail, say
 from roost.cli.places import Places
 from roost.cli.process import GATE_VARIABLE, READY_VARIABLE, SUPERVISOR_VARIABLE
 from roost.cli.service import Orders
 from roost.cli.settings import Settings, node_name
+from roost.network.plan import NetworkError
 
 _LOOK_S: Final = 0.2
 _START_TIMEOUT_S: Final = 60.0
@@ -252,7 +253,10 @@ def up(places: Places, settings: Settings) -> None:
     check_machine(settings.runtime)
     held = lock(places)
     begun = time.monotonic()
-    address = settings.node_ip or server_address(settings)
+    try:
+        address = machine_address(settings, places)
+    except NetworkError as error:
+        fail(str(error))
     name = node_name(settings)
     supervisor = Supervisor(places)
     try:

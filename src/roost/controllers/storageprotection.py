@@ -1,0 +1,100 @@
+"""Claims and volumes go only when nobody uses them any more.
+
+Admission puts a finalizer on each of them; this takes it away from one that is being deleted once no
+scheduled pod that has not ended uses the claim, and once the volume is bound to no claim. Follows
+"Storage Object in Use Protection".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from roost.api.kind import Resource
+from roost.api.values import Object
+from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
+from roost.decisions.meta import deleting, name_of, namespace_of, ref_of
+from roost.decisions.plan import NOTHING, Patch, Plan
+from roost.decisions.pods import finished, node_of
+from roost.decisions.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+
+CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
+VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+_BY_CLAIM = "claim"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A claim or volume, and whether somebody uses it."""
+
+    resource: Resource
+    object: Object
+    finalizer: str
+    in_use: bool
+
+
+def reconcile(view: View) -> Plan:
+    """Let go of what is being deleted and used by nobody."""
+    metadata = view.object["metadata"]
+    finalizers = metadata.get("finalizers") or []
+    if not deleting(view.object) or view.finalizer not in finalizers or view.in_use:
+        return NOTHING
+    body = {
+        "metadata": {
+            "resourceVersion": metadata["resourceVersion"],
+            "finalizers": [name for name in finalizers if name != view.finalizer],
+        }
+    }
+    return Plan((Patch(ref_of(view.resource, view.object), body),))
+
+
+def claims_of(pod: Object) -> Iterable[str]:
+    """Yield the names of the claims that a pod uses, those of its ephemeral volumes included."""
+    for volume in pod["spec"].get("volumes") or ():
+        if "persistentVolumeClaim" in volume:
+            yield volume["persistentVolumeClaim"]["claimName"]
+        elif "ephemeral" in volume:
+            yield f"{name_of(pod)}-{volume['name']}"
+
+
+def _index(pod: Object) -> Iterable[str]:
+    return [f"{namespace_of(pod)}/{name}" for name in claims_of(pod)]
+
+
+def _claim_keys(pod: Object, _caches: Caches) -> Iterable[Key]:
+    return [Key(namespace_of(pod), name) for name in claims_of(pod)]
+
+
+def _claim_view(caches: Caches, key: Key, _now: float) -> View | None:
+    claim = caches[PERSISTENT_VOLUME_CLAIMS].get(*key)
+    if claim is None:
+        return None
+    users = caches[PODS].by(_BY_CLAIM, f"{key.namespace}/{key.name}")
+    in_use = any(node_of(pod) and not finished(pod) for pod in users)
+    return View(PERSISTENT_VOLUME_CLAIMS, claim, CLAIM_FINALIZER, in_use)
+
+
+def _volume_view(caches: Caches, key: Key, _now: float) -> View | None:
+    volume = caches[PERSISTENT_VOLUMES].get(*key)
+    if volume is None:
+        return None
+    bound = (volume.get("status") or {}).get("phase") == "Bound"
+    return View(PERSISTENT_VOLUMES, volume, VOLUME_FINALIZER, bound)
+
+
+CLAIMS = Controller(
+    name="persistentvolumeclaim-protection-controller",
+    watches=(
+        Watch(PERSISTENT_VOLUME_CLAIMS, own_key),
+        Watch(PODS, _claim_keys, {_BY_CLAIM: _index}),
+    ),
+    view=_claim_view,
+    reconcile=reconcile,
+)
+
+VOLUMES = Controller(
+    name="persistentvolume-protection-controller",
+    watches=(Watch(PERSISTENT_VOLUMES, own_key),),
+    view=_volume_view,
+    reconcile=reconcile,
+)
