@@ -8,15 +8,21 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from roost.adapters.real.files import DiskFiles
+from roost.api.values import Object
 from roost.apiserver.aggregation import frontproxy
 from roost.apiserver.aggregation.upkeep import Services
+from roost.apiserver.attributes import Attributes, User
+from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.fairness.upkeep import Upkeep, bootstrap_flows
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.pki.authority import Authority
+from roost.apiserver.pki.requests import read_request
 from roost.apiserver.server import ApiServer
 from roost.cli.places import Places
 from roost.client.informer import Delta, Informers
 from roost.client.kubeconfig import Connection
+from roost.controllers.certificates import CertificateRules
+from roost.decisions.resources import CERTIFICATE_SIGNING_REQUESTS as REQUESTS
 from roost.decisions.resources import NODES
 from roost.ports.port import Chance, WallClock
 
@@ -33,6 +39,22 @@ _HOOKS: Final = (
     "apiservice-registration-controller",
     "kube-apiserver-autoregistration",
 )
+
+
+def certificate_rules(authorizer: Authorizer) -> CertificateRules:
+    """Return what the controllers of certificates ask this server about."""
+
+    def may(spec: Object, subresource: str) -> bool:
+        extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+        author = User(
+            spec.get("username", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra
+        )
+        asked = Attributes(
+            author, "create", REQUESTS.group, REQUESTS.version, REQUESTS.plural, subresource
+        )
+        return authorizer.authorize(asked).allowed
+
+    return CertificateRules(read_request, may)
 
 
 def expect_start(api: ApiServer) -> Callable[[], None]:

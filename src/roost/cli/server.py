@@ -37,13 +37,20 @@ from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
 from roost.apiserver.pki.authority import Authority
 from roost.apiserver.pki.files import Identity, PkiError
+from roost.apiserver.pki.requests import AuthoritySigner
 from roost.apiserver.pki.signing import SigningKeys, discovery
 from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.apiserver.static_tokens import StaticTokens, TokenFileError
 from roost.apiserver.tokens import ISSUER
 from roost.cli.identity import issue_node
-from roost.cli.operations import expect_start, front_proxies, start_operations
+from roost.cli.measures import show_controllers, show_process, show_scheduler
+from roost.cli.operations import (
+    certificate_rules,
+    expect_start,
+    front_proxies,
+    start_operations,
+)
 from roost.cli.places import Places
 from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
@@ -112,6 +119,7 @@ async def serve(
     try:
         parts = await _open(store, places)
         started = expect_start(parts.api)
+        show_process(parts.api)
         server, port = await _listen(settings, parts, address)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -231,10 +239,15 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
         ca_pem=parts.authority.certificate.decode(),
         served=served_kinds(builtin().kinds()),
         quota=QuotaRules(usage_of, quota_matches),
+        certificates=certificate_rules(parts.authorizer),
     )
     manager: Client = parts.api.client(_MANAGER)
     fixed = [name for name in names if name not in EVERYWHERE]
-    engine = Engine(manager, parts.clock, parts.chance, controllers(fixed, setup))
+    engine = Engine(
+        manager, parts.clock, parts.chance, controllers(fixed, setup),
+        signer=AuthoritySigner(parts.authority),
+    )  # fmt: skip
+    show_controllers(parts.api, engine)
     discovered = Discovered(
         engine,
         setup.served,
@@ -248,6 +261,7 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
         scheduling = Scheduling(
             parts.api.client(_SCHEDULER), parts.clock, parts.chance, informers=engine.informers
         )
+        show_scheduler(parts.api, scheduling)
         tasks.create_task(scheduling.run(), name="scheduler")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from roost.controllers import (
+    certificates,
     clusterroleaggregation,
     cronjob,
     daemonset,
@@ -22,9 +23,11 @@ from roost.controllers import (
     job,
     replicaset,
     statefulset,
+    storageprotection,
     tainteviction,
     ttlafterfinished,
 )
+from roost.controllers.certificates import CertificateRules
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
 from roost.controllers.nodelifecycle import node_lifecycle
@@ -42,6 +45,7 @@ class Setup:
     ca_pem: str = ""
     served: tuple[Served, ...] = ()
     quota: QuotaRules | None = None
+    certificates: CertificateRules | None = None
 
 
 Make = Callable[[Setup], AnyController]
@@ -55,6 +59,12 @@ def _rules(setup: Setup) -> QuotaRules:
     if setup.quota is None:
         raise ValueError("resourcequota-controller needs the rules of quotas")
     return setup.quota
+
+
+def _certificates(setup: Setup) -> CertificateRules:
+    if setup.certificates is None:
+        raise ValueError("the controllers of certificates need an authority")
+    return setup.certificates
 
 
 #: Controllers that look at every resource.
@@ -72,6 +82,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
         **{
             controller.name: _always(controller)
             for controller in (
+                certificates.CLEANER,
                 clusterroleaggregation.CONTROLLER,
                 cronjob.CONTROLLER,
                 daemonset.CONTROLLER,
@@ -85,6 +96,8 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 replicaset.REPLICATION,
                 SERVICE_ACCOUNT,
                 statefulset.CONTROLLER,
+                storageprotection.CLAIMS,
+                storageprotection.VOLUMES,
                 tainteviction.CONTROLLER,
                 ttlafterfinished.CONTROLLER,
             )
@@ -92,13 +105,30 @@ ALL: Mapping[str, Make] = MappingProxyType(
         "node-lifecycle-controller": lambda _setup: node_lifecycle(),
         "pod-garbage-collector-controller": lambda _setup: pod_collector(),
         "root-ca-certificate-publisher-controller": lambda setup: root_ca_publisher(setup.ca_pem),
+        "certificatesigningrequest-approving-controller": lambda setup: certificates.approving(
+            _certificates(setup)
+        ),
+        "certificatesigningrequest-signing-controller": lambda setup: certificates.signing(
+            _certificates(setup)
+        ),
         **EVERYWHERE,
+    }
+)
+
+#: Controllers that need a certificate authority.
+AUTHORITY = frozenset(
+    {
+        "certificatesigningrequest-approving-controller",
+        "certificatesigningrequest-signing-controller",
     }
 )
 
 #: Names that are also understood: those before Kubernetes 1.28.
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
+        "csrapproving": "certificatesigningrequest-approving-controller",
+        "csrcleaner": "certificatesigningrequest-cleaner-controller",
+        "csrsigning": "certificatesigningrequest-signing-controller",
         "cronjob": "cronjob-controller",
         "clusterrole-aggregation": "clusterrole-aggregation-controller",
         "daemonset": "daemonset-controller",
@@ -112,6 +142,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "namespace": "namespace-controller",
         "nodelifecycle": "node-lifecycle-controller",
         "podgc": "pod-garbage-collector-controller",
+        "pvc-protection": "persistentvolumeclaim-protection-controller",
+        "pv-protection": "persistentvolume-protection-controller",
         "replicaset": "replicaset-controller",
         "replicationcontroller": "replicationcontroller-controller",
         "resourcequota": "resourcequota-controller",
@@ -145,5 +177,9 @@ def chosen(text: str, known: Iterable[str] = ALL) -> tuple[str, ...]:
 
 
 def controllers(names: Iterable[str], setup: Setup) -> tuple[AnyController, ...]:
-    """Return the declarations of the named controllers (names that are not here are left out)."""
-    return tuple(ALL[name](setup) for name in names if name in ALL)
+    """Return the declarations of the named controllers.
+
+    Names that are not here are left out, and so are those that need an authority where there is none.
+    """
+    able = ALL.keys() if setup.certificates is not None else ALL.keys() - AUTHORITY
+    return tuple(ALL[name](setup) for name in names if name in able)

@@ -121,9 +121,19 @@ class DeleteAll:
     namespace: str
 
 
+@dataclass(frozen=True, slots=True)
+class Certify:
+    """Have a CertificateSigningRequest signed, and write the certificate into its status.
+
+    Only an engine that was given a signer can do that.
+    """
+
+    object: Object = field(hash=False)
+
+
 Action: TypeAlias = (
     Create | Update | Patch | Delete | DeleteAll | Post | AssertAbsent | AssertAlive | AssertEmpty
-    | EmitEvent
+    | EmitEvent | Certify
 )  # fmt: skip
 
 

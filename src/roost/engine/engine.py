@@ -24,7 +24,7 @@ from roost.engine.barrier import Barrier
 from roost.engine.counters import Counters
 from roost.engine.execution import Executor
 from roost.engine.workqueue import WorkQueue
-from roost.ports.port import Chance, WallClock
+from roost.ports.port import Chance, Signer, WallClock
 
 #: Plans that are carried out at the same time, and requests in flight over all of them.
 PLANS_AT_ONCE = 16
@@ -59,11 +59,13 @@ class Engine:
         controllers: Iterable[AnyController],
         *,
         informers: Informers | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.informers = informers or Informers(client, chance)
         self.synced = asyncio.Event()
         self._owns_informers = informers is None
         self._client = client
+        self._signer = signer
         self._clock = clock
         self._chance = chance
         self._recorders: dict[str, EventRecorder] = {}
@@ -119,6 +121,10 @@ class Engine:
     def counters(self) -> dict[str, Counters]:
         """Return the counters of every controller by name."""
         return {name: running.counters for name, running in self._running.items()}
+
+    def queued(self) -> dict[str, int]:
+        """Return how many keys of every controller are ready and wait, by name."""
+        return {name: len(running.queue) for name, running in self._running.items()}
 
     def idle(self) -> bool:
         """Say whether nothing is queued, decided or being written (delayed keys do not count)."""
@@ -287,7 +293,7 @@ class Engine:
             def record(event: EmitEvent) -> None:
                 recorder.record(event.regarding, event.type, event.reason, event.message)
 
-            executor = Executor(self._client, record, REQUESTS_AT_ONCE)
+            executor = Executor(self._client, record, REQUESTS_AT_ONCE, self._signer)
             self._executors[controller.name] = executor
         return executor
 

@@ -8,11 +8,19 @@ once and not a hundred times.
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from roost.api.errors import AlreadyExists, Conflict, NotFound, StatusError
+from roost.api.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    InternalError,
+    NotFound,
+    StatusError,
+)
 from roost.api.values import Object
 from roost.client.port import Client, DeleteOptions, PatchType, Query
 from roost.decisions.plan import (
@@ -20,6 +28,7 @@ from roost.decisions.plan import (
     AssertAbsent,
     AssertAlive,
     AssertEmpty,
+    Certify,
     Create,
     Delete,
     DeleteAll,
@@ -28,7 +37,9 @@ from roost.decisions.plan import (
     Post,
     Update,
 )
+from roost.decisions.resources import CERTIFICATE_SIGNING_REQUESTS
 from roost.engine.barrier import Write
+from roost.ports.port import Signer
 
 _ABSENT_KEPT = 1000
 _PAGE = 500
@@ -46,8 +57,15 @@ class Outcome:
 class Executor:
     """Sends actions through a Client, at most `limit` requests at a time over all plans."""
 
-    def __init__(self, client: Client, record: Callable[[EmitEvent], None], limit: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        record: Callable[[EmitEvent], None],
+        limit: int,
+        signer: Signer | None = None,
+    ) -> None:
         self._client = client
+        self._signer = signer
         self._record = record
         self._slots = asyncio.Semaphore(limit)
         self._absent: dict[str, None] = {}
@@ -181,6 +199,21 @@ class Executor:
             if not page.continue_token:
                 return None
 
+    async def _certify(self, action: Certify) -> Write | None:
+        if self._signer is None:
+            raise InternalError("this engine has no authority to sign with")
+        request, spec = action.object, action.object["spec"]
+        try:
+            pem = b64decode(spec["request"], validate=True)
+            signed = self._signer.sign(pem, spec.get("usages") or (), spec.get("expirationSeconds"))
+        except ValueError as error:
+            raise BadRequest(f"cannot sign {request['metadata']['name']}: {error}") from error
+        status = {**(request.get("status") or {}), "certificate": b64encode(signed).decode()}
+        answer = await self._client.update(
+            CERTIFICATE_SIGNING_REQUESTS, {**request, "status": status}, subresource="status"
+        )
+        return Write.of(CERTIFICATE_SIGNING_REQUESTS, answer)
+
 
 _VERBS: dict[type, Callable[..., Awaitable[Write | None]]] = {
     Create: Executor._create,
@@ -192,6 +225,7 @@ _VERBS: dict[type, Callable[..., Awaitable[Write | None]]] = {
     AssertAlive: Executor._assert_alive,
     AssertEmpty: Executor._assert_empty,
     DeleteAll: Executor._delete_all,
+    Certify: Executor._certify,
 }
 
 

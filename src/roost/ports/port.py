@@ -49,6 +49,15 @@ class Exit:
     stderr: bytes
 
 
+class Signer(Protocol):
+    """A certificate authority that signs what it is told to."""
+
+    def sign(self, request: bytes, usages: Sequence[str], life_s: int | None) -> bytes:
+        """Return the certificate (PEM) for a request (PEM) with usages as in a
+        CertificateSigningRequest, good for `life_s` seconds at most; raises ValueError."""
+        ...
+
+
 class Processes(Protocol):
     """Programs of this machine."""
 

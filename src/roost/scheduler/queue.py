@@ -62,6 +62,15 @@ class SchedulingQueue:
     def __contains__(self, key: Key) -> bool:
         return key in self._pods
 
+    def counts(self) -> dict[str, int]:
+        """Return how many pods wait, by where they do."""
+        found = dict.fromkeys(("active", "backoff", "unschedulable", "gated"), 0)
+        for waiting in self._pods.values():
+            place = waiting.place.partition(" ")[0]
+            if place in found:
+                found[place] += 1
+        return found
+
     def get(self, key: Key) -> PodInfo | None:
         waiting = self._pods.get(key)
         return waiting.info if waiting is not None else None

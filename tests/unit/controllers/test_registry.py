@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from roost.api.registry import builtin
+from roost.controllers.certificates import CertificateRules
 from roost.controllers.registry import ALIASES, ALL, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
+from roost.decisions.certificates import Request
 from roost.decisions.served import served_kinds
 
 KNOWN = ("a-controller", "b-controller", "scheduler")
@@ -31,7 +33,8 @@ def test_old_names_are_understood() -> None:
 
 def test_every_declaration_carries_its_registered_name() -> None:
     rules = QuotaRules(lambda group, plural, obj: {}, lambda spec, group, plural, obj: True)
-    setup = Setup("PEM", served_kinds(builtin().kinds()), rules)
+    certificates = CertificateRules(lambda pem: Request("", (), (), (), ()), lambda spec, sub: True)
+    setup = Setup("PEM", served_kinds(builtin().kinds()), rules, certificates)
     made = controllers(ALL, setup)
     assert [c.name for c in made] == list(ALL)
     shared = {}

@@ -71,6 +71,29 @@ class CertificateSigning(_SignerPermission):
         )
 
 
+class CertificateAuthor(Base):
+    """A new request says who made it, whatever it said itself. It must come after all webhooks."""
+
+    name = "CertificateAuthor"
+    resources = frozenset({_REQUESTS})
+
+    async def admit(self, request: Admission, lookup: Lookup) -> None:
+        del lookup
+        if not is_creation(request, _REQUESTS) or request.object is None:
+            return
+        user, spec = request.user, request.object.setdefault("spec", {})
+        said = {
+            "username": user.name,
+            "uid": user.uid,
+            "groups": list(user.groups),
+            "extra": {key: list(values) for key, values in user.extra.items()},
+        }
+        for field, value in said.items():
+            spec.pop(field, None)
+            if value:
+                spec[field] = value
+
+
 class CertificateSubjectRestriction(Base):
     """No client certificate for system:masters comes from a request."""
 

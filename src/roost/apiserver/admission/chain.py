@@ -12,6 +12,7 @@ from roost.apiserver.admission.accounts import ServiceAccount
 from roost.apiserver.admission.base import Base
 from roost.apiserver.admission.certificates import (
     CertificateApproval,
+    CertificateAuthor,
     CertificateSigning,
     CertificateSubjectRestriction,
 )
@@ -64,6 +65,7 @@ def plugins(
         DefaultIngressClass(),
         NodeDeclaredFeatureValidator(),
         *webhooks,
+        CertificateAuthor(),
         ResourceQuota(write_quota),
         RBACEscalation(authorizer),
     ]

@@ -1,24 +1,34 @@
-"""Certificate signing requests of the built-in signers: what each of them may ask for.
+"""Certificate requests, read; and the built-in signers' authority as a port that signs them.
 
-The texts are those that a CertificateSigningRequest gets in its Failed condition.
+What a signer may sign is decided in roost.decisions.certificates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
-KUBELET_SERVING = "kubernetes.io/kubelet-serving"
-CLIENT = "kubernetes.io/kube-apiserver-client"
-LEGACY = "kubernetes.io/legacy-unknown"
-SIGNERS = (KUBELET_CLIENT, KUBELET_SERVING, CLIENT, LEGACY)
+from roost.apiserver.pki.authority import Authority
+from roost.decisions.certificates import (
+    CLIENT,
+    KUBELET_CLIENT,
+    KUBELET_SERVING,
+    LEGACY,
+    SIGNERS,
+    Request,
+    fault_of,
+)
+
+__all__ = [
+    "CLIENT", "EXTENDED_USAGES", "KUBELET_CLIENT", "KUBELET_SERVING", "LEGACY", "SIGNERS",
+    "AuthoritySigner", "Request", "fault_of", "read_request",
+]  # fmt: skip
 
 #: Usage of a CertificateSigningRequest -> what it is in a certificate.
-EXTENDED_USAGES = {
+EXTENDED_USAGES: Final = {
     "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
     "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
     "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
@@ -26,18 +36,17 @@ EXTENDED_USAGES = {
     "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
     "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
 }
-_BASE_USAGES = frozenset({"digital signature", "key encipherment"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A certificate request, read."""
+class AuthoritySigner:
+    """Signs with the cluster's authority; see roost.ports.port.Signer."""
 
-    common_name: str
-    organizations: tuple[str, ...]
-    dns_names: tuple[str, ...]
-    addresses: tuple[str, ...]
-    other_names: tuple[str, ...]  # e-mail addresses and URIs
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+
+    def sign(self, request: bytes, usages: Sequence[str], life_s: int | None) -> bytes:
+        known = [EXTENDED_USAGES[usage] for usage in usages if usage in EXTENDED_USAGES]
+        return self._authority.sign(request, known, life_s)
 
 
 def read_request(pem: bytes) -> Request:
@@ -60,50 +69,3 @@ def read_request(pem: bytes) -> Request:
         tuple(names["IPAddress"]),
         tuple(names[""]),
     )
-
-
-def fault_of(signer: str, request: Request, usages: Iterable[str]) -> str | None:
-    """Return why a signer must not sign a request, None if it may."""
-    wanted = frozenset(usages)
-    if signer == KUBELET_CLIENT:
-        return _node_fault(request) or _client_fault(request, wanted)
-    if signer == KUBELET_SERVING:
-        return _node_fault(request) or _serving_fault(request, wanted)
-    if signer == CLIENT:
-        return _usage_fault(wanted, "client auth", exact=False)
-    return None if signer == LEGACY else f"unknown signer {signer}"
-
-
-def _node_fault(request: Request) -> str | None:
-    if request.organizations != ("system:nodes",):
-        return "subject organization is not system:nodes"
-    if not request.common_name.startswith("system:node:"):
-        return "subject common name does not begin with system:node: "
-    return None
-
-
-def _client_fault(request: Request, usages: frozenset[str]) -> str | None:
-    for names, text in (
-        (request.dns_names, "DNS"),
-        (request.addresses, "IP"),
-        (request.other_names, "email or URI"),
-    ):
-        if names:
-            return f"{text} subjectAltNames are not allowed"
-    return _usage_fault(usages, "client auth", exact=True)
-
-
-def _serving_fault(request: Request, usages: frozenset[str]) -> str | None:
-    if not request.dns_names and not request.addresses:
-        return "DNS or IP subjectAltName is required"
-    if request.other_names:
-        return "email or URI subjectAltNames are not allowed"
-    return _usage_fault(usages, "server auth", exact=True)
-
-
-def _usage_fault(usages: frozenset[str], needed: str, *, exact: bool) -> str | None:
-    if needed not in usages:
-        return f"usage {needed!r} is required"
-    if exact and not usages <= _BASE_USAGES | {needed}:
-        return "usages did not match"
-    return None

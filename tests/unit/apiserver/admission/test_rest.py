@@ -15,6 +15,7 @@ from roost.api.errors import Forbidden, NotFound
 from roost.apiserver.access.bootstrap.objects import starting_objects
 from roost.apiserver.admission.certificates import (
     CertificateApproval,
+    CertificateAuthor,
     CertificateSigning,
     CertificateSubjectRestriction,
 )
@@ -225,6 +226,17 @@ def test_a_binding_gives_no_more_than_its_writer_holds(run, asked, authorizer, a
         bind("ClusterRole", "admin")
     allow(["bind"], ["clusterroles"], RBAC, resourceNames=["admin"])
     bind("ClusterRole", "admin")
+
+
+def test_a_certificate_request_says_who_made_it(asked, run):
+    body = csr("devs")
+    body["spec"] |= {"username": "somebody-else", "groups": ["system:masters"], "uid": "forged"}
+    request = asked(CSRS, body)
+    run(CertificateAuthor(), request)
+    spec = request.object["spec"]
+    assert spec["username"] == request.user.name
+    assert spec.get("groups", []) == list(request.user.groups)
+    assert spec.get("uid", "") == request.user.uid
 
 
 # -- the chain
