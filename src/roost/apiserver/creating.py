@@ -94,12 +94,14 @@ async def _create_named(
     request = Admission(
         "CREATE", kind, namespace if kind.namespaced else name * (kind.plural == "namespaces"),
         name, context.user, value, dry_run=options.dry_run, warnings=context.warnings,
-        options={"fieldManager": options.field_manager},
+        options=options.sent(),
     )  # fmt: skip
     reservation = None
     try:
         await core.admit(request)
         metadata = value["metadata"]  # another one, if a webhook changed the object
+        settle_namespace(kind, metadata, namespace)
+        name = metadata.get("name", "")
         change = Change(value, None, "", core.now(), context.warnings)
         metadata["uid"] = core.ids.uid()  # before: a Job's selector is made of it
         metadata["creationTimestamp"] = change.now

@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from roost.api.errors import BadRequest, Cause
+from roost.api.values import Object
 from roost.apiserver import failures
 
 _PAIRS_LIMIT = 1000
@@ -153,6 +154,13 @@ class WriteOptions:
     force: bool | None = None
     #: Did the request name its field manager itself?
     manager_given: bool = False
+
+    def sent(self) -> Object:
+        """Return what the request said itself, as admission is told of it."""
+        found: Object = {"fieldManager": self.field_manager} if self.manager_given else {}
+        if self.field_validation != "Warn":
+            found["fieldValidation"] = self.field_validation
+        return found
 
 
 def write_options(query: dict[str, str], kind: str, user_agent: str) -> WriteOptions:

@@ -146,7 +146,7 @@ async def _attempt(
         own(kind, core.node(kind), old, new, target.subresource, manager, core.now())
     request = Admission(
         "UPDATE", kind, target.namespace, target.name, context.user, new, old,
-        target.subresource, options.dry_run, {"fieldManager": options.field_manager},
+        target.subresource, options.dry_run, options.sent(),
         context.warnings,
     )  # fmt: skip
     reservation = None

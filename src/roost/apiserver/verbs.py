@@ -18,6 +18,7 @@ from roost.apiserver.attributes import Call as HandlerCall
 from roost.apiserver.attributes import Handler
 from roost.apiserver.binding import bind
 from roost.apiserver.bodies import Bodies
+from roost.apiserver.connecting import admit_connection
 from roost.apiserver.core import Core, WriteContext, is_custom, shown
 from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.deleting import delete, delete_collection, deleted_status
@@ -34,7 +35,7 @@ from roost.apiserver.requestinfo import RequestInfo
 from roost.apiserver.scaling import GROUP as SCALE_GROUP
 from roost.apiserver.scaling import SCALE_KIND, scale_build, scale_of
 from roost.apiserver.selection import parse_selection
-from roost.apiserver.streams import STREAMS, Streams
+from roost.apiserver.streams import STREAMS, UPGRADES, Streams
 from roost.apiserver.updating import Target, update
 from roost.apiserver.watching import FramedWatch, Framer, WatchRequest
 from roost.store.port import Record
@@ -261,11 +262,14 @@ class Verbs:
 
     async def _stream(self, call: Call) -> Response:
         info = call.info
+        if info.subresource in UPGRADES:
+            await admit_connection(self.core, call.kind, info, call.request)
         return await self._streams.answer(
             info.subresource, info.namespace, info.name, call.request, call.query
         )
 
     async def _proxy(self, call: Call) -> Response:
+        await admit_connection(self.core, call.kind, call.info, call.request)
         return await self._proxies.answer(call.kind, call.info, call.request)
 
     async def _binding(self, call: Call) -> Response:

@@ -253,16 +253,10 @@ def _field(operand: Step, key: str) -> Step:
         run.spend(1)
         try:
             return value[key]
-        except KeyError:
+        except (KeyError, TypeError):  # what is no map has no keys either
             raise EvaluationError(f"no such key: {key}") from None
-        except TypeError:
-            raise EvaluationError(f"unexpected type {_go(value)} for field selection") from None
 
     return field
-
-
-def _go(value: Any) -> str:
-    return f"'{type(value).__name__}'"
 
 
 def _converted(step: Step, convert: Callable[[Any], Any]) -> Step:
