@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,9 @@ from fakes.apiserver import Everybody
 from roost.adapters.virtual.chance import SeededChance
 from roost.adapters.virtual.clock import LoopClock
 from roost.adapters.virtual.ids import SeededIds
+from roost.api.kind import Kind
 from roost.api.registry import builtin
+from roost.api.schema.node import Node
 from roost.apiserver.admission.chain import Chain
 from roost.apiserver.admission.registered import Registered
 from roost.apiserver.admission.surroundings import Surroundings
@@ -104,13 +106,15 @@ class Site:
         kind = f"{sort.title()}WebhookConfiguration"
         await self.put(f"{sort}webhookconfigurations", kind, name, webhooks=[webhook])
 
-    async def policy(self, name: str, *validations: dict, binding: dict = {}, **spec: Any) -> None:
+    async def policy(
+        self, name: str, *validations: dict, binding: dict | None = None, **spec: Any
+    ) -> None:
         """Create a ValidatingAdmissionPolicy for ConfigMaps, and bind it."""
         spec.setdefault("matchConstraints", {"resourceRules": [rule()]})
         plural = "validatingadmissionpolicies"
         full = {"validations": list(validations), **spec}
         await self.put(plural, "ValidatingAdmissionPolicy", name, spec=full)
-        bound = {"policyName": name, "validationActions": ["Deny"], **binding}
+        bound = {"policyName": name, "validationActions": ["Deny"], **(binding or {})}
         plural, kind = "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
         await self.put(plural, kind, f"{name}-b", spec=bound)
 
@@ -158,9 +162,11 @@ async def site_of(caller: Caller | None = None) -> AsyncIterator[Site]:
     store, registry, ids = MemoryStore(), builtin(), SeededIds()
     webhooks = Webhooks()
     clock, authorizer = LoopClock(), Everybody(refused="nobody")
-    around = Surroundings(
-        registry, ids, authorizer, lambda kind: api.core.node(kind), lambda: rfc3339(clock.now())
-    )
+
+    def node(kind: Kind) -> Node:
+        return api.core.node(kind)
+
+    around = Surroundings(registry, ids, authorizer, node, lambda: rfc3339(clock.now()))
     registered = Registered(around, caller or webhooks)
     api = ApiServer(
         store, registry, clock, SeededChance(), ids,
