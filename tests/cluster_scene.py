@@ -136,6 +136,11 @@ class Cluster:
     def kubeconfig(self) -> str:
         return str(self.data / "admin.kubeconfig")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What commands see; kubectl keeps its cache of discovery with the cluster that it is of."""
+        return {**clean_environment(), "KUBECACHEDIR": str(self.root / "kubectl")}
+
     # ------------------------------------------------------------ the cluster itself
 
     def up(self, *flags: str) -> None:
@@ -196,7 +201,7 @@ class Cluster:
         done = subprocess.run(
             self.namespace.command(*argv),
             input=given, capture_output=True, text=True, timeout=timeout_s, check=False,
-            cwd=self.root, env={**clean_environment(), **environment},
+            cwd=self.root, env={**self.environment, **environment},
         )  # fmt: skip
         return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -211,7 +216,7 @@ class Cluster:
     def start_kubectl(self, *argv: str, **more: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.namespace.command("kubectl", "--kubeconfig", self.kubeconfig, *argv),
-            text=True, cwd=self.root, env=clean_environment(), **more,
+            text=True, cwd=self.root, env=self.environment, **more,
         )  # fmt: skip
 
     def ask_roost(self, *argv: str, **more: Any) -> Answer:

@@ -273,14 +273,16 @@ def test_a_terminal_in_a_container(cluster: Cluster, space: Space):
 
 
 def test_attach(cluster: Cluster, space: Space):
-    space.apply(space.pod("echo", "while read line; do echo got $line; done; echo end",
-                          container={"stdin": True, "stdinOnce": True}, restartPolicy="Never"))  # fmt: skip
+    stdin = {"stdin": True, "stdinOnce": True}
+    script = "while read line; do echo got $line; done; echo end"
+    space.apply(space.pod("echo", script, container=stdin, restartPolicy="Never"))
     space.ready("echo")
     answer = space.ask("attach", "-i", "echo", given="one\ntwo\n", timeout_s=20)
     assert "got one\ngot two\n" in answer.out
     eventually(lambda: space.get("pod", "echo")["status"]["phase"] == "Succeeded", 10)
-    answer = space.ask("run", "once", f"--image={space.registry}/busybox:1", "-i", "--rm", "--quiet",
-                       "--restart=Never", "--", "sh", "-c", "sleep 1; cat; exit 5", given="in\n")  # fmt: skip
+    image = f"--image={space.registry}/busybox:1"
+    answer = space.ask("run", "once", image, "-i", "--rm", "--quiet", "--restart=Never",
+                       "--", "sh", "-c", "sleep 1; cat; exit 5", given="in\n")  # fmt: skip
     assert (answer.code, answer.out) == (5, "in\n")
     assert not space.get("pod", "once")
 
