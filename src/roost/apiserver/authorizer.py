@@ -35,6 +35,9 @@ WATCHED = (
     Resource("resource.k8s.io", "v1", "resourceslices"),
 )
 
+_POD_PREFIX = f"{ROOT}core/pods/"
+#: A pod without this in it is on no node, and leads nowhere yet.
+_NODE_NAME = b'"nodeName":'
 _PREFIXES = tuple(f"{ROOT}{resource.group or 'core'}/{resource.plural}/" for resource in WATCHED)
 #: Without one of these in it, a pod that has its node never again changes what it refers to.
 _MOVABLE = (b'"ephemeralContainers"', b'"resourceClaimStatuses"')
@@ -117,7 +120,8 @@ class Authorizer:
         for key in [key for key in self._known if key.startswith(prefix) and key not in fresh]:
             self.remove(self._known.pop(key))
         for record in fresh.values():
-            self._take(record.key, record.object)
+            if prefix != _POD_PREFIX or _NODE_NAME in record.value:
+                self._take(record.key, record.peek())
         return page.revision
 
     def _take(self, key: str, obj: Object) -> None:

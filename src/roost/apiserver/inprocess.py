@@ -7,8 +7,8 @@ come out are those of the store, decoded once and shared by everybody in the pro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final, Protocol, overload
 
 from roost.api.errors import NotFound
 from roost.api.kind import Kind, Resource
@@ -37,10 +37,12 @@ from roost.client.port import (
     Query,
     WatchEvent,
 )
-from roost.store.port import Compacted, Event
+from roost.store.port import Compacted, Event, Record
 
 _LOOPBACK: Final = User("system:apiserver", (MASTERS, "system:authenticated"))
 _BOOKMARK_S: Final = 30.0
+#: Pages with more objects are decoded while they are read.
+_SHORT: Final = 100
 #: A watcher with so many events waiting is ended; it lists again.
 _BACKLOG_EVENTS: Final = 50_000
 
@@ -117,7 +119,9 @@ class InProcessClient:
             limit=limit, continue_token=continue_token, resource_version=resource_version
         )
         listing = await list_records(self._core, kind, query.namespace, selection, options)
-        items = [shown(kind, record, keep=False) for record in listing.records]
+        items: Sequence[Object] = _Items(kind, listing.records)
+        if len(items) <= _SHORT:
+            items = list(items)
         return ObjectList(items, str(listing.revision), listing.token)
 
     async def watch(
@@ -234,6 +238,36 @@ class InProcessClient:
             raise NotFound(f"{subresource} is a stream; use the HTTP form")
         value: Object = decode(answer.whole())
         return value
+
+
+class _Items(Sequence[Object]):
+    """The objects of a page, each decoded when it is looked at, and not kept.
+
+    Who turns a long list into something smaller never holds all of it decoded: that would cost
+    several times the memory, and, as the memory is new each time, twice the time.
+    """
+
+    def __init__(self, kind: Kind, records: Sequence[Record]) -> None:
+        self._kind = kind
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Object]:
+        kind = self._kind
+        return (shown(kind, record, keep=False) for record in self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Object: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Object]: ...
+
+    def __getitem__(self, index: int | slice) -> Object | Sequence[Object]:
+        if isinstance(index, slice):
+            return _Items(self._kind, self._records[index])
+        return shown(self._kind, self._records[index], keep=False)
 
 
 class _Inbox:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 
 from roost.api.kind import Resource
 from roost.api.values import Object
@@ -57,7 +58,7 @@ async def info(client: HttpClient, form: str) -> int:
     return 0
 
 
-def _node(node: Object, pods: list[Object]) -> Object:
+def _node(node: Object, pods: Sequence[Object]) -> Object:
     status, name = node.get("status", {}), node["metadata"]["name"]
     ready = [c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"]
     addresses = [a["address"] for a in status.get("addresses", ()) if a["type"] == "InternalIP"]

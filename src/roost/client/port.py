@@ -28,7 +28,7 @@ class PatchType(StrEnum):
 class ObjectList(NamedTuple):
     """A page of a list."""
 
-    items: list[Object]
+    items: Sequence[Object]
     resource_version: str
     continue_token: str = ""
 

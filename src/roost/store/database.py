@@ -33,11 +33,8 @@ INSERT INTO meta VALUES ('compacted', 0);
 _INSERT: Final = "INSERT INTO log VALUES (?,?,?,?,?)"
 #: Few enough that the statements for all smaller numbers stay prepared.
 _ROWS_PER_STATEMENT: Final = 64
-_NEWEST: Final = """
-SELECT key, revision, created, value FROM log AS this
-WHERE deleted = 0 AND NOT EXISTS
-  (SELECT 1 FROM log AS newer WHERE newer.key = this.key AND newer.revision > this.revision)
-"""
+#: Reading all rows in order takes less than half of the time of looking for the newest of each key.
+_ROWS: Final = "SELECT key, revision, created, value, deleted FROM log ORDER BY revision"
 _STATE_AT: Final = """
 SELECT key, revision, created, deleted, value FROM log AS this
 WHERE key >= ? AND key < ? AND revision <= ? AND NOT EXISTS
@@ -109,12 +106,17 @@ class Database:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise Damaged(f"{self._path} is damaged ({verdict}); restore it from a backup")
-        records = [Record(*row) for row in connection.execute(_NEWEST)]
-        (newest,) = connection.execute("SELECT coalesce(max(revision), 1) FROM log").fetchone()
+        newest: dict[str, Record] = {}
+        for key, revision, created, value, deleted in connection.execute(_ROWS):
+            if deleted:
+                newest.pop(key, None)
+            else:
+                newest[key] = Record(key, revision, created, value)
+        (last,) = connection.execute("SELECT coalesce(max(revision), 1) FROM log").fetchone()
         (compacted,) = connection.execute(
             "SELECT value FROM meta WHERE name = 'compacted'"
         ).fetchone()
-        return Loaded(records, max(newest, compacted), compacted)
+        return Loaded(list(newest.values()), max(last, compacted), compacted)
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events in one transaction; when this returns they are on disk."""
