@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from roost.api.names import check_label, check_subdomain
 
@@ -53,35 +53,35 @@ class _Value(Wrapped):
 class Authorizer(_Value):
     """The variable `authorizer`."""
 
-    type_name: ClassVar[str] = f"{_PREFIX}Authorizer"
+    type_name = f"{_PREFIX}Authorizer"
 
 
 @dataclass(frozen=True)
 class PathCheck(_Value):
     """A question about a path."""
 
-    type_name: ClassVar[str] = f"{_PREFIX}PathCheck"
+    type_name = f"{_PREFIX}PathCheck"
 
 
 @dataclass(frozen=True)
 class GroupCheck(_Value):
     """A question about the resources of a group."""
 
-    type_name: ClassVar[str] = f"{_PREFIX}GroupCheck"
+    type_name = f"{_PREFIX}GroupCheck"
 
 
 @dataclass(frozen=True)
 class ResourceCheck(_Value):
     """A question about a resource; also the variable `authorizer.requestResource`."""
 
-    type_name: ClassVar[str] = f"{_PREFIX}ResourceCheck"
+    type_name = f"{_PREFIX}ResourceCheck"
 
 
 @dataclass(frozen=True)
 class Decision(Wrapped):
     """The answer."""
 
-    type_name: ClassVar[str] = f"{_PREFIX}Decision"
+    type_name = f"{_PREFIX}Decision"
     allowed: bool
     reason: str
 
