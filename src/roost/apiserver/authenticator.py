@@ -9,8 +9,8 @@ from __future__ import annotations
 import binascii
 import hashlib
 from base64 import urlsafe_b64decode
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -21,8 +21,10 @@ from roost.apiserver import bootstrap_tokens, tokens
 from roost.apiserver.access.identity import from_certificate
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import ANONYMOUS, User
+from roost.apiserver.outside import OutsideTokens
 from roost.apiserver.pki.signing import SigningKeys
 from roost.apiserver.static_tokens import StaticTokens
+from roost.apiserver.vouching import Vouchers
 from roost.ports.port import WallClock
 
 #: For how long an answer may be out of date, in seconds; the real server caches as long.
@@ -38,6 +40,8 @@ class Credentials:
 
     authorization: str = ""
     certificate: bytes | None = None
+    #: All headers, for proxies that say who asks.
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Authenticator:
         *,
         issuer: str = tokens.ISSUER,
         anonymous: bool = True,
+        outside: OutsideTokens | None = None,
+        vouchers: Vouchers | None = None,
     ) -> None:
         self.audiences = (issuer,)
         self._clock = clock
@@ -69,13 +75,15 @@ class Authenticator:
         self._static = static
         self._issuer = issuer
         self._anonymous = anonymous
+        self._outside = outside
+        self._vouchers = vouchers
         self._tokens: dict[bytes, tuple[User, float]] = {}
         self._certificates: dict[bytes, tuple[User, float, float]] = {}
 
     async def authenticate(self, credentials: Credentials) -> User:
         """Return who asks. Raises Unauthorized for bad credentials."""
         if credentials.certificate is not None:
-            user = self._by_certificate(credentials.certificate)
+            user = self._by_connection(credentials.certificate, credentials.headers)
             if user is not None:
                 return user
         token = bearer_token(credentials.authorization)
@@ -119,12 +127,18 @@ class Authenticator:
         Raises NotOurs or BadToken.
         """
         now = self._clock.now()
+        # All but service accounts' are for this server alone, whatever audience was asked for.
+        good_for = tuple(audience for audience in audiences if audience in self.audiences)
         if token.count(".") == 2:
-            verified = tokens.verify(self._keys, token, audiences, now=now, issuer=self._issuer)
+            try:
+                verified = tokens.verify(self._keys, token, audiences, now=now, issuer=self._issuer)
+            except tokens.NotOurs:
+                if self._outside is None or not good_for:
+                    raise
+                user, expires = await self._outside.find(token)
+                return user, good_for, expires
             user = await tokens.living_user(verified, self._lookup, now=now)
             return user, verified.audiences, verified.expires
-        # The others are for this server alone, whatever audience was asked for.
-        good_for = tuple(audience for audience in audiences if audience in self.audiences)
         found: User | None = None
         if good_for and self._static is not None:
             found = self._static.find(token, now=now)
@@ -133,6 +147,15 @@ class Authenticator:
         if found is None:
             raise tokens.NotOurs("nobody knows the token")
         return found, good_for, now + CACHE_S
+
+    def _by_connection(self, der: bytes, headers: Mapping[str, str]) -> User | None:
+        """Return whose certificate this is, or for whom its proxy vouches."""
+        if self._vouchers is None:
+            return self._by_certificate(der)
+        vouched = self._vouchers.user(der, headers)
+        if vouched is not None:
+            return vouched
+        return self._by_certificate(der) if self._vouchers.is_client(der) else None
 
     def _by_certificate(self, der: bytes) -> User | None:
         known = self._certificates.get(der)

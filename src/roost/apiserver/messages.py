@@ -33,6 +33,8 @@ class Request:
     raw_path: str = ""  # as sent; what a proxy passes on
     #: What the asker shall be warned of, whether the request succeeds or not.
     warnings: list[str] = field(default_factory=list)
+    #: The address of who is connected.
+    peer: str = ""
     #: Lines that every answer to this request has in its head, each after a CRLF.
     head: bytes = b""
 
@@ -134,6 +136,8 @@ class Proxy:
     mount: str = ""
     #: For an extension server: whose certificate must be this one's, by this authority.
     extension: Extension | None = None
+    #: Called with the code of the answer when everything has been passed on.
+    finished: Callable[[int], None] | None = None
 
 
 Response: TypeAlias = Answer | WatchAnswer | Proxy

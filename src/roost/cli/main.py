@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from roost.cli import flags as operating
 from roost.cli import output
 from roost.cli.places import Places
 from roost.cli.settings import Loaded, SettingsError, load_settings
@@ -33,10 +34,10 @@ _CLUSTER = "Cluster"
 _OBJECTS = "Objects"
 
 DataDir = Annotated[
-    str | None, typer.Option(help="Where everything is kept [default: /var/lib/roost].")
+    str | None, typer.Option(help="Where everything is kept (default: /var/lib/roost).")
 ]
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file [default: /etc/roost/config.yaml].")
+    Path | None, typer.Option("--config", help="Settings file (default: /etc/roost/config.yaml).")
 ]
 PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Print the settings in force, and end.")
@@ -51,11 +52,11 @@ Controllers = Annotated[
     str | None,
     typer.Option(help="Which controllers run: '*', 'name', '-name', by comma; also 'scheduler'."),
 ]
-NodeName = Annotated[str | None, typer.Option(help="Name of the node [default: host name].")]
+NodeName = Annotated[str | None, typer.Option(help="Name of the node (default: host name).")]
 NodeIp = Annotated[str | None, typer.Option(help="Address of the node.")]
 KubeletPort = Annotated[int | None, typer.Option(help="Port of the node's own API.")]
 PodCidr = Annotated[str | None, typer.Option(help="Addresses of the node's pods.")]
-Runtime = Annotated[str | None, typer.Option(help="runc or crun [default: what works].")]
+Runtime = Annotated[str | None, typer.Option(help="runc or crun (default: what works).")]
 Insecure = Annotated[
     str | None, typer.Option(help="Registries that may be reached without TLS, by comma.")
 ]
@@ -91,7 +92,26 @@ def up(
     advertise_address: Advertise = None, extra_names: ExtraNames = None,
     controllers: Controllers = None, node_name: NodeName = None, node_ip: NodeIp = None,
     kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
-    insecure_registries: Insecure = None, log_level: LogLevel = None, config: Config = None,
+    insecure_registries: Insecure = None, log_level: LogLevel = None,
+    audit_policy_file: operating.AuditPolicy = None,
+    audit_log_path: operating.AuditLog = None,
+    audit_log_maxsize: operating.AuditSize = None,
+    audit_log_maxbackup: operating.AuditBackups = None,
+    oidc_issuer_url: operating.OidcIssuer = None,
+    oidc_client_id: operating.OidcClient = None,
+    oidc_username_claim: operating.OidcUser = None,
+    oidc_username_prefix: operating.OidcUserPrefix = None,
+    oidc_groups_claim: operating.OidcGroups = None,
+    oidc_groups_prefix: operating.OidcGroupsPrefix = None,
+    oidc_required_claim: operating.OidcRequired = None,
+    oidc_ca_file: operating.OidcCa = None,
+    requestheader_client_ca_file: operating.ProxyCa = None,
+    requestheader_allowed_names: operating.ProxyNames = None,
+    requestheader_username_headers: operating.ProxyUser = None,
+    requestheader_uid_headers: operating.ProxyUid = None,
+    requestheader_group_headers: operating.ProxyGroup = None,
+    requestheader_extra_headers_prefix: operating.ProxyExtra = None,
+    config: Config = None,
     print_config: PrintConfig = False,
 ) -> None:  # fmt: skip
     """Run a whole cluster on this machine, in the foreground.
@@ -137,7 +157,26 @@ def down(
 def server(
     data_dir: DataDir = None, port: Port = None, bind_address: Bind = None,
     advertise_address: Advertise = None, extra_names: ExtraNames = None,
-    controllers: Controllers = None, log_level: LogLevel = None, config: Config = None,
+    controllers: Controllers = None, log_level: LogLevel = None,
+    audit_policy_file: operating.AuditPolicy = None,
+    audit_log_path: operating.AuditLog = None,
+    audit_log_maxsize: operating.AuditSize = None,
+    audit_log_maxbackup: operating.AuditBackups = None,
+    oidc_issuer_url: operating.OidcIssuer = None,
+    oidc_client_id: operating.OidcClient = None,
+    oidc_username_claim: operating.OidcUser = None,
+    oidc_username_prefix: operating.OidcUserPrefix = None,
+    oidc_groups_claim: operating.OidcGroups = None,
+    oidc_groups_prefix: operating.OidcGroupsPrefix = None,
+    oidc_required_claim: operating.OidcRequired = None,
+    oidc_ca_file: operating.OidcCa = None,
+    requestheader_client_ca_file: operating.ProxyCa = None,
+    requestheader_allowed_names: operating.ProxyNames = None,
+    requestheader_username_headers: operating.ProxyUser = None,
+    requestheader_uid_headers: operating.ProxyUid = None,
+    requestheader_group_headers: operating.ProxyGroup = None,
+    requestheader_extra_headers_prefix: operating.ProxyExtra = None,
+    config: Config = None,
     print_config: PrintConfig = False,
 ) -> None:  # fmt: skip
     """Run the API server with its controllers and scheduler, and no node."""

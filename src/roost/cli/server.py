@@ -43,6 +43,13 @@ from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.apiserver.static_tokens import StaticTokens, TokenFileError
 from roost.apiserver.tokens import ISSUER
+from roost.cli.access import (
+    AccessError,
+    open_audit,
+    outside_tokens,
+    trusted_clients,
+    vouchers,
+)
 from roost.cli.identity import issue_node
 from roost.cli.measures import show_controllers, show_process, show_scheduler
 from roost.cli.operations import (
@@ -75,7 +82,9 @@ class ServerError(Exception):
 
 
 #: What may go wrong at the start, each in one line.
-SERVER_ERRORS: Final = (ServerError, StoreError, PkiError, TokenFileError, PermissionError)
+SERVER_ERRORS: Final = (
+    ServerError, AccessError, StoreError, PkiError, TokenFileError, PermissionError,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -117,7 +126,9 @@ async def serve(
     names = choose_controllers(settings.controllers)
     store = await SqliteStore.open(places.database)
     try:
-        parts = await _open(store, places)
+        parts = await _open(store, places, settings)
+        audit = open_audit(settings, parts.clock)
+        parts.api.auditor = audit[0] if audit else None
         started = expect_start(parts.api)
         show_process(parts.api)
         server, port = await _listen(settings, parts, address)
@@ -144,11 +155,13 @@ async def serve(
         finally:
             await server.close()
             await parts.caller.close()
+            if audit:
+                audit[1].close()
     finally:
         await store.close()
 
 
-async def _open(store: SqliteStore, places: Places) -> Parts:
+async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts:
     clock, chance, ids, files = SystemClock(), SystemChance(), RandomIds(), DiskFiles()
     authority = Authority.open(files, str(places.pki), clock)
     keys = SigningKeys.open(files, str(places.pki))
@@ -156,7 +169,11 @@ async def _open(store: SqliteStore, places: Places) -> Parts:
     lookup = Lookup(store, registry)
     static = StaticTokens(files, str(places.tokens))
     static.entries()  # a damaged file is better found now than at the first request
-    authenticator = Authenticator(clock, keys, lookup, static)
+    authenticator = Authenticator(
+        clock, keys, lookup, static,
+        outside=outside_tokens(settings, clock),
+        vouchers=vouchers(settings, authority.certificate),
+    )  # fmt: skip
     authorizer = Authorizer()
     proxies = _proxies(authority, places, clock)
 
@@ -204,7 +221,8 @@ async def _listen(settings: Settings, parts: Parts, address: str) -> tuple[HttpS
     ca = parts.authority.certificate.decode()
     http = HttpServer(parts.api, parts.authenticator, parts.proxies)
     try:
-        port = await http.listen(settings.bind_address, settings.port, server_context(ca, identity))
+        tls = server_context(trusted_clients(settings, ca), identity)
+        port = await http.listen(settings.bind_address, settings.port, tls)
     except OSError as error:
         raise ServerError(
             f"cannot listen on {settings.bind_address}:{settings.port}: "

@@ -67,6 +67,24 @@ class Settings:
     runtime: str = ""  # runc or crun
     insecure_registries: str = ""  # host[:port], by comma
     log_level: str = "info"
+    audit_policy_file: str = ""  # audit.k8s.io/v1 Policy: what is recorded
+    audit_log_path: str = ""  # where audit events go; "-" is the standard output
+    audit_log_maxsize: int = 100  # megabytes before the audit log is put aside
+    audit_log_maxbackup: int = 10  # how many old audit logs are kept
+    oidc_issuer_url: str = ""  # whose tokens are believed, https only
+    oidc_client_id: str = ""  # the audience that such tokens must be for
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str = ""  # "-" is none; by default the issuer's URL and '#'
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_required_claim: str = ""  # key=value, by comma
+    oidc_ca_file: str = ""  # who signed the issuer's certificate, if not a public authority
+    requestheader_client_ca_file: str = ""  # who signs proxies that say who asks
+    requestheader_allowed_names: str = ""  # common names of such proxies, by comma; none is any
+    requestheader_username_headers: str = "X-Remote-User"
+    requestheader_uid_headers: str = "X-Remote-Uid"
+    requestheader_group_headers: str = "X-Remote-Group"
+    requestheader_extra_headers_prefix: str = "X-Remote-Extra-"
 
     def validate(self) -> None:
         """Raise SettingsError for values that cannot be."""
@@ -77,6 +95,14 @@ class Settings:
             raise SettingsError("log_level must be debug, info, warning or error")
         if self.runtime not in ("", "runc", "crun"):
             raise SettingsError("runtime must be runc or crun")
+        if self.audit_log_maxsize < 0 or self.audit_log_maxbackup < 0:
+            raise SettingsError("audit_log_maxsize and audit_log_maxbackup must not be negative")
+        if bool(self.audit_policy_file) != bool(self.audit_log_path):
+            raise SettingsError("audit_policy_file and audit_log_path need each other")
+        if bool(self.oidc_issuer_url) != bool(self.oidc_client_id):
+            raise SettingsError("oidc_issuer_url and oidc_client_id need each other")
+        if self.oidc_issuer_url and not self.oidc_issuer_url.startswith("https://"):
+            raise SettingsError("oidc_issuer_url must begin with https://")
         for name in ("bind_address", "node_ip"):
             text = getattr(self, name)
             if text and check_ip(text):

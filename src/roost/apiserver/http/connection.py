@@ -18,12 +18,14 @@ from aiohttp.web_protocol import RequestHandler
 class Connection(RequestHandler):
     """See the module's text."""
 
-    __slots__ = ("certificate", "on_lost", "tunnel")
+    __slots__ = ("certificate", "on_lost", "peer", "tunnel")
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         #: The client's certificate as DER; TLS has verified it.
         self.certificate: bytes | None = None
+        #: The client's address.
+        self.peer = ""
         self.on_lost: Callable[[], None] | None = None
         #: Takes what comes in, in place of the HTTP parser.
         self.tunnel: Callable[[bytes], None] | None = None
@@ -32,6 +34,9 @@ class Connection(RequestHandler):
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self.certificate = tls.getpeercert(binary_form=True)
+        address = transport.get_extra_info("peername")
+        if isinstance(address, tuple) and address:
+            self.peer = str(address[0])
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -135,7 +135,14 @@ class HttpServer:
             return await self._stream(request, connection, answer)
         if self._proxies is None:
             return await self._send(request, error_answer(InternalError("no proxy configured")))
-        outcome = await self._proxies.serve(request, answer)
+        code = 200
+        try:
+            outcome = await self._proxies.serve(request, answer)
+            if isinstance(outcome, Answer):
+                code = outcome.code
+        finally:
+            if answer.finished is not None:
+                answer.finished(code)
         return await self._send(request, outcome) if isinstance(outcome, Answer) else outcome
 
     def _server_fault(self, request: web.BaseRequest) -> None:
@@ -153,11 +160,14 @@ class HttpServer:
         if authorization or connection.certificate is not None:
             try:
                 user = await self._authenticator.authenticate(
-                    Credentials(authorization, connection.certificate)
+                    Credentials(authorization, connection.certificate, headers)
                 )
             except StatusError as error:
                 path, _, query = request.raw_path.partition("?")
-                refused = Request(request.method, unquote(path), query, headers, raw_path=path)
+                refused = Request(
+                    request.method, unquote(path), query, headers, raw_path=path,
+                    peer=connection.peer,
+                )  # fmt: skip
                 return self._api.unauthenticated(refused, error)
         else:
             user = ANONYMOUS
@@ -167,7 +177,7 @@ class HttpServer:
         return await self._api.handle(
             Request(
                 request.method, unquote(path) if "%" in path else path, query, headers, body,
-                user, path,
+                user, path, peer=connection.peer,
             )
         )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""The audit log: who did what, as far as a policy wants to know."""

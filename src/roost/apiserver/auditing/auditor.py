@@ -1,0 +1,234 @@
+"""Writes audit events: audit.k8s.io/v1 Event, one line of JSON for each stage of a request.
+
+Events are made on the spot, for only there the facts are at hand, and given to a sink that must never
+wait. Bodies are put in as they were sent, without decoding JSON a second time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+import yaml
+
+from roost.api.protobuf import objects
+from roost.api.values import Object
+from roost.apiserver.attributes import Decision, User
+from roost.apiserver.auditing.current import NOTES
+from roost.apiserver.auditing.policy import (
+    COMPLETE,
+    LEVEL_NAMES,
+    RECEIVED,
+    STARTED,
+    Level,
+    Policy,
+    Rule,
+)
+from roost.apiserver.encoding import decode, encode
+from roost.apiserver.identities import identity_of
+from roost.apiserver.messages import Answer, Proxy, Request, Response, Sink, WatchAnswer
+from roost.apiserver.negotiation import PROTOBUF
+from roost.apiserver.requestinfo import RequestInfo
+from roost.ports.port import WallClock
+
+_WRITING: Final = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+_DECISION: Final = "authorization.k8s.io/decision"
+_REASON: Final = "authorization.k8s.io/reason"
+
+
+class AuditSink(Protocol):
+    """Takes lines. `write` never waits and never raises."""
+
+    def write(self, line: bytes) -> None: ...
+
+
+class Record:
+    """One request that is audited."""
+
+    __slots__ = ("_auditor", "_event", "_notes", "_rule", "info", "user")
+
+    def __init__(
+        self, auditor: Auditor, rule: Rule, info: RequestInfo, user: User, event: Object
+    ) -> None:
+        self.info = info
+        #: Who asked, before acting as anybody else.
+        self.user = user
+        self._auditor = auditor
+        self._rule = rule
+        self._event = event
+        self._notes: dict[str, str] = {}
+        NOTES.set(self._notes)
+
+    def decided(self, decision: Decision) -> None:
+        """Note how authorisation went."""
+        self._notes[_DECISION] = "allow" if decision.allowed else "forbid"
+        self._notes[_REASON] = decision.reason
+
+    def impersonated(self, user: User) -> None:
+        self._event["impersonatedUser"] = _user(user)
+
+    def answered(self, answer: Response) -> None:
+        """Note the answer; of a stream, its beginning now and its end later."""
+        if isinstance(answer, Answer):
+            self._finish(answer.code, answer)
+        elif isinstance(answer, WatchAnswer):
+            self._stream(answer)
+        else:
+            self._pass_on(answer)
+
+    def _stream(self, answer: WatchAnswer) -> None:
+        run = answer.run
+
+        async def audited(sink: Sink) -> None:
+            self._stage(STARTED, 200)
+            try:
+                await run(sink)
+            finally:
+                self._stage(COMPLETE, 200)
+
+        answer.run = audited
+
+    def _pass_on(self, proxy: Proxy) -> None:
+        self._stage(STARTED, 200)
+        proxy.finished = lambda code: self._stage(COMPLETE, code)
+
+    def _finish(self, code: int, answer: Answer) -> None:
+        event = self._event
+        if code >= 400 or self._rule.level >= Level.REQUEST_RESPONSE:
+            answer.body = answer.whole()
+            body = _readable(answer.body, answer.content_type)
+            if code >= 400 and body is not None:
+                event["responseStatus"] = _failure(decode(bytes(body)))
+            if self._rule.level >= Level.REQUEST_RESPONSE and body is not None:
+                event["responseObject"] = self._trimmed(body)
+        self._stage(COMPLETE, code)
+
+    def received(self, request: Request) -> None:
+        """Note that the request is there, and what is in it."""
+        self._stage(RECEIVED, 0)
+        if self._rule.level >= Level.REQUEST and self.info.verb in _WRITING and request.body:
+            body = _readable(request.body, request.headers.get("content-type", ""))
+            if body is not None:
+                self._event["requestObject"] = self._trimmed(body)
+
+    def _trimmed(self, body: msgspec.Raw) -> Any:
+        if not self._rule.omit_managed_fields or b'"managedFields"' not in bytes(body):
+            return body
+        value = decode(bytes(body))
+        for each in (value, *(value.get("items") or ())) if isinstance(value, dict) else ():
+            if isinstance(each, dict) and isinstance(each.get("metadata"), dict):
+                each["metadata"].pop("managedFields", None)
+        return value
+
+    def _stage(self, stage: str, code: int) -> None:
+        if stage in self._rule.omitted:
+            return
+        event = {**self._event, "stage": stage}
+        if code:
+            event["responseStatus"] = {
+                "metadata": {}, **self._event.get("responseStatus", {}), "code": code,
+            }  # fmt: skip
+            if self._notes:
+                event["annotations"] = self._notes
+        event["stageTimestamp"] = self._auditor.now()
+        self._auditor.write(event)
+
+
+class Auditor:
+    """Audits the requests of one server."""
+
+    def __init__(self, policy: Policy, sink: AuditSink, clock: WallClock) -> None:
+        self._policy = policy
+        self._sink = sink
+        self._clock = clock
+        self.events = 0
+
+    def now(self) -> str:
+        moment = datetime.fromtimestamp(self._clock.now(), UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def begin(self, request: Request, info: RequestInfo) -> Record | None:
+        """Return the record of a request whose author is known; None if nobody wants to know."""
+        rule = self._policy.rule(request.user, info)
+        if rule.level == Level.NONE:
+            return None
+        uri = f"{request.raw_path or request.path}?{request.query}".removesuffix("?")
+        event: Object = {
+            "kind": "Event",
+            "apiVersion": "audit.k8s.io/v1",
+            "level": LEVEL_NAMES[rule.level],
+            "auditID": identity_of(request.head),
+            "stage": "",
+            "requestURI": uri,
+            "verb": info.verb,
+            "user": _user(request.user),
+        }
+        sources = _sources(request)
+        if sources:
+            event["sourceIPs"] = sources
+        agent = request.headers.get("user-agent", "")
+        if agent:
+            event["userAgent"] = agent
+        if info.is_resource:
+            event["objectRef"] = _reference(info)
+        event["requestReceivedTimestamp"] = self.now()
+        record = Record(self, rule, info, request.user, event)
+        record.received(request)
+        return record
+
+    def write(self, event: Object) -> None:
+        self.events += 1
+        self._sink.write(encode(event) + b"\n")
+
+
+def _user(user: User) -> Object:
+    found: Object = {"username": user.name}
+    if user.uid:
+        found["uid"] = user.uid
+    if user.groups:
+        found["groups"] = list(user.groups)
+    if user.extra:
+        found["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return found
+
+
+def _sources(request: Request) -> list[str]:
+    """Return where a request came from: what proxies say, then who is connected."""
+    said = request.headers.get("x-forwarded-for", "").split(",")
+    every = [*said, request.headers.get("x-real-ip", ""), request.peer]
+    return [each for each in dict.fromkeys(part.strip() for part in every) if each]
+
+
+def _reference(info: RequestInfo) -> Object:
+    parts = {
+        "resource": info.resource,
+        "namespace": info.namespace,
+        "name": info.name,
+        "apiGroup": info.group,
+        "apiVersion": info.version,
+        "subresource": info.subresource,
+    }
+    return {key: value for key, value in parts.items() if value}
+
+
+def _failure(status: Any) -> Object:
+    if not isinstance(status, dict):
+        return {}
+    return {key: status[key] for key in ("status", "message", "reason", "details") if key in status}
+
+
+def _readable(body: bytes, content_type: str) -> msgspec.Raw | None:
+    """Return a body as JSON; None if it is none, nor can be made."""
+    media = content_type.partition(";")[0]
+    try:
+        if media == PROTOBUF:
+            version, kind, value = objects.decode(body)
+            return msgspec.Raw(encode({"kind": kind, "apiVersion": version, **value}))
+        if media.endswith("yaml"):
+            return msgspec.Raw(encode(yaml.safe_load(body)))
+        value = decode(body)
+    except (ValueError, TypeError, LookupError, yaml.YAMLError):
+        return None
+    # An event is one line, whatever the body was.
+    return msgspec.Raw(encode(value) if b"\n" in body else body)
