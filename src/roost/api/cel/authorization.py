@@ -46,7 +46,7 @@ class _Value(Wrapped):
     question: Question
 
     def asking(self, **parts: str) -> Question:
-        return replace(self.question, **parts)
+        return replace(self.question, **parts)  # type: ignore[arg-type]  # all but one are text
 
 
 @dataclass(frozen=True)

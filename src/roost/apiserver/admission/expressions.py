@@ -7,7 +7,7 @@ came from a newer server still says what it can. Every evaluation is paid from t
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -123,6 +123,43 @@ class _Variables(dict[str, Any]):
         return value
 
 
+class _Bindings(Mapping[str, Any]):
+    """Values of variables, each made when an expression first names it."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class _Unauthorized(Mapping[str, Any]):
+    """The same variables without the authoriser: what is only told must not cost a decision."""
+
+    def __init__(self, all_: Mapping[str, Any]) -> None:
+        self._all = all_
+
+    def __getitem__(self, name: str) -> Any:
+        if name.startswith("authorizer"):
+            raise KeyError(name)
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._all if not name.startswith("authorizer"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 class Scope:
     """What expressions see of one request, and what they may still cost."""
 
@@ -139,25 +176,25 @@ class Scope:
         variables: Mapping[str, Expression] | None = None,
     ) -> None:
         self.budget = BUDGET
-        self._bindings: dict[str, Any] = {
-            "object": shown_as(request, kind, request.object),
-            "oldObject": shown_as(request, kind, request.old),
-            "request": described(request, kind),
-            "params": params,
-            "namespaceObject": namespace,
-            "authorizer": authorizer_value(request.user, authorizer),
-            "authorizer.requestResource": request_check(request, authorizer),
+        makers: dict[str, Callable[[], Any]] = {
+            "object": lambda: shown_as(request, kind, request.object),
+            "oldObject": lambda: shown_as(request, kind, request.old),
+            "request": lambda: described(request, kind),
+            "params": lambda: params,
+            "namespaceObject": lambda: namespace,
+            "authorizer": lambda: authorizer_value(request.user, authorizer),
+            "authorizer.requestResource": lambda: request_check(request, authorizer),
         }
-        if variables is not None:
-            self._bindings["variables"] = _Variables(self, variables)
+        if variables:
+            makers["variables"] = lambda: _Variables(self, variables)
+        self._bindings = _Bindings(makers)
 
     def run(self, program: Program, authorizer: bool) -> Any:
         """Evaluate and pay. Raises EvaluationError; the budget is then negative if that was why."""
-        bindings = self._bindings
+        bindings: Mapping[str, Any] = self._bindings
         if not authorizer:
-            bindings = {k: v for k, v in bindings.items() if not k.startswith("authorizer")}
-        limit = min(_CALL_LIMIT, self.budget)
-        value, cost = _measured(self, program, bindings, limit)
+            bindings = _Unauthorized(bindings)
+        value, cost = _measured(self, program, bindings, min(_CALL_LIMIT, self.budget))
         self.budget -= cost
         if self.budget < 0:
             raise EvaluationError(_EXHAUSTED)
