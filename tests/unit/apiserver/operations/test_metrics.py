@@ -1,0 +1,92 @@
+"""Metrics: what is counted, and its text."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fakes.apiserver import running
+from roost.apiserver.attributes import User
+from roost.apiserver.exposition import Buckets, Family, gauge, text_of
+from roost.apiserver.messages import Answer, Frames, Request, WatchAnswer
+from roost.apiserver.metrics import Metrics
+from roost.apiserver.requestinfo import parse_path
+
+ADMIN = User("admin", ("system:masters",))
+
+
+def test_the_text_form() -> None:
+    families = [
+        Family("b_seconds", "histogram", "B.", ("x",), [(("1",), Buckets((0.1, 1.0), (2, 1, 3), 9.5))]),
+        gauge("a", "A.", 7),
+        Family("c_total", "counter", "C.", ("l",), [(('say "hi"\n\\',), 1.5)]),
+    ]  # fmt: skip
+    assert text_of(families).decode() == (
+        "# HELP a A.\n# TYPE a gauge\na 7\n"
+        "# HELP b_seconds B.\n# TYPE b_seconds histogram\n"
+        'b_seconds_bucket{x="1",le="0.1"} 2\nb_seconds_bucket{x="1",le="1"} 3\n'
+        'b_seconds_bucket{x="1",le="+Inf"} 6\nb_seconds_sum{x="1"} 9.5\nb_seconds_count{x="1"} 6\n'
+        "# HELP c_total C.\n# TYPE c_total counter\n"
+        'c_total{l="say \\"hi\\"\\n\\\\"} 1.5\n'
+    )
+
+
+def test_clients_cannot_make_labels() -> None:
+    metrics = Metrics()
+    for index in range(100):
+        path = f"/made-up-{index}/{index}"
+        metrics.answered(parse_path("GET", path), known=False, code=404, seconds=0, size_bytes=0)
+        unknown = parse_path("GET", f"/apis/g{index}/v1/things")
+        metrics.answered(unknown, known=False, code=404, seconds=0, size_bytes=0)
+    text = asyncio.run(metrics.text()).decode()
+    assert text.count("apiserver_request_total{") == 2
+    assert "made-up" not in text
+
+
+def test_a_server_counts_requests_objects_and_watches() -> None:
+    async def scene() -> str:
+        async with running() as api:
+            base = "/api/v1/namespaces/n/configmaps"
+            body = b'{"metadata":{"name":"a"}}'
+            await api.handle(Request("POST", base, body=body, user=ADMIN))
+            await api.handle(Request("GET", f"{base}/a", user=ADMIN))
+            watch = await api.handle(Request("GET", base, "watch=true", user=ADMIN))
+            assert isinstance(watch, WatchAnswer)
+            arrived = asyncio.Event()
+
+            class Sink:
+                def write(self, frames: Frames) -> None:
+                    arrived.set()
+
+                def close(self) -> None:
+                    """Nothing to close."""
+
+            task = asyncio.create_task(watch.run(Sink()))
+            await arrived.wait()  # the state so far; now the watch is live
+            arrived.clear()
+            await api.handle(Request("DELETE", f"{base}/a", user=ADMIN))
+            await arrived.wait()
+            answer = await api.handle(Request("GET", "/metrics", user=ADMIN))
+            task.cancel()
+            assert isinstance(answer, Answer)
+            return answer.whole().decode()
+
+    text = asyncio.run(scene())
+    for line in (
+        (
+            'apiserver_request_total{code="201",component="apiserver",group="",resource="configmaps",'
+            'scope="resource",subresource="",verb="POST",version="v1"} 1'
+        ),
+        (
+            'apiserver_request_total{code="200",component="apiserver",group="",resource="configmaps",'
+            'scope="namespace",subresource="",verb="WATCH",version="v1"} 1'
+        ),
+        'apiserver_storage_objects{group="",resource="configmaps"} 0',
+        (
+            'apiserver_longrunning_requests{component="apiserver",group="",resource="configmaps",'
+            'scope="cluster",subresource="",verb="WATCH",version="v1"} 1'
+        ),
+        'apiserver_watch_events_total{group="",kind="ConfigMap",version="v1"} 1',
+        'apiserver_current_inflight_requests{request_kind="readOnly"} 1',
+        'apiserver_flowcontrol_nominal_limit_seats{priority_level="workload-low"} 245',
+    ):
+        assert line in text, line
