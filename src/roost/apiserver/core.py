@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +20,7 @@ from roost.apiserver import keys
 from roost.apiserver.admission.port import Plugin
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Admission, Handler, User
+from roost.apiserver.auditing.current import note
 from roost.apiserver.encoding import encode
 from roost.apiserver.feed import Feed
 from roost.apiserver.options import WriteOptions
@@ -103,6 +104,14 @@ class Core:
     lookup: Lookup
     #: The schemas of CustomResourceDefinitions.
     custom: dict[Resource, Node] = field(default_factory=dict)
+    #: What is awaited after each write to a resource, with its key, before the write is answered.
+    followers: dict[Resource, Callable[[str], Awaitable[None]]] = field(default_factory=dict)
+
+    async def follow(self, kind: Kind, key: str) -> None:
+        """Let whoever follows the kind see a write that is done."""
+        follower = self.followers.get(kind.resource) if self.followers else None
+        if follower is not None:
+            await follower(key)
 
     def now(self) -> str:
         """Return the time of day in RFC 3339, seconds."""
@@ -120,12 +129,18 @@ class Core:
         return node(kind.schema)
 
     async def admit(self, request: Admission) -> None:
-        for plugin in self.plugins:
-            await plugin.admit(request, self.lookup)
+        try:
+            for plugin in self.plugins:
+                await plugin.admit(request, self.lookup)
+        finally:
+            note(request.audit)
 
     async def validate(self, request: Admission) -> None:
-        for plugin in self.plugins:
-            await plugin.validate(request, self.lookup)
+        try:
+            for plugin in self.plugins:
+                await plugin.validate(request, self.lookup)
+        finally:
+            note(request.audit)
 
     def prepare(self, kind: Kind, change: Change) -> None:
         (kind.prepare or PLAIN)(change)

@@ -43,15 +43,18 @@ class Watcher:
 class Audience:
     """All watchers of one prefix that get the same."""
 
-    __slots__ = ("members", "pending", "render")
+    __slots__ = ("members", "pending", "render", "sent")
 
     def __init__(self, render: Render) -> None:
         self.render = render
+        #: How many events the members were handed by the last batch.
+        self.sent = 0
         self.members: set[Watcher] = set()
         #: Those whose start lies ahead of the feed.
         self.pending: list[Watcher] = []
 
     def publish(self, events: Sequence[Event]) -> None:
+        self.sent = len(events) * len(self.members)
         try:
             if self.pending:
                 self._admit(events)
@@ -87,6 +90,7 @@ class Audience:
             payload = self.render(rest) if rest else None
             if payload is not None:
                 watcher.deliver(payload)
+                self.sent += len(rest)
         if late:
             # They become members only after this batch has been published.
             self.pending.extend(late)
@@ -121,7 +125,7 @@ class Topic:
         for part, mine in parts.items():
             for audience in tuple(self.audiences[part].values()):
                 audience.publish(mine)
-                self.sent += len(mine) * len(audience.members)
+                self.sent += audience.sent
 
     def _parts(self, events: Sequence[Event], prefix: str) -> dict[str, Sequence[Event]]:
         """Sort events by the prefixes that are watched: all, one namespace, one object."""
@@ -189,6 +193,14 @@ class Feed:
         for prefix, events in parts.items():
             self._topic(prefix).publish(events, prefix)
 
+    def end(self, prefix: str) -> None:
+        """End every watch of a stored resource: its kind has changed, and watchers must begin again."""
+        topic = self._topics.get(prefix)
+        if topic is not None:
+            for audiences in tuple(topic.audiences.values()):
+                for audience in tuple(audiences.values()):
+                    audience.drop()
+
     def _restart(self) -> None:
         """Begin again from now: everybody has to list again."""
         self.revision = self._start = self._store.revision()
@@ -225,6 +237,7 @@ class Feed:
             payload = render(missed) if missed else None
             if payload is not None:
                 watcher.deliver(payload)
+                topic.sent += len(missed)
             watcher.since = self.revision
         audiences = topic.audiences.setdefault(prefix, {})
         audience = audiences.get(form)
