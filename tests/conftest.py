@@ -11,9 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--rewrite", action="store_true", help="write the answers in transcripts anew"
-    )
+    parser.addoption("--rewrite", action="store_true", help="write the answers in transcripts anew")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from roost.api.kind import Kind, Resource
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
 from roost.api.schema.node import Node
+from roost.api.values import Object
 from roost.apiserver.access.impersonation import impersonated_user, wanted_user
 from roost.apiserver.access.refusals import forbidden
 from roost.apiserver.admission.port import Plugin
@@ -23,6 +24,7 @@ from roost.apiserver.aggregation.merging import Elsewhere
 from roost.apiserver.aggregation.remote import Fetcher, Remotes
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
+from roost.apiserver.auditing.auditor import Auditor, Record
 from roost.apiserver.core import Core, Lookup
 from roost.apiserver.deadlines import Deadlines, timed_out
 from roost.apiserver.discovering import Discovery
@@ -108,6 +110,8 @@ class ApiServer:
             self.core,
             Discovery(registry, release, self._elsewhere),
             self.metrics,
+        #: Set for a server that audits.
+        self.auditor: Auditor | None = None
             self.health,
             documents or {},
         )
@@ -162,7 +166,7 @@ class ApiServer:
         try:
             if fault is not None:
                 raise fault
-            answer = await self._answer(request, info, query)
+            answer = await self._answer(request, info, query, record)
         except StatusError as error:
             answer = error_answer(error, request.headers.get("accept", ""))
         except Refused:
@@ -176,6 +180,7 @@ class ApiServer:
             self.metrics.ended(reading)
         self._finish(request, info, answer, begun)
         return answer
+        record = None if self.auditor is None else self.auditor.begin(request, info)
 
     def unauthenticated(self, request: Request, error: StatusError) -> Answer:
         """Return the answer to somebody whose credentials are not good."""
@@ -194,18 +199,25 @@ class ApiServer:
                 answer.headers += warning_headers(request.warnings)
             answer.head = request.head
             if isinstance(answer, Answer):
+        if record is not None:
+            record.answered(answer)
                 code, size_bytes = answer.code, answer.size_bytes
         seconds = asyncio.get_running_loop().time() - begun
         self.metrics.answered(info, info.served, code, seconds, size_bytes)
 
-    async def _answer(self, request: Request, info: RequestInfo, query: dict[str, str]) -> Response:
+    async def _answer(
+        self, request: Request, info: RequestInfo, query: dict[str, str], record: Record | None
+    ) -> Response:
         attributes = self._asker(info, request, query)
         place = self.flows.place(request.user, info)
         request.head += place.head
         if not self.flows.enter(place):
+        record = None if self.auditor is None else self.auditor.begin(request, info)
+        if record is not None:
+            record.answered(answer)
             await self.flows.wait(place)
         try:
-            self._authorize(info, attributes)
+            self._authorize(info, attributes, record)
             return await self._carry_out(request, info, query)
         finally:
             self.flows.leave(place)
@@ -219,6 +231,8 @@ class ApiServer:
         if kind is None:
             remote = self.remotes.find(info.group, info.version) if self.remotes else None
             if remote is not None:
+        if record is not None and attributes.user is not record.user:
+            record.impersonated(attributes.user)
                 return await self.remotes.proxy(remote, request)
             if info.group == GROUP and self.node_metrics is not None and self.node_metrics.present:
                 return await self.node_metrics.answer(info, request, query)
@@ -239,13 +253,7 @@ class ApiServer:
         request.user = impersonated_user(self.authorizer.authorize, attributes, wanted)
         return replace(attributes, user=request.user)
 
-    def _authorize(self, info: RequestInfo, attributes: Attributes) -> None:
-        self._check(attributes)
-        if info.subresource in UPGRADES and info.verb == "get" and info.resource == "pods":
-            # A WebSocket has to be a GET, but what it does is a create.
-            self._check(replace(attributes, verb="create"))
-
-    def _check(self, attributes: Attributes) -> None:
+    def _authorize(self, info: RequestInfo, attributes: Attributes, record: Record | None) -> None:
         decision = self.authorizer.authorize(attributes)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
@@ -267,9 +275,20 @@ def _understand(request: Request) -> tuple[RequestInfo, dict[str, str], StatusEr
     query: dict[str, str] = {}
     fault = None
     if request.query:
+        upgrades = info.subresource in UPGRADES and info.resource == "pods"
+        if decision.allowed and upgrades and info.verb == "get":
+            # A WebSocket has to be a GET, but what it does is a create.
+            attributes = replace(attributes, verb="create")
+            decision = self.authorizer.authorize(attributes)
+        if record is not None:
+            record.decided(decision)
         try:
             query = parse_query(request.query)
         except StatusError as error:
+    def publish(self, definitions: Mapping[str, Object]) -> None:
+        """Show these schemas of custom resources in OpenAPI, by definition name and in v3 form."""
+        self._paths.discovery.documents.set_custom(definitions)
+
             fault = error
     watch = bool(query) and parse_bool(query.get("watch"))
     return parse_path(request.method, request.path, watch=watch), query, fault

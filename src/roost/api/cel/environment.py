@@ -17,6 +17,7 @@ from typing import Any
 
 from .checker import Checked, Checker
 from .converting import converter
+from .estimating import max_cost
 from .evaluator import MISSING, Compiler, Lazy
 from .functions.declare import Library
 from .issues import CompileError, Issue
@@ -44,7 +45,7 @@ class Environment:
 class Program:
     """A checked expression, ready to run."""
 
-    __slots__ = ("_convert", "_names", "_size", "_step", "checked", "result", "source", "tree")
+    __slots__ = ("_convert", "_names", "_size", "_step", "_variables", "checked", "result", "source", "tree")
 
     def __init__(
         self, source: str, tree: Node, checked: Checked, variables: Mapping[str, Type]
@@ -52,6 +53,7 @@ class Program:
         self.source, self.tree, self.checked = source, tree, checked
         self.result: Type = checked.types[tree]
         compiler = Compiler(checked, variables)
+        self._variables = variables
         self._step = compiler.step(tree)
         self._names = tuple(compiler.slots.items())
         self._size = compiler.size
@@ -61,6 +63,10 @@ class Program:
     def variables(self) -> frozenset[str]:
         """The variables that the expression names."""
         return frozenset(name for name, _ in self._names)
+
+    def max_cost(self) -> int:
+        """The highest cost that an evaluation can have, by the sizes that the variables' types allow."""
+        return max_cost(self.tree, self.checked, self._variables)
 
     def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> Any:
         """The value. Raises EvaluationError, and CostExceeded when it costs more than `limit`."""
@@ -92,8 +98,8 @@ def compile(expression: str, environment: Environment) -> Program:
     return outcome
 
 
-@lru_cache(maxsize=_KEPT)
-def _compiled(expression: str, environment: Environment) -> Program | CompileError:
+def build(expression: str, environment: Environment) -> Program:
+    """Compile as `compile` does, without keeping: for whoever keeps programs himself. Raises CompileError."""
     try:
         tree = parse(expression)
         checker = Checker(
@@ -104,10 +110,17 @@ def _compiled(expression: str, environment: Environment) -> Program | CompileErr
             environment.structures,
         )
         return Program(expression, tree, checker.check(tree), environment.variables)
+    except RecursionError:
+        issue = Issue(0, "expression recursion limit exceeded: 250")
+        raise CompileError(expression, [issue]) from None
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(expression: str, environment: Environment) -> Program | CompileError:
+    try:
+        return build(expression, environment)
     except CompileError as error:
         return error
-    except RecursionError:
-        return CompileError(expression, [Issue(0, "expression recursion limit exceeded: 250")])
 
 
-__all__ = ["CompileError", "Environment", "EvaluationError", "Lazy", "Program", "compile"]
+__all__ = ["CompileError", "Environment", "EvaluationError", "Lazy", "Program", "build", "compile"]

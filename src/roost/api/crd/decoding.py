@@ -1,0 +1,55 @@
+"""Bodies of custom resources to objects: pruned by their schema, with metadata as typed as everywhere.
+
+A custom resource has no Go type: values of a wrong type are found by validation, not here.
+"""
+
+from __future__ import annotations
+
+from roost.api.errors import BadRequest, Cause, invalid
+from roost.api.kind import Kind
+from roost.api.schema.decode import decode, strict_message, unhandled
+from roost.api.schema.node import Node
+from roost.api.schema.scalars import Mismatch
+from roost.api.schema.structural import prune_object
+from roost.api.values import Object, Value
+
+
+def decode_custom(
+    kind: Kind, node: Node, value: Value, field_validation: str
+) -> tuple[Object, list[str]]:
+    """Return the private, pruned object and the warnings for its author. Raises BadRequest, Invalid."""
+    if not isinstance(value, dict):
+        raise BadRequest("error decoding: the body is not an object")
+    pruned, complaints = prune_object(node, value)
+    metadata = value.get("metadata")
+    try:
+        decoded, more = decode(node.fields["metadata"], metadata)
+    except Mismatch as error:
+        raise unhandled(node, value, str(error)) from None
+    complaints = sorted([*complaints, *(_in_metadata(text) for text in more)])
+    if complaints and field_validation == "Strict":
+        raise unhandled(node, value, strict_message(complaints))
+    made: Object = {"kind": value.get("kind") or kind.name}
+    made["apiVersion"] = value.get("apiVersion") or kind.api_version
+    made["metadata"] = decoded
+    made.update((key, item) for key, item in pruned.items() if key not in made)
+    if not kind.namespaced:
+        decoded.pop("namespace", None)
+    return made, complaints if field_validation == "Warn" else []
+
+
+def _in_metadata(complaint: str) -> str:
+    start, quote, rest = complaint.partition('"')
+    return f"{start}{quote}metadata.{rest}"
+
+
+def check_type(kind: Kind, value: Object) -> None:
+    """Refuse an object of another kind or version. Raises Invalid."""
+    causes = []
+    for field, wanted in (("apiVersion", kind.api_version), ("kind", kind.name)):
+        given = value.get(field)
+        if given != wanted:
+            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{given}": must be {wanted}', field))
+    if causes:
+        name = value.get("metadata", {}).get("name", "")
+        raise invalid(kind.group, str(value.get("kind")), name, causes)

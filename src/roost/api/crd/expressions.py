@@ -1,0 +1,181 @@
+"""Judges the rules in a definition's schema: do they compile, and what may they cost?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from roost.api.cel.environment import CompileError, Program, build
+from roost.api.cel.estimating import UNBOUNDED, times
+from roost.api.cel.types import Type
+from roost.api.crd.celtypes import declared, max_cardinality
+from roost.api.crd.paths import BadPath, schema_at
+from roost.api.crd.rules import environments, mentions_rules, part_type
+from roost.api.validation.causes import Causes, Structure
+from roost.api.values import Object
+
+RULE_LIMIT = 10_000_000
+TOTAL_LIMIT = 100_000_000
+REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+_SHARE = 100
+_NAMED = 4
+_CONTRIBUTED = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+
+
+@dataclass(slots=True)
+class Costs:
+    """What the rules of a schema may cost together, and where."""
+
+    total: int = 0
+    parts: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, cost: int, path: str) -> None:
+        self.total = min(self.total + cost, UNBOUNDED)
+        self.parts.append((cost, path))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a schema stands: how many values it can have (None: not bounded), and the list, if any, whose
+    elements cannot be told from each other."""
+
+    path: str
+    cardinality: int | None = 1
+    uncorrelated: str = ""
+
+
+def excess(name: str, cost: int, limit: int) -> str:
+    """Return the complaint about an estimated cost."""
+    factor = cost / limit
+    if factor > 100:
+        shown = "more than 100x"
+    else:
+        shown = f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+    return (
+        f"{name} exceeds budget by factor of {shown} (try simplifying the rule, or adding maxItems, "
+        "maxProperties, and maxLength where arrays, maps, and strings are declared)"
+    )
+
+
+def check_expressions(schema: Object, path: str, causes: Causes) -> None:
+    """Complain about what is wrong with the rules of a schema, and about what they cost together."""
+    if not mentions_rules(schema):
+        return
+    costs = Costs()
+    _walk(schema, declared(schema, is_object=True), Place(path), causes, costs)
+    if costs.total <= TOTAL_LIMIT:
+        return
+    for cost, where in sorted(costs.parts, key=lambda part: -part[0])[:_NAMED]:
+        if cost >= TOTAL_LIMIT // _SHARE:
+            causes.forbidden(where, _CONTRIBUTED)
+    name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
+    causes.forbidden(path, excess(name, costs.total, TOTAL_LIMIT))
+
+
+def _walk(schema: Object, of: Type | None, place: Place, causes: Causes, costs: Costs) -> None:
+    inner = of.params[-1] if of is not None and of.kind in ("list", "map") else None
+    path = place.path
+    for name, part in sorted((schema.get("properties") or {}).items()):
+        if mentions_rules(part):
+            here = Place(f"{path}.properties[{name}]", place.cardinality, place.uncorrelated)
+            _walk(part, part_type(of, name), here, causes, costs)
+    extra = schema.get("additionalProperties")
+    if mentions_rules(extra):
+        count = _multiplied(place.cardinality, schema.get("maxProperties"))
+        _walk(extra, inner, Place(f"{path}.additionalProperties", count, place.uncorrelated), causes, costs)
+    items = schema.get("items")
+    if mentions_rules(items):
+        count = _multiplied(place.cardinality, schema.get("maxItems"))
+        apart = schema.get("x-kubernetes-list-type") == "map"
+        uncorrelated = place.uncorrelated or ("" if apart else path)
+        _walk(items, inner, Place(f"{path}.items", count, uncorrelated), causes, costs)
+    rules = schema.get("x-kubernetes-validations") or ()
+    for index, rule in enumerate(rules):
+        here = f"{path}.x-kubernetes-validations[{index}]"
+        if _check_words(rule, schema, here, causes) and of is not None:
+            _check_rule(rule, of, here, place, causes, costs)
+
+
+def _multiplied(cardinality: int | None, most: int | None) -> int | None:
+    return None if cardinality is None or most is None else times(cardinality, most)
+
+
+def _check_words(rule: Object, schema: Object, path: str, causes: Causes) -> bool:
+    """Check what a rule says beside its expression; returns whether it has one."""
+    text, message = (rule.get("rule") or "").strip(), rule.get("message") or ""
+    bare = message.strip()
+    if not text:
+        causes.required(f"{path}.rule", "rule is not specified")
+    elif message and not bare:
+        causes.invalid(f"{path}.message", message, "must be non-empty if specified")
+    elif "\n" in bare:
+        causes.invalid(f"{path}.message", message, "must not contain line breaks")
+    elif "\n" in text and not bare:
+        causes.required(f"{path}.message", "must be specified if rule contains line breaks")
+    if rule.get("messageExpression") and not rule["messageExpression"].strip():
+        causes.required(f"{path}.messageExpression", "must be non-empty if specified")
+    if rule.get("reason") and rule["reason"] not in REASONS:
+        causes.not_supported(f"{path}.reason", rule["reason"], REASONS)
+    where = rule.get("fieldPath") or ""
+    if where:
+        try:
+            schema_at(schema, where.strip())
+        except BadPath:
+            causes.invalid(f"{path}.fieldPath", where, "must be a valid path")
+    return bool(text)
+
+
+def _shown(rule: Object) -> Structure:
+    return Structure(
+        Rule=rule.get("rule") or "",
+        Message=rule.get("message") or "",
+        MessageExpression=rule.get("messageExpression") or "",
+        Reason=rule.get("reason"),
+        FieldPath=rule.get("fieldPath") or "",
+        OptionalOldSelf=rule.get("optionalOldSelf"),
+    )
+
+
+def _check_rule(rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs) -> None:
+    environment = environments(of)[bool(rule.get("optionalOldSelf"))]
+    try:
+        program = build(rule["rule"], environment)
+    except CompileError as error:
+        causes.invalid(f"{path}.rule", _shown(rule), f"compilation failed: {error}")
+        return
+    if program.result.kind not in ("bool", "dyn", "any"):
+        causes.invalid(f"{path}.rule", _shown(rule), "cel expression must evaluate to a bool")
+        return
+    _weigh(program, of, f"{path}.rule", "estimated rule cost", place, causes, costs)
+    uses_old = "oldSelf" in program.variables
+    if rule.get("optionalOldSelf") and not uses_old:
+        text = "may not be set if oldSelf is not used in rule"
+        causes.invalid(f"{path}.optionalOldSelf", rule["optionalOldSelf"], text)
+    if uses_old and place.uncorrelated:
+        text = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelated}"
+        causes.invalid(f"{path}.rule", rule["rule"], text)
+    text = (rule.get("messageExpression") or "").strip()
+    if text:
+        _check_message(rule, of, path, place, causes, costs)
+
+
+def _check_message(rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs) -> None:
+    where = f"{path}.messageExpression"
+    try:
+        message = build(rule["messageExpression"], environments(of)[bool(rule.get("optionalOldSelf"))])
+    except CompileError as error:
+        causes.invalid(where, _shown(rule), f"messageExpression compilation failed: {error}")
+        return
+    if message.result.kind != "string":
+        causes.invalid(where, _shown(rule), "messageExpression must evaluate to a string")
+        return
+    _weigh(message, of, where, "estimated messageExpression cost", place, causes, costs)
+
+
+def _weigh(
+    program: Program, of: Type, path: str, name: str, place: Place, causes: Causes, costs: Costs
+) -> None:
+    count = max_cardinality(of) if place.cardinality is None else place.cardinality
+    cost = times(program.max_cost(), count)
+    if cost > RULE_LIMIT:
+        causes.forbidden(path, excess(name, cost, RULE_LIMIT))
+    costs.add(cost, path)
