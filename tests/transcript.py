@@ -32,9 +32,10 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"CLUSTER-IP +", "CLUSTER-IP   "),
     (r"\b3\d{4}/TCP", "<port>/TCP"),
     (r"(nodePort: )\d+", r"\1<port>"),
-    (r"(?<= )\d{1,2}s( *)$", "<age>"),
-    (r"(?<= )\d{1,2}s {2,}", "<age>   "),
-    (r"(?<= )\d{1,2}s ago", "<age> ago"),
+    (r"(?<= )(\d+m)?\d{1,3}[sm]( *)$", "<age>"),
+    (r"(?<= )(\d+m)?\d{1,3}[sm] {2,}", "<age>   "),
+    (r"(?<= )(\d+m)?\d{1,3}[sm] ago", "<age> ago"),
+    (r"\bAGE {2,}", "AGE   "),
     (r"roost_[\w-]{40,}", "<token>"),
 )
 
