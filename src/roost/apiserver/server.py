@@ -25,7 +25,7 @@ from roost.apiserver.aggregation.remote import Fetcher, Remotes
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.auditing.auditor import Auditor, Record
-from roost.apiserver.core import Core, Lookup
+from roost.apiserver.core import Core, Lookup, is_custom
 from roost.apiserver.deadlines import Deadlines, timed_out
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
@@ -66,6 +66,16 @@ class Authorizer(Protocol):
     def authorize(self, request: Attributes) -> Decision: ...
 
 
+class Part(Protocol):
+    """Something that belongs to the server and has a life of its own."""
+
+    async def load(self) -> None:
+        """Read what must be known before the first request."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
 class ApiServer:
     """A Kubernetes API server without sockets. `run` must be running while it answers."""
 
@@ -100,6 +110,8 @@ class ApiServer:
         self.metrics = Metrics()
         self.health = Health()
         self.flows = flows or Flows()
+        #: Set for a server that audits.
+        self.auditor: Auditor | None = None
         self.remotes = Remotes(self.core.lookup, chance, fetcher)
         self.node_metrics = (
             None if fetcher is None else NodeMetrics(self.core.lookup, fetcher, self.core.now)
@@ -110,12 +122,11 @@ class ApiServer:
             self.core,
             Discovery(registry, release, self._elsewhere),
             self.metrics,
-        #: Set for a server that audits.
-        self.auditor: Auditor | None = None
             self.health,
             documents or {},
         )
         self._housekeeping = Housekeeping(self.core)
+        self._parts: list[Part] = []
         self._ready = asyncio.Event()
         self._loaded = inspect(self, release)
 
@@ -126,6 +137,8 @@ class ApiServer:
             tasks.create_task(self.feed.run(), name="feed")
             tasks.create_task(self._housekeeping.run(), name="housekeeping")
             tasks.create_task(self._deadlines.run(), name="deadlines")
+            for part in self._parts:
+                tasks.create_task(part.run(), name=type(part).__name__)
             self._loaded()
             self._ready.set()
 
@@ -133,7 +146,13 @@ class ApiServer:
         """Return once `run` has loaded everything."""
         await self._ready.wait()
 
+    def extend(self, part: Part) -> None:
+        """Let a part load before the server is ready, and run beside it; call it before `run`."""
+        self._parts.append(part)
+
     async def _load(self) -> None:
+        for part in self._parts:
+            await part.load()
         self.core.allocator.load(await self.core.lookup.list(_SERVICES))
 
     def client(self, user: User | None = None) -> InProcessClient:
@@ -161,6 +180,7 @@ class ApiServer:
         begun = asyncio.get_running_loop().time()
         info, query, fault = _understand(request)
         request.head = self._identities.head(request.headers.get("audit-id"))
+        record = None if self.auditor is None else self.auditor.begin(request, info)
         deadline = self._deadlines.begin(begun)
         reading = self.metrics.started(info.verb)
         try:
@@ -179,8 +199,9 @@ class ApiServer:
             self._deadlines.end(deadline)
             self.metrics.ended(reading)
         self._finish(request, info, answer, begun)
+        if record is not None:
+            record.answered(answer)
         return answer
-        record = None if self.auditor is None else self.auditor.begin(request, info)
 
     def unauthenticated(self, request: Request, error: StatusError) -> Answer:
         """Return the answer to somebody whose credentials are not good."""
@@ -189,6 +210,9 @@ class ApiServer:
         request.head = self._identities.head(request.headers.get("audit-id"))
         answer = error_answer(error, request.headers.get("accept", ""))
         self._finish(request, info, answer, begun)
+        record = None if self.auditor is None else self.auditor.begin(request, info)
+        if record is not None:
+            record.answered(answer)
         return answer
 
     def _finish(self, request: Request, info: RequestInfo, answer: Response, begun: float) -> None:
@@ -199,8 +223,6 @@ class ApiServer:
                 answer.headers += warning_headers(request.warnings)
             answer.head = request.head
             if isinstance(answer, Answer):
-        if record is not None:
-            record.answered(answer)
                 code, size_bytes = answer.code, answer.size_bytes
         seconds = asyncio.get_running_loop().time() - begun
         self.metrics.answered(info, info.served, code, seconds, size_bytes)
@@ -209,12 +231,11 @@ class ApiServer:
         self, request: Request, info: RequestInfo, query: dict[str, str], record: Record | None
     ) -> Response:
         attributes = self._asker(info, request, query)
+        if record is not None and attributes.user is not record.user:
+            record.impersonated(attributes.user)
         place = self.flows.place(request.user, info)
         request.head += place.head
         if not self.flows.enter(place):
-        record = None if self.auditor is None else self.auditor.begin(request, info)
-        if record is not None:
-            record.answered(answer)
             await self.flows.wait(place)
         try:
             self._authorize(info, attributes, record)
@@ -231,15 +252,16 @@ class ApiServer:
         if kind is None:
             remote = self.remotes.find(info.group, info.version) if self.remotes else None
             if remote is not None:
-        if record is not None and attributes.user is not record.user:
-            record.impersonated(attributes.user)
                 return await self.remotes.proxy(remote, request)
             if info.group == GROUP and self.node_metrics is not None and self.node_metrics.present:
                 return await self.node_metrics.answer(info, request, query)
             return self._paths.unknown(info)
+        if info.namespace and not kind.namespaced and is_custom(kind):
+            return self._paths.unknown(info)
         info.served = True
-        if kind.resource in _DEPRECATED:
-            request.warnings.append(_DEPRECATED[kind.resource])
+        warning = _DEPRECATED.get(kind.resource)
+        if warning:
+            request.warnings.append(warning)
         if len(request.body) > BODY_LIMIT_BYTES:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
         return await self._verbs.answer(kind, info, request, query)
@@ -255,8 +277,19 @@ class ApiServer:
 
     def _authorize(self, info: RequestInfo, attributes: Attributes, record: Record | None) -> None:
         decision = self.authorizer.authorize(attributes)
+        upgrades = info.subresource in UPGRADES and info.resource == "pods"
+        if decision.allowed and upgrades and info.verb == "get":
+            # A WebSocket has to be a GET, but what it does is a create.
+            attributes = replace(attributes, verb="create")
+            decision = self.authorizer.authorize(attributes)
+        if record is not None:
+            record.decided(decision)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
+
+    def publish(self, definitions: Mapping[str, Object]) -> None:
+        """Show these schemas of custom resources in OpenAPI, by definition name and in v3 form."""
+        self._paths.discovery.documents.set_custom(definitions)
 
     def serve(self, kinds: Sequence[tuple[Kind, Node]]) -> None:
         """Serve further kinds (of CustomResourceDefinitions), each with its schema."""
@@ -275,20 +308,9 @@ def _understand(request: Request) -> tuple[RequestInfo, dict[str, str], StatusEr
     query: dict[str, str] = {}
     fault = None
     if request.query:
-        upgrades = info.subresource in UPGRADES and info.resource == "pods"
-        if decision.allowed and upgrades and info.verb == "get":
-            # A WebSocket has to be a GET, but what it does is a create.
-            attributes = replace(attributes, verb="create")
-            decision = self.authorizer.authorize(attributes)
-        if record is not None:
-            record.decided(decision)
         try:
             query = parse_query(request.query)
         except StatusError as error:
-    def publish(self, definitions: Mapping[str, Object]) -> None:
-        """Show these schemas of custom resources in OpenAPI, by definition name and in v3 form."""
-        self._paths.discovery.documents.set_custom(definitions)
-
             fault = error
     watch = bool(query) and parse_bool(query.get("watch"))
     return parse_path(request.method, request.path, watch=watch), query, fault
