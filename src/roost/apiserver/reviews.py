@@ -281,6 +281,9 @@ class TokenRequests:
         life_s = _DEFAULT_LIFE_S if life_s is None else int(life_s)
         _check_life(life_s)
         await self._admit(call)
+        spec = call.body.get("spec") or {}  # another one, if a webhook changed it
+        life_s = int(spec.get("expirationSeconds") or life_s)
+        _check_life(life_s)
         audiences = list(spec.get("audiences") or self.audiences)
         reference = spec.get("boundObjectRef")
         bound = await self._bind(reference, account, call)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+from roost.api.errors import not_found
 from roost.api.kind import Kind
 from roost.api.patches.managed import track_update
 from roost.api.schema.body import expected
 from roost.api.values import Object
 from roost.apiserver import failures
+from roost.apiserver.attributes import Admission, Handler
 from roost.apiserver.attributes import Call as HandlerCall
-from roost.apiserver.attributes import Handler
 from roost.apiserver.binding import bind
 from roost.apiserver.bodies import Bodies
 from roost.apiserver.connecting import admit_connection
@@ -143,6 +144,8 @@ class Verbs:
         if info.subresource:
             subresource = kind.subresources.get(info.subresource)
             if subresource is None:
+                if is_custom(kind) and info.name:
+                    raise not_found(kind.group, kind.plural, info.name)
                 raise failures.no_such_path()
             if info.verb not in subresource.verbs:
                 raise failures.method_not_allowed()
@@ -252,6 +255,8 @@ class Verbs:
             wanted.node, None, body, manager=context.options.field_manager,
             api_version=wanted.api_version, now=self.core.now(), subresource=call.info.subresource,
         )  # fmt: skip
+        if name != "TokenRequest":  # those are admitted when they are known to be right
+            await self._admit_review(call, body, context)
         answer = await handler(
             HandlerCall(
                 kind, call.info.subresource, call.request.user, call.namespace, call.info.name,
@@ -259,6 +264,16 @@ class Verbs:
             )
         )  # fmt: skip
         return self._status(call, answer, 201)
+
+    async def _admit_review(self, call: Call, body: Object, context: WriteContext) -> None:
+        """Ask admission about a question, which is a creation like any other."""
+        admission = Admission(
+            "CREATE", call.kind, call.namespace, call.info.name, context.user, body, None,
+            call.info.subresource, context.options.dry_run, context.options.sent(),
+            context.warnings,
+        )  # fmt: skip
+        await self.core.admit(admission)
+        await self.core.validate(admission)
 
     async def _stream(self, call: Call) -> Response:
         info = call.info

@@ -24,6 +24,7 @@ from roost.api.schema.node import Node
 from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.admission import chain
+from roost.apiserver.admission.noderestriction import NodeRestriction
 from roost.apiserver.admission.registered import Registered
 from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.usage import quota_matches, usage_of
@@ -32,6 +33,7 @@ from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer, bootstrap
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
 from roost.apiserver.core import Lookup, rfc3339
+from roost.apiserver.customresources import CustomResources
 from roost.apiserver.http.callout import HttpCaller
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
@@ -193,7 +195,10 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         admission=[
             chain.Chain(chain.plugins(authorizer, chance, write_quota, registered.plugins()))
         ],
-        handlers=handlers(authenticator, authorizer, keys, lookup, clock, ids),
+        handlers=handlers(
+            authenticator, authorizer, keys, lookup, clock, ids,
+            [chain.Chain([NodeRestriction(), *registered.plugins()])],
+        ),
         documents={
             "/openid/v1/jwks": lambda: msgspec.json.encode(keys.jwks()),
             "/.well-known/openid-configuration": lambda: msgspec.json.encode(
@@ -202,6 +207,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         },
         fetcher=proxies,
     )  # fmt: skip
+    CustomResources(api)
     return Parts(
         api, authority, keys, authenticator, authorizer, proxies, clock, chance, registered, caller
     )
