@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from roost.api.groups import GROUP_ORDER
 from roost.api.kind import Kind, Subresource
 from roost.api.registry import Registry
 from roost.api.values import Object
@@ -78,13 +79,18 @@ def resource_list(registry: Registry, group_name: str, version: str) -> Object |
     return document
 
 
+def _verbs(kind: Kind) -> list[str]:
+    """Return the verbs of a kind in the order of discovery: custom resources have an order of their own."""
+    return sorted(kind.verbs) if kind.group in GROUP_ORDER else list(kind.verbs)
+
+
 def _resource(registry: Registry, kind: Kind) -> Object:
     resource: Object = {
         "name": kind.plural,
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.name,
-        "verbs": sorted(kind.verbs),
+        "verbs": _verbs(kind),
     }
     if kind.short_names:
         resource["shortNames"] = list(kind.short_names)
@@ -148,7 +154,7 @@ def _aggregated_resource(kind: Kind) -> Object:
         "responseKind": {"group": "", "version": "", "kind": kind.name},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs),
+        "verbs": _verbs(kind),
     }
     if kind.short_names:
         resource["shortNames"] = list(kind.short_names)

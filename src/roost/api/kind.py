@@ -80,6 +80,15 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaPaths:
+    """Where a custom resource keeps what its scale subresource shows: simple JSON paths, `.spec.replicas`."""
+
+    spec: str
+    status: str
+    selector: str = ""  # to a selector as text; "" for none
+
+
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """How objects of a kind become those of its storage kind, and back.
 
@@ -124,6 +133,9 @@ class Kind:
     convert: Conversion | None = None
     #: Name validation: "subdomain", "label", "path", "service", "rbac" ...
     name_rule: str = "subdomain"
+    #: Of a custom resource with the scale subresource.
+    replicas: ReplicaPaths | None = None
+    warning: str = ""  # what every use of it is answered with, e.g. that it is deprecated
     grace_period_s: Callable[[Object], int] | None = None  # graceful deletion; None: at once
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from roost.api.groups import ALL_KINDS, GROUP_ORDER
 from roost.api.kind import Kind, Resource
@@ -101,7 +102,9 @@ class Registry:
         """Return the kind whose form `kind` is stored in: itself, if it has no other."""
         group = kind.group if kind.storage_group is None else kind.storage_group
         version = kind.version if kind.storage_version is None else kind.storage_version
-        return self.find(group, version, kind.plural) or kind
+        found = self.find(group, version, kind.plural)
+        # The version that custom resources are stored in need not be served.
+        return found or replace(kind, group=group, version=version, convert=None)
 
 
 def builtin() -> Registry:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from roost.api.crd.decoding import check_type, decode_custom
 from roost.api.errors import BadRequest
-from roost.api.kind import Kind
-from roost.api.schema.body import Expected, decode_body, expected
-from roost.api.schema.decode import decode_object
-from roost.api.values import Object
+from roost.api.kind import Kind, Resource
+from roost.api.schema.body import Expected, decode_body, expected, parsed
+from roost.api.schema.decode import decode_object, strict_message, unhandled
+from roost.api.schema.node import Node
+from roost.api.values import Object, Value
 from roost.apiserver.core import Core, WriteContext, is_custom
 from roost.apiserver.messages import Request
 from roost.apiserver.negotiation import body_type
@@ -22,24 +24,54 @@ class Bodies:
 
     def __init__(self, core: Core) -> None:
         self.node = core.node
+        self._custom_nodes = core.custom
 
     def expected(self, kind: Kind) -> Expected:
         return Expected(kind.group, kind.version, kind.name, self.node(kind))
 
     def object(self, kind: Kind, request: Request, context: WriteContext) -> Object:
         """Return the private, decoded object in a body; raises BadRequest."""
-        return self._decoded(self.expected(kind), request, context, is_custom(kind))
+        if is_custom(kind):
+            return self._custom(kind, request, context)
+        return self._decoded(self.expected(kind), request, context)
 
     def foreign(
         self, group: str, version: str, name: str, request: Request, context: WriteContext
     ) -> Object:
         """Return the object of another kind in the body of a subresource; raises BadRequest."""
-        return self._decoded(expected(group, version, name), request, context, custom=False)
+        return self._decoded(expected(group, version, name), request, context)
 
-    def _decoded(
-        self, wanted: Expected, request: Request, context: WriteContext, custom: bool
-    ) -> Object:
-        media = body_type(request.headers.get("content-type", ""), custom)
+    def _custom(self, kind: Kind, request: Request, context: WriteContext) -> Object:
+        wanted, validation = self.expected(kind), context.options.field_validation
+        media = body_type(request.headers.get("content-type", ""), custom=True)
+        value, repeated = parsed(request.body, wanted, validation, is_yaml=media.endswith("yaml"))
+        if repeated and validation == "Strict":
+            raise unhandled(wanted.node, value, strict_message(repeated))
+        context.warnings += repeated
+        made = self.custom(kind, value, context)
+        check_type(kind, made)
+        return made
+
+    def custom(self, kind: Kind, value: Value, context: WriteContext) -> Object:
+        """Return the private object of a custom resource; it may still say to be of another kind."""
+        made, warnings = decode_custom(
+            kind, self._said(kind, value), value, context.options.field_validation
+        )
+        context.warnings += warnings
+        return made
+
+    def _said(self, kind: Kind, value: Value) -> Node:
+        """Return the schema of the version that an object says to be of, if it is served."""
+        said = value.get("apiVersion") if isinstance(value, dict) else None
+        if isinstance(said, str) and said != kind.api_version:
+            group, _, version = said.rpartition("/")
+            found = self._custom_nodes.get(Resource(group, version, kind.plural))
+            if found is not None:
+                return found
+        return self.node(kind)
+
+    def _decoded(self, wanted: Expected, request: Request, context: WriteContext) -> Object:
+        media = body_type(request.headers.get("content-type", ""), custom=False)
         value, warnings = decode_body(request.body, media, wanted, context.options.field_validation)
         context.warnings += warnings
         value.setdefault("metadata", {})
@@ -47,6 +79,8 @@ class Bodies:
 
     def decoded(self, kind: Kind, value: Object, context: WriteContext) -> Object:
         """Return a private, decoded copy of an object in memory; raises BadRequest."""
+        if is_custom(kind):
+            return self.custom(kind, value, context)
         decoded, warnings = decode_object(self.node(kind), value, context.options.field_validation)
         context.warnings += warnings
         decoded["kind"], decoded["apiVersion"] = kind.name, kind.api_version

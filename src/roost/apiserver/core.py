@@ -27,12 +27,12 @@ from roost.apiserver.options import WriteOptions
 from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Record, Store
 
-_BUILTIN_GROUPS = frozenset(GROUP_ORDER)
+BUILTIN_GROUPS = frozenset(GROUP_ORDER)
 
 
 def is_custom(kind: Kind) -> bool:
     """Does the kind come from a CustomResourceDefinition?"""
-    return kind.group not in _BUILTIN_GROUPS
+    return kind.group not in BUILTIN_GROUPS
 
 
 @lru_cache(maxsize=64)

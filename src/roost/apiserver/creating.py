@@ -133,9 +133,12 @@ async def _commit(
         return core.unsaved(kind, key, value, 0)
     draft = draft_of(core.storage(kind), core.to_storage(kind, value))
     try:
-        return await core.store.commit(key, draft, ABSENT)
+        record = await core.store.commit(key, draft, ABSENT)
     except Conflict:
         pass
+    else:
+        await core.follow(kind, key)
+        return record
     error = already_exists(kind.group, kind.plural, name)
     existing = await core.store.get(key)
     if existing is not None and existing.object["metadata"].get("deletionTimestamp"):

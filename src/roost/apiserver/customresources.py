@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -16,7 +17,13 @@ import msgspec
 from roost.api.crd.converting import Converter, swapped
 from roost.api.crd.kinds import Served, accepted, served_of
 from roost.api.crd.naming import (
-    ESTABLISHED, FINALIZER, TERMINATING, condition, holds, settled, terminating,
+    ESTABLISHED,
+    FINALIZER,
+    TERMINATING,
+    condition,
+    holds,
+    settled,
+    terminating,
 )  # fmt: skip
 from roost.api.crd.openapi import published
 from roost.api.errors import Conflict, NotFound, StatusError
@@ -28,9 +35,11 @@ from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.attributes import User
 from roost.apiserver.core import WriteContext
 from roost.apiserver.deleting import delete_collection
+from roost.apiserver.encoding import draft_of
 from roost.apiserver.options import DeleteRequest
 from roost.apiserver.selection import parse_selection
 from roost.apiserver.server import ApiServer
+from roost.store.port import Conflict as LostRace
 
 DEFINITIONS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 _PREFIX: Final = f"{keys.ROOT}{DEFINITIONS.group}/{DEFINITIONS.plural}/"
@@ -86,7 +95,7 @@ class CustomResources:
                 if name not in going:
                     going.add(name)
                     task = tasks.create_task(self._end(name), name=f"end of {name}")
-                    task.add_done_callback(lambda _, name=name: going.discard(name))
+                    task.add_done_callback(partial(_discard, going, name))
 
     async def _definitions(self) -> list[Object]:
         page = await self._core.store.list(_PREFIX)
@@ -123,7 +132,9 @@ class CustomResources:
         group = name.partition(".")[2]
         for other in await self._definitions():
             known = other["metadata"]["name"]
-            waits = not holds(other, "NamesAccepted") and not other["metadata"].get("deletionTimestamp")
+            waits = not holds(other, "NamesAccepted") and not other["metadata"].get(
+                "deletionTimestamp"
+            )
             if known != name and other["spec"]["group"] == group and waits:
                 decided = await self._decide_names(other)
                 if holds(decided, ESTABLISHED):
@@ -159,7 +170,9 @@ class CustomResources:
         before = self._followed.get(name)
         if before is not None and before.facts == facts:
             return
-        topic = f"{keys.ROOT}{definition['spec']['group']}/{accepted(definition).get('plural', '')}/"
+        topic = (
+            f"{keys.ROOT}{definition['spec']['group']}/{accepted(definition).get('plural', '')}/"
+        )
         stale = await self._is_stale(definition, topic)
         served = served_of(definition, self._convert, stale=stale)
         self._followed[name] = _Followed(facts, served, topic)
@@ -233,7 +246,7 @@ class CustomResources:
                 return await self._write_status(record.object, status)
             except Conflict:
                 continue
-            except NotFound:
+            except StatusError:
                 return {}
         return {}
 
@@ -244,7 +257,9 @@ class CustomResources:
         definition = record.object
         spec = definition["spec"]
         everything = [{**version, "served": True} for version in spec["versions"]]
-        served = served_of({**definition, "spec": {**spec, "versions": everything}}, self._convert, stale=True)
+        served = served_of(
+            {**definition, "spec": {**spec, "versions": everything}}, self._convert, stale=True
+        )
         pause = _LOOK_AGAIN_S[0]
         while served and not await self._emptied(served):
             await asyncio.sleep(pause)
@@ -274,16 +289,27 @@ class CustomResources:
             if record is None:
                 return
             body = copy_of(record.object)
-            finalizers = body["metadata"].get("finalizers") or []
-            body["metadata"]["finalizers"] = [one for one in finalizers if one != FINALIZER]
+            finalizers = body["metadata"].pop("finalizers", [])
+            others = [one for one in finalizers if one != FINALIZER]
+            if others:
+                body["metadata"]["finalizers"] = others
+            # What else is wrong with it must not keep it here.
+            draft = draft_of(self._kind(), body) if others else None
             try:
-                await self._client.update(DEFINITIONS, body)
-            except Conflict:
+                await self._core.store.commit(record.key, draft, record.revision)
+            except LostRace:
                 continue
-            except NotFound:
-                return
-            else:
-                return
+            await self._follow(record.key)
+            return
+
+    def _kind(self) -> Kind:
+        found = self._core.registry.find(DEFINITIONS.group, DEFINITIONS.version, DEFINITIONS.plural)
+        assert found is not None
+        return found
+
+
+def _discard(names: set[str], name: str, _task: object) -> None:
+    names.discard(name)
 
 
 def _without_create(kind: Kind) -> Kind:

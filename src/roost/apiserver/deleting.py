@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from roost.api.crd.naming import FINALIZER as CLEANUP
 from roost.api.errors import Conflict as ConflictError
 from roost.api.errors import StatusError, conflict, not_found
 from roost.api.kind import Kind
@@ -24,6 +25,8 @@ from roost.apiserver.updating import MODIFIED, release_held
 from roost.store.port import Conflict, Record
 
 _TRIES: Final = 16
+#: A definition goes only when the objects that it defines are gone.
+_DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 _ORPHAN: Final = "orphan"
 _FOREGROUND: Final = "foregroundDeletion"
 
@@ -135,6 +138,9 @@ def wanted_finalizers(kind: Kind, metadata: Object, options: DeleteRequest) -> l
         kept.append(_ORPHAN)
     if foreground:
         kept.append(_FOREGROUND)
+    if (kind.group, kind.plural) == _DEFINITIONS and CLEANUP not in kept:
+        if not metadata.get("deletionTimestamp"):
+            kept.append(CLEANUP)
     return kept
 
 
@@ -169,6 +175,8 @@ async def _attempt(
     if marked != metadata:
         record = await _mark(core, kind, record, {**value, "metadata": marked}, options)
         value = shown(kind, record)
+        if not options.dry_run:
+            await core.follow(kind, record.key)
     if finalizers or (marked.get("deletionGracePeriodSeconds") or 0) > 0:
         return Deleted(record, gone=False)
     await _remove(core, kind, record, value, options)
@@ -210,6 +218,7 @@ async def _remove(
         return Deleted(record, gone=True)
     gone = await core.store.commit(record.key, None, record.revision)
     release_held(core, kind, value)
+    await core.follow(kind, record.key)
     return Deleted(gone, gone=True)
 
 

@@ -76,10 +76,14 @@ def list_body(
     strip: int,
     token: str = "",
     remaining: int | None = None,
+    custom: bool = False,
 ) -> bytes | Pieces:
-    """Return a list of encoded objects. `strip` bytes of each are its kind and apiVersion, or 0."""
+    """Return a list of encoded objects. `strip` bytes of each are its kind and apiVersion, or 0.
+
+    Lists of custom resources always say how they continue.
+    """
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
-    if token:
+    if token or custom:
         metadata["continue"] = token
     if remaining is not None:
         metadata["remainingItemCount"] = remaining

@@ -138,6 +138,7 @@ class Forms:
         return list_body(
             kind, bodies, listing.revision,
             strip=strip, token=listing.token, remaining=listing.remaining,
+            custom=custom,
         )  # fmt: skip
 
     @staticmethod

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from roost.apiserver import failures
-from roost.apiserver.core import Core
+from roost.apiserver.core import BUILTIN_GROUPS, Core
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.health import Health
@@ -77,7 +77,11 @@ class NonResource:
         parts = path.split("/")
         if parts[1] == "api" and len(parts) > 2:
             raise failures.no_such_path()
-        if parts[1] == "apis" and len(parts) > 3 and self._core.registry.versions(parts[2]):
+        if (
+            parts[1] == "apis"
+            and len(parts) > 3
+            and parts[2] in BUILTIN_GROUPS & set(self._core.registry.groups())
+        ):
             raise failures.no_such_path()
         return page_not_found()
 

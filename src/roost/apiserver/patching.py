@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from roost.api.crd.decoding import check_type as check_custom
 from roost.api.errors import BadRequest, Cause, StatusError, invalid
 from roost.api.patches.apply import apply_configuration
 from roost.api.patches.json_patch import apply_json_patch
@@ -133,8 +134,12 @@ class Patches:
         def build(old: Object | None) -> Object:
             assert old is not None
             patched = patched_object(media, old, patch, node)
-            new = decode_patched(media, patch, patched, node, context)
-            check_type(media, patch, patched, kind.api_version, kind.name)
+            if is_custom(kind):
+                new = self._bodies.custom(kind, patched, context)
+                check_custom(kind, new)
+            else:
+                new = decode_patched(media, patch, patched, node, context)
+                check_type(media, patch, patched, kind.api_version, kind.name)
             self._bodies.check_name(new, target.name)
             return new
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from roost.api.columns.cells import AGE, NAME, at
 from roost.api.errors import Cause, invalid
-from roost.api.kind import Column, Kind
+from roost.api.kind import Column, Kind, ReplicaPaths
 from roost.api.selectors import label_selector, labels_equal
 from roost.api.values import Object, copy_of
+from roost.apiserver.customscale import scale_of_custom, with_custom_replicas
 from roost.apiserver.updating import Build
 
 GROUP: Final = "autoscaling"
@@ -18,6 +19,8 @@ _META: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestam
 
 def scale_of(kind: Kind, value: Object) -> Object:
     """Return the Scale of an object."""
+    if kind.replicas is not None:
+        return scale_of_custom(kind.replicas, value)
     metadata = value["metadata"]
     spec, status = value.get("spec") or {}, value.get("status") or {}
     scale: Object = {
@@ -41,16 +44,24 @@ def _selector_text(kind: Kind, selector: Any) -> str:
     return str(label_selector(selector))
 
 
-def with_scale(value: Object, scale: Object) -> Object:
+def with_scale(value: Object, scale: Object, paths: ReplicaPaths | None = None) -> Object:
     """Return a private copy of an object with the replicas (and version) of a Scale."""
     replicas = (scale.get("spec") or {}).get("replicas") or 0
     name = value["metadata"]["name"]
+    if paths is not None:
+        changed = with_custom_replicas(paths, value, replicas)
+        return _of_version(changed, scale)
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         cause = Cause("FieldValueInvalid", text, "spec.replicas")
         raise invalid(GROUP, "Scale", name, [cause])
-    changed: Object = copy_of(value)
+    changed = copy_of(value)
     changed.setdefault("spec", {})["replicas"] = replicas
+    return _of_version(changed, scale)
+
+
+def _of_version(changed: Object, scale: Object) -> Object:
+    """Ask for the version of the object that the Scale was made of."""
     metadata, sent = changed["metadata"], scale["metadata"]
     metadata.pop("resourceVersion", None)
     for key in ("resourceVersion", "uid"):
@@ -64,7 +75,7 @@ def scale_build(kind: Kind, inner: Build) -> Build:
 
     def build(old: Object | None) -> Object:
         assert old is not None
-        return with_scale(old, inner(scale_of(kind, old)))
+        return with_scale(old, inner(scale_of(kind, old)), kind.replicas)
 
     return build
 

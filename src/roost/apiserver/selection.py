@@ -17,6 +17,7 @@ from roost.api.selectors import (
     parse_labels,
 )
 from roost.api.values import Object
+from roost.apiserver.core import is_custom
 from roost.apiserver.encoding import encode
 
 _METADATA_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
@@ -102,6 +103,10 @@ def parse_selection(kind: Kind, labels: str, fields: str) -> Selection:
     selection = _parse(labels, fields)
     for field in selection.fields.fields:
         if field not in _METADATA_FIELDS and field not in kind.fields:
-            text = field_not_supported(field) if kind.fields else field_not_known(field)
+            text = (
+                field_not_supported(field)
+                if kind.fields or is_custom(kind)
+                else field_not_known(field)
+            )
             raise BadRequest(text)
     return selection

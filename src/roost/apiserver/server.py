@@ -259,7 +259,7 @@ class ApiServer:
         if info.namespace and not kind.namespaced and is_custom(kind):
             return self._paths.unknown(info)
         info.served = True
-        warning = _DEPRECATED.get(kind.resource)
+        warning = kind.warning or _DEPRECATED.get(kind.resource)
         if warning:
             request.warnings.append(warning)
         if len(request.body) > BODY_LIMIT_BYTES:

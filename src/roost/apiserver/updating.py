@@ -15,7 +15,7 @@ from roost.api.kind import Change, Kind
 from roost.api.values import Object
 from roost.apiserver import keys
 from roost.apiserver.attributes import Admission
-from roost.apiserver.core import Core, WriteContext, shown, undo_all
+from roost.apiserver.core import Core, WriteContext, is_custom, shown, undo_all
 from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.failures import Unclassified
@@ -131,7 +131,9 @@ def _check_preconditions(target: Target, record: Record, old: Object, new: Objec
     if not version and not target.kind.unconditional_update:
         text = "Invalid value: 0: must be specified for an update"
         cause = Cause("FieldValueInvalid", text, "metadata.resourceVersion")
-        raise invalid(target.kind.group, target.kind.name, target.name, [cause])
+        # The real server knows the kinds of custom resources by their plurals here.
+        name = target.kind.plural if is_custom(target.kind) else target.kind.name
+        raise invalid(target.kind.group, name, target.name, [cause])
 
 
 async def _attempt(
@@ -198,9 +200,12 @@ async def _commit(
     if is_finished(new):
         gone = await core.store.commit(target.key, None, record.revision)
         release_held(core, kind, old)
+        await core.follow(kind, target.key)
         return core.unsaved(kind, target.key, new, gone.revision)
     draft = draft_of(core.storage(kind), core.to_storage(kind, new))
-    return await core.store.commit(target.key, draft, record.revision)
+    written = await core.store.commit(target.key, draft, record.revision)
+    await core.follow(kind, target.key)
+    return written
 
 
 def release_held(core: Core, kind: Kind, gone: Object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from .functions.declare import Library, Overload
@@ -94,7 +94,8 @@ class Checker:
         return param(f"T#{self._fresh}")
 
     def _type(self, node: Node) -> Type:
-        found = resolved(_RULES[type(node)](self, node), self._bound)
+        rule: Callable[..., Type] = _RULES[type(node)]
+        found = resolved(rule(self, node), self._bound)
         self.checked.types[node] = found
         return found
 
@@ -164,7 +165,7 @@ class Checker:
             return DYN
         return self._complain(node, f"type '{self._shown(of)}' does not support field selection")
 
-    def list(self, node: ListNode) -> Type:
+    def list_literal(self, node: ListNode) -> Type:
         element: Type | None = None
         for place, item in enumerate(node.items):
             found = self._type(item)
@@ -185,7 +186,7 @@ class Checker:
             )
         return known
 
-    def map(self, node: MapNode) -> Type:
+    def map_literal(self, node: MapNode) -> Type:
         key: Type | None = None
         value: Type | None = None
         for entry in node.entries:
@@ -220,7 +221,7 @@ class Checker:
     def comprehension(self, node: Comprehension) -> Type:
         of = self._type(node.range)
         if of.kind == "list":
-            kinds = (INT, of.params[0])
+            kinds: tuple[Type, ...] = (INT, of.params[0])
         elif of.kind == "map":
             kinds = of.params
         elif is_dyn(of) or of.kind == "param":
@@ -391,8 +392,8 @@ def _nested(structures: Mapping[str, Type], name: str) -> Type | None:
     return found
 
 
-_RULES = {
-    Literal: Checker.literal, Ident: Checker.ident, Select: Checker.select, ListNode: Checker.list,
-    MapNode: Checker.map, StructNode: Checker.struct, Comprehension: Checker.comprehension, Bind: Checker.bind,
+_RULES: Mapping[type[Node], Callable[..., Type]] = {
+    Literal: Checker.literal, Ident: Checker.ident, Select: Checker.select, ListNode: Checker.list_literal,
+    MapNode: Checker.map_literal, StructNode: Checker.struct, Comprehension: Checker.comprehension, Bind: Checker.bind,
     Call: Checker.call,
 }  # fmt: skip

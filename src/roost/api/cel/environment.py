@@ -45,7 +45,17 @@ class Environment:
 class Program:
     """A checked expression, ready to run."""
 
-    __slots__ = ("_convert", "_names", "_size", "_step", "_variables", "checked", "result", "source", "tree")
+    __slots__ = (
+        "_convert",
+        "_names",
+        "_size",
+        "_step",
+        "_variables",
+        "checked",
+        "result",
+        "source",
+        "tree",
+    )
 
     def __init__(
         self, source: str, tree: Node, checked: Checked, variables: Mapping[str, Type]

@@ -11,7 +11,16 @@ from math import ceil
 from .checker import Checked
 from .functions.declare import Overload
 from .nodes import (
-    Bind, Call, Comprehension, Ident, ListNode, Literal, MapNode, Node, Select, StructNode,
+    Bind,
+    Call,
+    Comprehension,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+    StructNode,
 )  # fmt: skip
 from .types import Type
 
@@ -93,10 +102,18 @@ class _Estimate:
 
     def _price(self, overload: Overload, sizes: list[int], args: list[Node]) -> int:
         text = self._checked.types[args[0]].kind in ("string", "bytes") if args else False
-        if overload.cost == "join" and not text and self._checked.types[args[0]].kind not in ("dyn", "any"):
+        if (
+            overload.cost == "join"
+            and not text
+            and self._checked.types[args[0]].kind not in ("dyn", "any")
+        ):
             return 1
         if overload.cost == "each":
-            lists = [s for s, a in zip(sizes, args, strict=True) if self._checked.types[a].kind in ("list", "dyn")]
+            lists = [
+                s
+                for s, a in zip(sizes, args, strict=True)
+                if self._checked.types[a].kind in ("list", "dyn")
+            ]
             return max(lists, default=1)
         if overload.cost == "product" and not text:
             return times(sizes[0], sizes[1])
@@ -112,7 +129,11 @@ class _Estimate:
             key = of.params[0] if of.kind == "map" else None
         names = node.variables
         known = self._checked.types[node.range].kind == "map"
-        scope = {names[0]: key if known else element} if len(names) == 1 else {names[0]: key, names[1]: element}
+        scope = (
+            {names[0]: key if known else element}
+            if len(names) == 1
+            else {names[0]: key, names[1]: element}
+        )
         self._scopes.append(scope)
         step = added(self.cost(node.step), _LOOP_COST.get(node.macro, 12))
         if node.filter is not None:
@@ -152,7 +173,9 @@ class _Estimate:
     def _declared(self, node: Node) -> Type | None:
         """The schema's type of a node that is reached by a path."""
         if isinstance(node, Ident):
-            return next((scope[node.name] for scope in reversed(self._scopes) if node.name in scope), None)
+            return next(
+                (scope[node.name] for scope in reversed(self._scopes) if node.name in scope), None
+            )
         if isinstance(node, Select) and not node.test:
             of = self._declared(node.operand)
             if of is None:

@@ -101,7 +101,7 @@ class Compiler:
             _field(operand, key) if convert is None else _converted(_field(operand, key), convert)
         )
 
-    def list(self, node: ListNode) -> Step:
+    def list_literal(self, node: ListNode) -> Step:
         steps = [(self.step(item), place in node.optional) for place, item in enumerate(node.items)]
 
         def build(run: Run) -> Any:
@@ -118,7 +118,7 @@ class Compiler:
 
         return build
 
-    def map(self, node: MapNode) -> Step:
+    def map_literal(self, node: MapNode) -> Step:
         steps = [(self.step(e.key), self.step(e.value), e.optional) for e in node.entries]
 
         def build(run: Run) -> Any:
@@ -391,8 +391,8 @@ def _called(overloads: list[Overload], args: list[Step], known: bool) -> Step:
 
 
 _RULES: Mapping[type, Callable[..., Step]] = {
-    Literal: Compiler.literal, Ident: Compiler.ident, Select: Compiler.select, ListNode: Compiler.list,
-    MapNode: Compiler.map, StructNode: Compiler.struct, Comprehension: Compiler.comprehension, Bind: Compiler.bind,
+    Literal: Compiler.literal, Ident: Compiler.ident, Select: Compiler.select, ListNode: Compiler.list_literal,
+    MapNode: Compiler.map_literal, StructNode: Compiler.struct, Comprehension: Compiler.comprehension, Bind: Compiler.bind,
     Call: Compiler.call,
 }  # fmt: skip
 MISSING = _MISSING

@@ -5,13 +5,48 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
-from roost.api.cel.types import BOOL, BYTES, DOUBLE, DURATION, DYN, INT, STRING, TIMESTAMP, Field, Type, list_of, map_of, object_of  # fmt: skip
+from roost.api.cel.types import (  # fmt: skip
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    STRING,
+    TIMESTAMP,
+    Field,
+    Type,
+    list_of,
+    map_of,
+    object_of,
+)
 from roost.api.values import Object
 
 MAX_REQUEST_BYTES = 3 * 1024 * 1024
 _KEYWORDS = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return "
-    "var void while".split()
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
 )
 _numbers = count(1)
 _TEXT = {"type": "string"}
@@ -46,7 +81,10 @@ def _declared(schema: Object, is_object: bool, name: str) -> Type | None:
     if is_object:
         given = schema.get("properties") or {}
         # What a schema says itself of these counts; without it they are there all the same.
-        schema = {**schema, "properties": {"apiVersion": _TEXT, "kind": _TEXT, "metadata": _META, **given}}
+        schema = {
+            **schema,
+            "properties": {"apiVersion": _TEXT, "kind": _TEXT, "metadata": _META, **given},
+        }
         schema.pop("additionalProperties", None)
     kind = schema.get("type")
     if kind == "array":

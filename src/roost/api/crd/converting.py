@@ -37,7 +37,10 @@ def conversion(
         return made
 
     def to_storage(value: Object) -> Object:
-        return moved(value, storage)
+        made = moved(value, storage)
+        if made is not value and storage in defaults:
+            default_object(defaults[storage], made)
+        return made
 
     def from_storage(value: Object) -> Object:
         node = defaults.get(value.get("apiVersion", ""))

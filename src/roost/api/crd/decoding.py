@@ -49,7 +49,9 @@ def check_type(kind: Kind, value: Object) -> None:
     for field, wanted in (("apiVersion", kind.api_version), ("kind", kind.name)):
         given = value.get(field)
         if given != wanted:
-            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{given}": must be {wanted}', field))
+            causes.append(
+                Cause("FieldValueInvalid", f'Invalid value: "{given}": must be {wanted}', field)
+            )
     if causes:
         name = value.get("metadata", {}).get("name", "")
         raise invalid(kind.group, str(value.get("kind")), name, causes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from roost.api.cel.environment import CompileError, Program, build
 from roost.api.cel.estimating import UNBOUNDED, times
@@ -18,7 +19,9 @@ TOTAL_LIMIT = 100_000_000
 REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _SHARE = 100
 _NAMED = 4
-_CONTRIBUTED = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+_CONTRIBUTED = (
+    "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+)
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ def check_expressions(schema: Object, path: str, causes: Causes) -> None:
     causes.forbidden(path, excess(name, costs.total, TOTAL_LIMIT))
 
 
-def _walk(schema: Object, of: Type | None, place: Place, causes: Causes, costs: Costs) -> None:
+def _walk(schema: Any, of: Type | None, place: Place, causes: Causes, costs: Costs) -> None:
     inner = of.params[-1] if of is not None and of.kind in ("list", "map") else None
     path = place.path
     for name, part in sorted((schema.get("properties") or {}).items()):
@@ -81,7 +84,13 @@ def _walk(schema: Object, of: Type | None, place: Place, causes: Causes, costs: 
     extra = schema.get("additionalProperties")
     if mentions_rules(extra):
         count = _multiplied(place.cardinality, schema.get("maxProperties"))
-        _walk(extra, inner, Place(f"{path}.additionalProperties", count, place.uncorrelated), causes, costs)
+        _walk(
+            extra,
+            inner,
+            Place(f"{path}.additionalProperties", count, place.uncorrelated),
+            causes,
+            costs,
+        )
     items = schema.get("items")
     if mentions_rules(items):
         count = _multiplied(place.cardinality, schema.get("maxItems"))
@@ -90,9 +99,9 @@ def _walk(schema: Object, of: Type | None, place: Place, causes: Causes, costs: 
         _walk(items, inner, Place(f"{path}.items", count, uncorrelated), causes, costs)
     rules = schema.get("x-kubernetes-validations") or ()
     for index, rule in enumerate(rules):
-        here = f"{path}.x-kubernetes-validations[{index}]"
-        if _check_words(rule, schema, here, causes) and of is not None:
-            _check_rule(rule, of, here, place, causes, costs)
+        where = f"{path}.x-kubernetes-validations[{index}]"
+        if _check_words(rule, schema, where, causes) and of is not None:
+            _check_rule(rule, of, where, place, causes, costs)
 
 
 def _multiplied(cardinality: int | None, most: int | None) -> int | None:
@@ -135,7 +144,9 @@ def _shown(rule: Object) -> Structure:
     )
 
 
-def _check_rule(rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs) -> None:
+def _check_rule(
+    rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs
+) -> None:
     environment = environments(of)[bool(rule.get("optionalOldSelf"))]
     try:
         program = build(rule["rule"], environment)
@@ -158,10 +169,14 @@ def _check_rule(rule: Object, of: Type, path: str, place: Place, causes: Causes,
         _check_message(rule, of, path, place, causes, costs)
 
 
-def _check_message(rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs) -> None:
+def _check_message(
+    rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs
+) -> None:
     where = f"{path}.messageExpression"
     try:
-        message = build(rule["messageExpression"], environments(of)[bool(rule.get("optionalOldSelf"))])
+        message = build(
+            rule["messageExpression"], environments(of)[bool(rule.get("optionalOldSelf"))]
+        )
     except CompileError as error:
         causes.invalid(where, _shown(rule), f"messageExpression compilation failed: {error}")
         return

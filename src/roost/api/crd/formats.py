@@ -67,12 +67,18 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "byte": _succeeds(lambda text: base64.b64decode(text, validate=True)),
     "ipv4": _succeeds(ipaddress.IPv4Address),
     "ipv6": _succeeds(ipaddress.IPv6Address),
-    "cidr": lambda text: "/" in text and _succeeds(lambda t: ipaddress.ip_network(t, strict=False))(text),
+    "cidr": lambda text: (
+        "/" in text and _succeeds(lambda t: ipaddress.ip_network(t, strict=False))(text)
+    ),
     "mac": _matching(r"^([0-9a-f]{2}[:-]){5}([0-9a-f]{2}|([0-9a-f]{2}[:-]){2}[0-9a-f]{2})$"),
     "uuid": _matching(_UUID % "[0-9a-f]"),
     "uuid3": _matching(_UUID % "3"),
-    "uuid4": _matching(r"^[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$"),
-    "uuid5": _matching(r"^[0-9a-f]{8}-?[0-9a-f]{4}-?5[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$"),
+    "uuid4": _matching(
+        r"^[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$"
+    ),
+    "uuid5": _matching(
+        r"^[0-9a-f]{8}-?[0-9a-f]{4}-?5[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$"
+    ),
     "uri": _uri,
     "email": _email,
     "hostname": lambda text: len(text) <= 255 and _HOST.match(text) is not None,

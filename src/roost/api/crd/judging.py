@@ -64,7 +64,9 @@ def _check_default(schema: Object, default: object, path: str, causes: Causes) -
     found = Causes()
     compile_schema(schema)(default, ABSENT, "", found)
     for cause in found:
-        field = f"{path}.{cause.field}" if cause.field and cause.field[0] != "[" else path + cause.field
+        field = (
+            f"{path}.{cause.field}" if cause.field and cause.field[0] != "[" else path + cause.field
+        )
         causes.append(Cause(cause.reason, cause.message, field))
 
 

@@ -23,6 +23,8 @@ from roost.api.validation.causes import Causes
 from roost.api.values import Object
 
 _INT32_MAX = (1 << 31) - 1
+#: In the order in which discovery lists them.
+_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _OWN_FIELDS = ("apiVersion", "kind", "metadata")
 
 
@@ -46,7 +48,9 @@ def definition_name(group: str, version: str, kind: str) -> str:
 def has_defaults(node: Node) -> bool:
     """Does anything in a schema have a default?"""
     parts = [*node.fields.values(), node.values, node.items]
-    return node.default is not None or any(part is not None and has_defaults(part) for part in parts)
+    return node.default is not None or any(
+        part is not None and has_defaults(part) for part in parts
+    )
 
 
 def bare_node(schema: Object) -> Node:
@@ -88,7 +92,8 @@ def served_of(
 
 def accepted(definition: Object) -> Object:
     """Return the names under which a definition is served: those that were accepted."""
-    return (definition.get("status") or {}).get("acceptedNames") or definition["spec"]["names"]
+    names: Object = definition["spec"]["names"]
+    return (definition.get("status") or {}).get("acceptedNames") or names
 
 
 def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind:
@@ -105,13 +110,15 @@ def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind
     if scale is not None:
         offered["scale"] = Subresource(READ_WRITE, "Scale", "autoscaling", "v1")
         paths = ReplicaPaths(
-            scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath") or ""
+            scale["specReplicasPath"],
+            scale["statusReplicasPath"],
+            scale.get("labelSelectorPath") or "",
         )
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     return Kind(
         group=group, version=name, name=kind_name, plural=names.get("plural", ""),
         namespaced=namespaced, schema=definition_name(group, name, kind_name),
-        singular=names.get("singular", ""), short_names=tuple(names.get("shortNames") or ()),
+        verbs=_VERBS, singular=names.get("singular", ""), short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()), subresources=offered,
         columns=custom_columns(version.get("additionalPrinterColumns")),
         fields={

@@ -17,7 +17,9 @@ def has_promises(node: Node) -> bool:
     if node.type == "array" and node.list_type in ("set", "map"):
         return True
     parts = [*node.fields.items(), ("", node.values), ("", node.items)]
-    return any(part is not None and name != "metadata" and has_promises(part) for name, part in parts)
+    return any(
+        part is not None and name != "metadata" and has_promises(part) for name, part in parts
+    )
 
 
 def check_lists(node: Node, value: Any, path: str, causes: Causes) -> None:

@@ -8,7 +8,16 @@ from roost.api.values import Object
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _PLACED = frozenset(
-    ["type", "format", "properties", "additionalProperties", "items", "required", "default", "nullable"]
+    [
+        "type",
+        "format",
+        "properties",
+        "additionalProperties",
+        "items",
+        "required",
+        "default",
+        "nullable",
+    ]
 )
 
 
@@ -17,7 +26,9 @@ def root_node(group: str, version: str, kind: str, schema: Object) -> Node:
     made = node_of(schema)
     made.type = "object"
     _object_fields(made)
-    made.rules["x-kubernetes-group-version-kind"] = [{"group": group, "version": version, "kind": kind}]
+    made.rules["x-kubernetes-group-version-kind"] = [
+        {"group": group, "version": version, "kind": kind}
+    ]
     return made
 
 

@@ -22,7 +22,9 @@ UNCHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
-_OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
+_OUT_OF_BUDGET = (
+    "validation failed due to running out of cost budget, no further validation rules will be run"
+)
 BLOCKING = frozenset(
     ["FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"]
 )  # fmt: skip
@@ -89,7 +91,11 @@ def mentions_rules(schema: Any) -> bool:
         return False
     if schema.get("x-kubernetes-validations"):
         return True
-    parts = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    parts = [
+        *(schema.get("properties") or {}).values(),
+        schema.get("items"),
+        schema.get("additionalProperties"),
+    ]
     return any(mentions_rules(part) for part in parts)
 
 
@@ -207,7 +213,9 @@ def _pay(budget: Budget, cost: int, path: str, value: Any, causes: Causes) -> No
         raise _Exhausted
 
 
-def _message(rule: Rule, bindings: dict[str, Any], path: str, causes: Causes, budget: Budget) -> str:
+def _message(
+    rule: Rule, bindings: dict[str, Any], path: str, causes: Causes, budget: Budget
+) -> str:
     if rule.message is not None:
         try:
             found, cost = rule.message.measure(bindings, PER_CALL_LIMIT)
@@ -223,7 +231,7 @@ def _message(rule: Rule, bindings: dict[str, Any], path: str, causes: Causes, bu
 def _refuse(causes: Causes, path: str, value: Any, what: str) -> None:
     """Invalid, with the value where it is short: objects and lists are not repeated."""
     if isinstance(value, dict | list):
-        causes._add("FieldValueInvalid", path, f"Invalid value: {what}")  # noqa: SLF001 - no value is shown
+        causes._add("FieldValueInvalid", path, f"Invalid value: {what}")
     else:
         causes.invalid(path, value, what)
 
@@ -238,7 +246,7 @@ def _complain(rule: Rule, path: str, value: Any, message: str, causes: Causes) -
         causes.required(where, message)
     elif reason == "FieldValueDuplicate":
         if isinstance(value, dict | list):
-            causes._add(reason, where, "Duplicate value")  # noqa: SLF001 - no value is shown
+            causes._add(reason, where, "Duplicate value")
         else:
             causes.duplicate(where, value)
     else:

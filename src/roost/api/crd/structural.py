@@ -16,7 +16,15 @@ _NO_TYPE = {
     _FIELD: "must not be empty for specified object fields",
 }
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
-_UNSUPPORTED = ("definitions", "dependencies", "id", "additionalItems", "patternProperties", "$ref", "$schema")
+_UNSUPPORTED = (
+    "definitions",
+    "dependencies",
+    "id",
+    "additionalItems",
+    "patternProperties",
+    "$ref",
+    "$schema",
+)
 #: What nested schemas (in allOf, anyOf, oneOf, not) may not say.
 _FORBIDDEN = (
     ("type", "must be empty to be structural"),
@@ -44,14 +52,18 @@ def check_words(schema: Object, path: str, causes: Causes) -> None:
             causes.forbidden(f"{path}.{name}", f"{name} is not supported")
     kind = schema.get("type") or ""
     if kind == "null":
-        causes.forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative")
+        causes.forbidden(
+            f"{path}.type", "type cannot be set to null, use nullable as an alternative"
+        )
     elif kind and kind not in _TYPES:
         causes.not_supported(f"{path}.type", kind, _TYPES)
     if schema.get("uniqueItems"):
         text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         causes.forbidden(f"{path}.uniqueItems", text)
     if schema.get("additionalProperties") is False and not schema.get("properties"):
-        causes.forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
+        causes.forbidden(
+            f"{path}.additionalProperties", "additionalProperties cannot be set to false"
+        )
     if isinstance(schema.get("items"), list):
         causes.forbidden(f"{path}.items", "items must be a schema object and not an array")
     if schema.get("pattern"):
@@ -93,7 +105,10 @@ def _check_map_type(schema: Object, path: str, causes: Causes) -> None:
 
 
 def _check_list_type(schema: Object, path: str, causes: Causes) -> None:
-    wanted, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or []
+    wanted, keys = (
+        schema.get("x-kubernetes-list-type"),
+        schema.get("x-kubernetes-list-map-keys") or [],
+    )
     here = f"{path}.x-kubernetes-list-type"
     if wanted is not None:
         if schema.get("type") != "array":
@@ -117,7 +132,9 @@ def _check_list_type(schema: Object, path: str, causes: Causes) -> None:
         _check_set(items, f"{path}.items", causes)
 
 
-def _check_list_map(schema: Object, keys: list[str], items: Object, path: str, causes: Causes) -> None:
+def _check_list_map(
+    schema: Object, keys: list[str], items: Object, path: str, causes: Causes
+) -> None:
     if not keys:
         text = "must not be empty if x-kubernetes-list-type is map"
         causes.required(f"{path}.x-kubernetes-list-map-keys", text)
@@ -126,7 +143,9 @@ def _check_list_map(schema: Object, keys: list[str], items: Object, path: str, c
         causes.required(f"{path}.items", "must have a schema if x-kubernetes-list-type is map")
         return
     if items.get("nullable"):
-        causes.forbidden(f"{path}.items.nullable", "cannot be nullable when x-kubernetes-list-type is map")
+        causes.forbidden(
+            f"{path}.items.nullable", "cannot be nullable when x-kubernetes-list-type is map"
+        )
     if items.get("type") != "object":
         text = "must be object if parent array's x-kubernetes-list-type is map"
         causes.invalid(f"{path}.items.type", items.get("type") or "", text)
@@ -160,7 +179,9 @@ def _check_key(found: Object, required: bool, path: str, causes: Causes) -> None
 
 def _check_set(items: Object, path: str, causes: Causes) -> None:
     if items.get("nullable"):
-        causes.forbidden(f"{path}.nullable", "cannot be nullable when x-kubernetes-list-type is set")
+        causes.forbidden(
+            f"{path}.nullable", "cannot be nullable when x-kubernetes-list-type is set"
+        )
     text = "must be atomic as item of a list with x-kubernetes-list-type=set"
     if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
         causes.invalid(f"{path}.x-kubernetes-map-type", items.get("x-kubernetes-map-type"), text)
@@ -205,7 +226,9 @@ def _extensions(schema: Object, path: str, causes: Causes) -> None:
 def _type(schema: Object, level: str, path: str, causes: Causes) -> None:
     kind, embedded = schema.get("type") or "", schema.get("x-kubernetes-embedded-resource")
     here = f"{path}.type"
-    open_ended = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
+    open_ended = schema.get("x-kubernetes-int-or-string") or schema.get(
+        "x-kubernetes-preserve-unknown-fields"
+    )
     if embedded and kind != "object":
         text = "must be object if x-kubernetes-embedded-resource is true"
         if kind:
@@ -219,7 +242,11 @@ def _type(schema: Object, level: str, path: str, causes: Causes) -> None:
         causes.forbidden(f"{path}.additionalProperties", text)
     if level == _ROOT and kind and kind != "object":
         causes.invalid(here, kind, "must be object at the root")
-    if embedded and not schema.get("x-kubernetes-preserve-unknown-fields") and not schema.get("properties"):
+    if (
+        embedded
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+        and not schema.get("properties")
+    ):
         text = (
             "must not be empty if x-kubernetes-embedded-resource is true without "
             "x-kubernetes-preserve-unknown-fields"
@@ -233,7 +260,9 @@ def _object(schema: Object, path: str, causes: Causes) -> None:
     for name in ("kind", "apiVersion"):
         found = properties.get(name)
         if found is not None and found.get("type") != "string":
-            causes.invalid(f"{path}.properties[{name}].type", found.get("type") or "", "must be string")
+            causes.invalid(
+                f"{path}.properties[{name}].type", found.get("type") or "", "must be string"
+            )
     metadata = properties.get("metadata")
     if metadata is None:
         return
@@ -268,7 +297,9 @@ def _restriction(one: Object, outer: Any, outer_path: str, path: str, causes: Ca
     if isinstance(one.get("items"), dict):
         if not isinstance(outer.get("items"), dict):
             causes.required(f"{outer_path}.items", f"because it is defined in {path}.items")
-        _restriction(one["items"], outer.get("items"), f"{outer_path}.items", f"{path}.items", causes)
+        _restriction(
+            one["items"], outer.get("items"), f"{outer_path}.items", f"{path}.items", causes
+        )
     known = outer.get("properties") or {}
     for name, part in sorted((one.get("properties") or {}).items()):
         where, inner = f"{outer_path}.properties[{name}]", f"{path}.properties[{name}]"

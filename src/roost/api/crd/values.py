@@ -42,7 +42,7 @@ def _fits(kind: str, wanted: tuple[str, ...]) -> bool:
 def wrong_type(path: str, value: Any, wanted: str, causes: Causes) -> None:
     shown = type_of(value)
     text = f'Invalid value: "{shown}": {path} in body must be of type {wanted}: "{shown}"'
-    causes._add("FieldValueTypeInvalid", path, text)  # noqa: SLF001 - a reason of its own
+    causes._add("FieldValueTypeInvalid", path, text)
 
 
 def compile_schema(schema: Object) -> Check:
@@ -174,13 +174,13 @@ def _text(schema: Object) -> Check | None:
             return
         if longest is not None and len(value) > longest:
             causes.too_long(path, longest)
-        if shortest is not None and len(value) < shortest:
+        elif shortest is not None and len(value) < shortest:
             causes.invalid(path, value, f"{path} in body should be at least {shortest} chars long")
-        if pattern and not _matches(pattern, value):
+        elif pattern and not _matches(pattern, value):
             causes.invalid(path, value, f"{path} in body should match '{pattern}'")
         if form is not None and not form(value):
             text = f'Invalid value: "{value}": {path} in body must be of type {named}: "{value}"'
-            causes._add("FieldValueTypeInvalid", path, text)  # noqa: SLF001 - a reason of its own
+            causes._add("FieldValueTypeInvalid", path, text)
 
     return check
 
@@ -199,7 +199,9 @@ def _enum(schema: Object) -> Check | None:
     listed = [one if isinstance(one, str) else _json(one) for one in allowed]
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed):
+        if not any(
+            value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
+        ):
             causes.not_supported(path, value, listed)
 
     return check
@@ -219,14 +221,18 @@ def _counts(schema: Object) -> Check | None:
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
         if isinstance(value, list):
             if fewest is not None and len(value) < fewest:
-                causes.invalid(path, len(value), f"{path} in body should have at least {fewest} items")
+                causes.invalid(
+                    path, len(value), f"{path} in body should have at least {fewest} items"
+                )
             if most is not None and len(value) > most:
                 causes.too_many(path, len(value), most)
             if unique and any(item in value[:index] for index, item in enumerate(value)):
                 causes.invalid(path, value, f"{path} in body shouldn't contain duplicates")
         elif isinstance(value, dict):
             if few is not None and len(value) < few:
-                causes.invalid(path, len(value), f"{path} in body should have at least {few} properties")
+                causes.invalid(
+                    path, len(value), f"{path} in body should have at least {few} properties"
+                )
             if many is not None and len(value) > many:
                 causes.too_many(path, len(value), many)
 
@@ -250,7 +256,11 @@ def _required(schema: Object) -> Check | None:
 def _nested(schema: Object) -> Check | None:
     """allOf, anyOf, oneOf and not."""
     every = [compile_schema(one) for one in schema.get("allOf") or ()]
-    some = [] if schema.get("x-kubernetes-int-or-string") else [compile_schema(o) for o in schema.get("anyOf") or ()]
+    some = (
+        []
+        if schema.get("x-kubernetes-int-or-string")
+        else [compile_schema(o) for o in schema.get("anyOf") or ()]
+    )
     single = [compile_schema(one) for one in schema.get("oneOf") or ()]
     never = compile_schema(schema["not"]) if isinstance(schema.get("not"), dict) else None
     if not every and not some and not single and never is None:

@@ -156,7 +156,7 @@ def decode_body(
         value = _from_protobuf(raw, expect)
     else:
         is_yaml = media_type.endswith("yaml")
-        value, repeated = _parsed(raw, expect, field_validation, is_yaml=is_yaml)
+        value, repeated = parsed(raw, expect, field_validation, is_yaml=is_yaml)
         if value is None:
             value = {}
         _check_kind(raw, value, expect)
@@ -172,7 +172,7 @@ def decode_body(
     return stamped, complaints if field_validation == "Warn" else []
 
 
-def _parsed(
+def parsed(
     raw: bytes, expect: Expected, field_validation: str, *, is_yaml: bool
 ) -> tuple[Value, list[str]]:
     """Return the value of a body and what is repeated in it, if it is YAML and somebody asks."""

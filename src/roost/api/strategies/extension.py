@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.strategies.strategy import STATUS_META, Strategy, take
+from roost.api.values import Object
 
 WEBHOOKS = Strategy(counted=("webhooks",))
 ADMISSION_POLICY = Strategy(status={}, counted=("spec",))
@@ -21,8 +22,14 @@ def _store_version(change: Change) -> None:
             return
 
 
+#: Of a definition that nobody has looked at yet.
+_UNNAMED: Object = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
 CUSTOM_RESOURCE_DEFINITION = Strategy(
-    status={}, counted=("spec",), meta=STATUS_META, create=_store_version, update=_store_version
+    status=_UNNAMED,
+    counted=("spec",),
+    meta=STATUS_META,
+    create=_store_version,
+    update=_store_version,
 )
 FLOW_CONTROL = Strategy(status={}, counted=("spec",), meta=STATUS_META)
 #: Nothing of an APIService's identity is its status' business.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from roost.api import names
+from roost.api.crd.judging import check_schemas, check_selectable
 from roost.api.kind import Change
 from roost.api.validation.causes import IMMUTABLE, Causes, Structure
 from roost.api.validation.rules import Rules
@@ -35,7 +36,8 @@ def _joined(path: str, value: str, faults: list[str], causes: Causes, before: st
 def _definition(change: Change, causes: Causes) -> None:
     value = change.object
     spec: Object = value.get("spec") or {}
-    _name(value, spec, causes)
+    if change.old is None:
+        _name(value, spec, causes)
     _group(spec.get("group") or "", causes)
     causes.one_of("spec.scope", spec.get("scope") or "", _SCOPES)
     if spec.get("preserveUnknownFields"):
@@ -82,10 +84,16 @@ def _versions(versions: list[Object], causes: Causes) -> None:
         causes.invalid("spec.versions", _shown(versions), _ONE_STORAGE)
     if len({version.get("name") for version in versions}) != len(versions):
         causes.invalid("spec.versions", _shown(versions), "must contain unique version names")
+    check_schemas(versions, causes)
     if versions and shared["subresources"]:
         _subresources(versions[0], "spec.subresources", causes)
     if versions and shared["additionalPrinterColumns"]:
         _columns(versions[0], "spec.additionalPrinterColumns", causes)
+    if versions and _alike(versions, "selectableFields") and _alike(versions, "schema"):
+        check_selectable(versions[0], "spec.selectableFields", causes)
+    else:
+        for index, version in enumerate(versions):
+            check_selectable(version, f"spec.versions[{index}].selectableFields", causes)
 
 
 def _alike(versions: list[Object], key: str) -> bool:

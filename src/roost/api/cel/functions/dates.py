@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..values import NS, Duration, EvaluationError, Timestamp
+from roost.api.cel.values import NS, Duration, EvaluationError, Timestamp
 from .declare import Declarations
 
 declarations = Declarations()

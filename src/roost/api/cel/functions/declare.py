@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..types import Type, list_of, map_of, opaque, optional_of, param, type_of
+from roost.api.cel.types import Type, list_of, map_of, opaque, optional_of, param, type_of
 
 _WORD = re.compile(r"[A-Za-z_.@][A-Za-z0-9_.]*")
 _PLAIN = (

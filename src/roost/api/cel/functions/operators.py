@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..values import (
+from roost.api.cel.values import (
     INT_MAX,
     INT_MIN,
     NS,
@@ -368,14 +368,14 @@ def to_bool(value: Any) -> bool:
 def to_timestamp(value: Any) -> Timestamp:
     if isinstance(value, int):
         return checked_timestamp(value * NS)
-    return timestamp_of(value) if isinstance(value, str) else value  # type: ignore[no-any-return] # its signature says it
+    return timestamp_of(value) if isinstance(value, str) else value
 
 
 @_add("duration(string) duration", "duration(duration) duration", "duration(int) duration")
 def to_duration(value: Any) -> Duration:
     if isinstance(value, int):
         return checked_duration(value)
-    return duration_of(value) if isinstance(value, str) else value  # type: ignore[no-any-return] # its signature says it
+    return duration_of(value) if isinstance(value, str) else value
 
 
 @_add("dyn(A) dyn")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..values import EvaluationError
+from roost.api.cel.values import EvaluationError
 
 _FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?:=|!|<=|<!|>|\(|#|P=)|[*+?}]\+)|\\[1-9]")
 _POSIX = {

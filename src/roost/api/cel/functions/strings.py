@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..values import Duration, EvaluationError, Timestamp, TypeValue, Uint, type_name
+from roost.api.cel.values import Duration, EvaluationError, Timestamp, TypeValue, Uint, type_name
 from .declare import Declarations
 from .operators import double_text
 from .patterns import compiled
@@ -171,11 +171,8 @@ def _formatted(verb: str, value: Any, precision: int) -> str:
     if verb == "d":
         if kind in ("int", "uint"):
             return str(int(value))
-        if (
-            (kind == "double"
-            and value in (float("inf"), float("-inf")))
-            or (kind == "double"
-            and value != value)
+        if (kind == "double" and value in (float("inf"), float("-inf"))) or (
+            kind == "double" and value != value
         ):
             return _plain(value)
         raise EvaluationError(
