@@ -13,7 +13,26 @@ from typing import Annotated, Any
 import typer
 
 from roost.cli import flags as operating
-from roost.cli import output
+from roost.cli import output, verbs
+from roost.cli.options import (
+    Advertise,
+    Bind,
+    Config,
+    Controllers,
+    DataDir,
+    ExtraNames,
+    Format,
+    Insecure,
+    Kubeconfig,
+    KubeletPort,
+    LogLevel,
+    NodeIp,
+    NodeName,
+    PodCidr,
+    Port,
+    PrintConfig,
+    Runtime,
+)
 from roost.cli.places import Places
 from roost.cli.settings import Loaded, SettingsError, load_settings
 from roost.cli.settings import node_name as name_of
@@ -29,46 +48,9 @@ token_app = typer.Typer(help="Bearer tokens for this server.", no_args_is_help=T
 image_app = typer.Typer(help="Images of this node.", no_args_is_help=True)
 app.add_typer(token_app, name="token", rich_help_panel="Cluster")
 app.add_typer(image_app, name="image", rich_help_panel="Cluster")
+app.add_typer(verbs.app)
 
 _CLUSTER = "Cluster"
-_OBJECTS = "Objects"
-
-DataDir = Annotated[
-    str | None, typer.Option(help="Where everything is kept (default: /var/lib/roost).")
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file (default: /etc/roost/config.yaml).")
-]
-PrintConfig = Annotated[
-    bool, typer.Option("--print-config", help="Print the settings in force, and end.")
-]
-Port = Annotated[int | None, typer.Option(help="Port of the API server; 0 is any free one.")]
-Bind = Annotated[str | None, typer.Option(help="Address the API server listens on.")]
-Advertise = Annotated[str | None, typer.Option(help="Address by which nodes reach the server.")]
-ExtraNames = Annotated[
-    str | None, typer.Option(help="Further names and addresses in the server's certificate.")
-]
-Controllers = Annotated[
-    str | None,
-    typer.Option(help="Which controllers run: '*', 'name', '-name', by comma; also 'scheduler'."),
-]
-NodeName = Annotated[str | None, typer.Option(help="Name of the node (default: host name).")]
-NodeIp = Annotated[str | None, typer.Option(help="Address of the node.")]
-KubeletPort = Annotated[int | None, typer.Option(help="Port of the node's own API.")]
-PodCidr = Annotated[str | None, typer.Option(help="Addresses of the node's pods.")]
-Runtime = Annotated[str | None, typer.Option(help="runc or crun (default: what works).")]
-Insecure = Annotated[
-    str | None, typer.Option(help="Registries that may be reached without TLS, by comma.")
-]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
-
-Kubeconfig = Annotated[str, typer.Option(help="Kubeconfig file to use.")]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace.")]
-Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")]
-Labels = Annotated[str, typer.Option("--selector", "-l", help="Label selector.")]
-Fields = Annotated[str, typer.Option("--field-selector", help="Field selector.")]
-Format = Annotated[str, typer.Option("--output", "-o", help="wide, json, yaml or name.")]
-Words = Annotated[list[str], typer.Argument(help="TYPE, TYPE NAME..., or TYPE/NAME...")]
 
 
 def _settings(config: Path | None, flags: dict[str, Any], *, show: bool) -> Loaded:
@@ -309,134 +291,6 @@ def info(data_dir: DataDir = None, kubeconfig: Kubeconfig = "", form: Format = "
     from roost.cli.connect import run_command
 
     run_command(lambda c: show(c, form), kubeconfig=kubeconfig, data_dir=data_dir or "")
-
-
-# ---------------------------------------------------------------- objects
-
-
-@app.command(rich_help_panel=_OBJECTS)
-def get(
-    words: Words, namespace: Namespace = "default", everywhere: Everywhere = False,
-    labels: Labels = "", fields: Fields = "", form: Format = "",
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on with every change.")] = False,
-    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
-) -> None:  # fmt: skip
-    """Show objects as a table, or as JSON or YAML."""
-    from roost.cli.connect import run_command
-    from roost.cli.reading import Selection
-    from roost.cli.reading import get as run
-
-    selection = Selection(namespace, everywhere=everywhere, labels=labels, fields=fields)
-    run_command(
-        lambda client: run(client, words, selection, form, watch=watch),
-        kubeconfig=kubeconfig, data_dir=data_dir or "",
-    )  # fmt: skip
-
-
-@app.command(rich_help_panel=_OBJECTS)
-def describe(
-    words: Words, namespace: Namespace = "default", everywhere: Everywhere = False,
-    labels: Labels = "", kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
-) -> None:  # fmt: skip
-    """Show objects in full, with their events."""
-    from roost.cli.connect import run_command
-    from roost.cli.reading import Selection
-    from roost.cli.reading import describe as run
-
-    selection = Selection(namespace, everywhere=everywhere, labels=labels)
-    run_command(lambda client: run(client, words, selection), kubeconfig=kubeconfig,
-                data_dir=data_dir or "")  # fmt: skip
-
-
-Files = Annotated[list[str], typer.Option("--filename", "-f", help="File, folder, or - for stdin.")]
-
-
-@app.command(rich_help_panel=_OBJECTS)
-def apply(
-    files: Files, namespace: Namespace = "default",
-    force: Annotated[bool, typer.Option(help="Take fields over from other managers.")] = False,
-    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
-) -> None:  # fmt: skip
-    """Make objects as files say, on the server (server-side apply)."""
-    from roost.cli.connect import run_command
-    from roost.cli.writing import apply as run
-
-    run_command(lambda client: run(client, files, namespace, force=force),
-                kubeconfig=kubeconfig, data_dir=data_dir or "")  # fmt: skip
-
-
-@app.command(rich_help_panel=_OBJECTS)
-def delete(
-    words: Annotated[list[str] | None, typer.Argument(help="TYPE NAME... or TYPE/NAME...")] = None,
-    files: Annotated[
-        list[str] | None, typer.Option("--filename", "-f", help="File, folder, or - for stdin.")
-    ] = None,
-    namespace: Namespace = "default", labels: Labels = "", fields: Fields = "",
-    grace_period: Annotated[int | None, typer.Option(help="Seconds to end in; 0 is now.")] = None,
-    cascade: Annotated[str, typer.Option(help="background, foreground or orphan.")] = "background",
-    wait: Annotated[bool, typer.Option(help="Return when they are gone.")] = True,
-    ignore_not_found: Annotated[bool, typer.Option(help="Missing objects are fine.")] = False,
-    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
-) -> None:  # fmt: skip
-    """Delete objects by name, by selector or as files name them."""
-    from roost.cli.connect import run_command
-    from roost.cli.reading import Selection
-    from roost.cli.writing import delete as run
-    from roost.client.port import DeleteOptions
-
-    if cascade not in ("background", "foreground", "orphan"):
-        output.fail("--cascade must be background, foreground or orphan")
-    options = DeleteOptions(grace_period_s=grace_period, propagation=cascade.capitalize())
-    selection = Selection(namespace, labels=labels, fields=fields)
-    run_command(
-        lambda client: run(client, words or [], files or [], selection, options, wait=wait,
-                           ignore_missing=ignore_not_found),
-        kubeconfig=kubeconfig, data_dir=data_dir or "",
-    )  # fmt: skip
-
-
-@app.command(rich_help_panel=_OBJECTS)
-def logs(
-    pod: Annotated[str, typer.Argument(help="POD, or TYPE/NAME for the first of its pods.")],
-    namespace: Namespace = "default",
-    container: Annotated[str, typer.Option("--container", "-c", help="Container.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
-    previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the run before.")] = False,
-    timestamps: Annotated[bool, typer.Option(help="Show when each line came.")] = False,
-    tail: Annotated[int, typer.Option(help="Only the last lines; -1 is all.")] = -1,
-    since: Annotated[str, typer.Option(help="Only newer than e.g. 30s, 5m, 2h.")] = "",
-    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
-) -> None:  # fmt: skip
-    """Print the log of a container."""
-    from roost.cli.connect import run_command
-    from roost.cli.streaming import log_parameters
-    from roost.cli.streaming import logs as run
-
-    parameters = log_parameters(container, tail, since, follow=follow, previous=previous,
-                                timestamps=timestamps)  # fmt: skip
-    run_command(lambda client: run(client, pod, namespace, parameters), kubeconfig=kubeconfig,
-                data_dir=data_dir or "")  # fmt: skip
-
-
-@app.command("exec", rich_help_panel=_OBJECTS)
-def execute(
-    pod: Annotated[str, typer.Argument(help="POD, or TYPE/NAME for the first of its pods.")],
-    command: Annotated[list[str], typer.Argument(help="The command, after --.")],
-    namespace: Namespace = "default",
-    container: Annotated[str, typer.Option("--container", "-c", help="Container.")] = "",
-    stdin: Annotated[bool, typer.Option("--stdin", "-i", help="Pass standard input.")] = False,
-    terminal: Annotated[bool, typer.Option("--tty", "-t", help="With a terminal.")] = False,
-    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
-) -> None:  # fmt: skip
-    """Run a command in a container; its exit code is ours."""
-    from roost.cli.connect import run_command
-    from roost.cli.streaming import execute as run
-
-    run_command(
-        lambda client: run(client, pod, namespace, command, container=container, stdin=stdin,
-                           terminal=terminal),
-        kubeconfig=kubeconfig, data_dir=data_dir or "",
-    )  # fmt: skip
 
 
 def main() -> None:
