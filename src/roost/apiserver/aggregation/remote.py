@@ -175,13 +175,13 @@ class Remotes:
         service = await self._lookup.get(_SERVICES, name, namespace)
         if service is None:
             raise Unreachable("ServiceNotFound", f"{where} is not present")
+        if service["spec"].get("type") == "ExternalName":
+            return service["spec"]["externalName"], remote.port
         ports = service["spec"].get("ports") or ()
         wanted = next((p for p in ports if p.get("port") == remote.port), None)
         if wanted is None:
             text = f"{where} is not listening on port {remote.port}"
             raise Unreachable("ServicePortError", text)
-        if service["spec"].get("type") == "ExternalName":
-            return service["spec"]["externalName"], remote.port
         ready: list[tuple[str, int]] = []
         for piece in await self._lookup.list(_SLICES, namespace):
             if (piece["metadata"].get("labels") or {}).get(_SERVICE_LABEL) != name:
