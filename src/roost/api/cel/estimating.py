@@ -199,5 +199,6 @@ _PRICES: Mapping[str, Callable[[list[int]], int]] = {
     "pairs": lambda sizes: max(1, _part(min(sizes), 0.1)),
     "product": lambda sizes: times(_part(sizes[0], 0.1), _part(sizes[1], 0.1)),
     "match": lambda sizes: times(_part(added(sizes[0], 1), 0.1), _part(sizes[-1], 0.25)),
+    "ask": lambda _sizes: 350_000,
     "square": lambda sizes: times(sizes[0], sizes[0]),
 }

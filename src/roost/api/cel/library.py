@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from .functions import collections, dates, operators, strings
+from .functions import (
+    authorization,
+    collections,
+    dates,
+    formats,
+    measures,
+    network,
+    operators,
+    strings,
+)  # fmt: skip
 from .functions.declare import merged
-from .types import (  # fmt: skip
+from .types import (
     BOOL,
     BYTES,
     DOUBLE,
@@ -21,9 +30,13 @@ from .types import (  # fmt: skip
     opaque,
     optional_of,
     type_of,
-)
+)  # fmt: skip
 
-LIBRARY = merged(one.declarations.library for one in (operators, strings, collections, dates))
+_MODULES = (operators, strings, collections, dates, network, measures, formats, authorization)
+LIBRARY = merged(one.declarations.library for one in _MODULES)
+#: The types of the variables `authorizer` and `authorizer.requestResource` of policies.
+AUTHORIZER = opaque("kubernetes.authorization.Authorizer")
+RESOURCE_CHECK = opaque("kubernetes.authorization.ResourceCheck")
 
 TYPE_NAMES: dict[str, Type] = {
     "bool": BOOL, "bytes": BYTES, "double": DOUBLE, "int": INT, "list": LIST, "map": MAP, "null_type": NULL,

@@ -40,6 +40,10 @@ def _square(value: Any) -> int:
     return _size(value) ** 2
 
 
+def _ask(*_values: Any) -> int:
+    return 350_000
+
+
 def _match(text: Any, pattern: Any, *_rest: Any) -> int:
     return max(1, ceil((1 + _size(text)) * _FACTOR) * ceil(_size(pattern) * 0.25))
 
@@ -51,7 +55,8 @@ def _decision(*_values: Any) -> int:
 
 _PRICES: dict[str, Price | None] = {
     "constant": None, "scan": _scan, "join": _join, "pairs": _pairs, "each": _each, "product": _product,
-    "match": _match, "square": _square, "decision": _decision,
+    "match": _match, "square": _square,
+    "ask": _ask, "decision": _decision,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from roost.api.cel.values import NS, Duration, EvaluationError, Timestamp
+
 from .declare import Declarations
 
 declarations = Declarations()

@@ -25,6 +25,7 @@ from roost.api.cel.values import (
     timestamp_of,
     type_name,
 )  # fmt: skip
+
 from .declare import Declarations
 from .patterns import compiled
 

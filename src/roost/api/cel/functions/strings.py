@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roost.api.cel.values import Duration, EvaluationError, Timestamp, TypeValue, Uint, type_name
+
 from .declare import Declarations
 from .operators import double_text
 from .patterns import compiled
