@@ -1,7 +1,9 @@
-"""Custom resources live: each definition is followed from its creation to the removal of its last object.
+"""Custom resources live: each definition is followed from its creation to the removal of its last
+object.
 
-A write of a definition is not answered before its names are decided and what it defines is served, so that its
-objects can be created at once. Rule: a kind is compiled when its definition changes, never at a request.
+A write of a definition is not answered before its names are decided and what it defines is served,
+so that its objects can be created at once. Rule: a kind is compiled when its definition changes,
+never at a request.
 """
 
 from __future__ import annotations

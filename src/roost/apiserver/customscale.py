@@ -17,7 +17,9 @@ def _number(found: Any) -> int:
 
 
 def scale_of_custom(paths: ReplicaPaths, value: Object) -> Object:
-    """Return the Scale of a custom resource. Raises InternalError when it does not say how many it wants."""
+    """Return the Scale of a custom resource. Raises InternalError when it does not say how many it
+    wants.
+    """
     wanted = value_at(value, steps_of(paths.spec))
     if wanted is None:
         text = f'the spec replicas field "{paths.spec}" does not exist'

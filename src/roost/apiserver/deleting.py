@@ -138,9 +138,9 @@ def wanted_finalizers(kind: Kind, metadata: Object, options: DeleteRequest) -> l
         kept.append(_ORPHAN)
     if foreground:
         kept.append(_FOREGROUND)
-    if (kind.group, kind.plural) == _DEFINITIONS and CLEANUP not in kept:
-        if not metadata.get("deletionTimestamp"):
-            kept.append(CLEANUP)
+    definition = (kind.group, kind.plural) == _DEFINITIONS
+    if definition and CLEANUP not in kept and not metadata.get("deletionTimestamp"):
+        kept.append(CLEANUP)
     return kept
 
 

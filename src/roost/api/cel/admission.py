@@ -1,7 +1,7 @@
 """Environments of expressions about admission: conditions of webhooks, and policies of both sorts.
 
-`object`, `oldObject` and `params` may be anything; `request` and `namespaceObject` have fixed fields, so
-that a misspelt one is found when a policy is written and not when it is needed.
+`object`, `oldObject` and `params` may be anything; `request` and `namespaceObject` have fixed
+fields, so that a misspelt one is found when a policy is written and not when it is needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Final
 
 from . import environment as cel
-from .authorization import declarations as authorization
 from .environment import CompileError, Environment, Program
 from .functions.declare import Declarations, merged
 from .library import LIBRARY
@@ -83,8 +82,7 @@ def escape_key(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-_LIBRARY: Final = merged([LIBRARY, authorization.library])
-_MUTATING: Final = merged([_LIBRARY, _declarations.library])
+_MUTATING: Final = merged([LIBRARY, _declarations.library])
 
 
 def admission_environment(
@@ -131,7 +129,7 @@ def _made(
         names["variables"] = object_of("kubernetes.variables", fields)
     if mutates:
         return Environment(names, {"Object": OBJECT, "JSONPatch": JSON_PATCH}, _MUTATING)
-    return Environment(names, library=_LIBRARY)
+    return Environment(names)
 
 
 #: What an expression may result in, by what it is for.

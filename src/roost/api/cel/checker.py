@@ -19,7 +19,7 @@ from .nodes import (
     Node,
     Select,
     StructNode,
-)  # fmt: skip
+)
 from .types import (
     BOOL,
     BYTES,
@@ -37,7 +37,7 @@ from .types import (
     optional_of,
     param,
     type_of,
-)  # fmt: skip
+)
 from .unify import Bound, closed, fits, fresh, resolved
 from .values import Uint
 
@@ -59,9 +59,13 @@ class Checker:
     """One use checks one expression. `type_names` are types that can be named in it as values."""
 
     def __init__(
-        self, source: str, variables: Mapping[str, Type], library: Library, type_names: Mapping[str, Type],
+        self,
+        source: str,
+        variables: Mapping[str, Type],
+        library: Library,
+        type_names: Mapping[str, Type],
         structures: Mapping[str, Type],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._source = source
         self._scopes: list[Mapping[str, Type]] = [variables]
         self._library = library
@@ -132,9 +136,11 @@ class Checker:
     def select(self, node: Select) -> Type:
         path = dotted(node)
         free = path is not None and not node.test
-        if path is not None and free and (
-            self._variable(path) is not None or self._variable(path.split(".")[0]) is None
-        ):  # fmt: skip
+        if (
+            path is not None
+            and free
+            and (self._variable(path) is not None or self._variable(path.split(".")[0]) is None)
+        ):
             found = self._named(node, path)
             if found is not None:
                 return found
@@ -212,7 +218,10 @@ class Checker:
             if wanted is None and not (known.dynamic and not known.fields):
                 self._complain(entry, f"undefined field '{name}'")
             elif wanted is not None and not fits(wanted.type, found, self._bound):
-                shown = f"expected type of field '{name}' is '{wanted.type}' but provided type is '{self._shown(found)}'"
+                shown = (
+                    f"expected type of field '{name}' is '{wanted.type}' but provided type "
+                    f"is '{self._shown(found)}'"
+                )
                 self._complain(entry, shown)
         if known is None:
             return self._complain(node, f"undeclared reference to '{node.name}' (in container '')")
@@ -227,7 +236,10 @@ class Checker:
         elif is_dyn(of) or of.kind == "param":
             kinds = (DYN, DYN)
         else:
-            what = "expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)"
+            what = (
+                "expression of type '{}' cannot be range of a comprehension (must be "
+                "list, map, or dynamic)"
+            )
             kinds = (ERROR, ERROR)
             self._complain(node.range, what.format(self._shown(of)))
         single = kinds[1] if of.kind == "list" else kinds[0]
@@ -393,7 +405,13 @@ def _nested(structures: Mapping[str, Type], name: str) -> Type | None:
 
 
 _RULES: Mapping[type[Node], Callable[..., Type]] = {
-    Literal: Checker.literal, Ident: Checker.ident, Select: Checker.select, ListNode: Checker.list_literal,
-    MapNode: Checker.map_literal, StructNode: Checker.struct, Comprehension: Checker.comprehension, Bind: Checker.bind,
+    Literal: Checker.literal,
+    Ident: Checker.ident,
+    Select: Checker.select,
+    ListNode: Checker.list_literal,
+    MapNode: Checker.map_literal,
+    StructNode: Checker.struct,
+    Comprehension: Checker.comprehension,
+    Bind: Checker.bind,
     Call: Checker.call,
-}  # fmt: skip
+}

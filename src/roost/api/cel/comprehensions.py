@@ -42,7 +42,7 @@ def _truth(value: Any) -> bool:
     raise EvaluationError("no such overload")
 
 
-def _quantified(decisive: bool) -> Callable[..., Step]:
+def _quantified(*, decisive: bool) -> Callable[..., Step]:
     def make(items: Items, _places: list[int], _condition: Step | None, step: Step) -> Step:
         def run_all(run: Run) -> Any:
             problem: EvaluationError | None = None
@@ -99,7 +99,11 @@ def _map(items: Items, places: list[int], condition: Step | None, step: Step) ->
     place = places[0]
 
     def build(run: Run) -> Any:
-        return {run.values[place]: step(run) for _ in items(run) if passes(run)}
+        made: dict[Any, Any] = {}
+        for _ in items(run):
+            if passes(run):
+                made[run.values[place]] = step(run)
+        return made
 
     return build
 
@@ -135,10 +139,16 @@ def _sorted(items: Items, places: list[int], _condition: Step | None, step: Step
 
 
 _MACROS: dict[str, Callable[..., Step]] = {
-    "all": _quantified(False), "exists": _quantified(True), "exists_one": _exists_one, "map": _list,
-    "filter": _filter, "transformList": _list, "transformMap": _map, "transformMapEntry": _entries,
+    "all": _quantified(decisive=False),
+    "exists": _quantified(decisive=True),
+    "exists_one": _exists_one,
+    "map": _list,
+    "filter": _filter,
+    "transformList": _list,
+    "transformMap": _map,
+    "transformMapEntry": _entries,
     "sortBy": _sorted,
-}  # fmt: skip
+}
 
 
 def fold(macro: str, source: Step, places: list[int], condition: Step | None, step: Step) -> Step:

@@ -1,4 +1,5 @@
-"""Values of JSON to values of CEL, where a schema says that a string is a moment, a length of time or bytes.
+"""Values of JSON to values of CEL, where a schema says that a string is a moment, a length of time
+or bytes.
 
 Most values are the same in both; a converter exists only for those that are not.
 """

@@ -1,11 +1,12 @@
-"""The entrance: an environment says what an expression may name; `compile` makes a program that can be run.
+"""The entrance: an environment says what an expression may name; `compile` makes a program that can
+be run.
 
     ADMISSION = Environment({"object": DYN, "oldObject": DYN})
     program = compile("object.spec.replicas < 5", ADMISSION)        # raises CompileError
     program.evaluate({"object": {...}, "oldObject": None})          # raises EvaluationError
 
-Values go in as JSON's, and come out as roost.api.cel.values describes. Programs are kept, so compiling the same
-expression again costs a look-up.
+Values go in as JSON's, and come out as roost.api.cel.values describes. Programs are kept, so
+compiling the same expression again costs a look-up.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ _KEPT = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Environment:
-    """Variables by name; `structures` are types an expression may build, by the first word of their names.
-    Compared by identity: keep one, do not build one for each use."""
+    """Variables by name; `structures` are types an expression may build, by the first word of their
+    names. Compared by identity: keep one, do not build one for each use.
+    """
 
     variables: Mapping[str, Type]
     structures: Mapping[str, Type] = field(default_factory=dict)
@@ -75,7 +77,9 @@ class Program:
         return frozenset(name for name, _ in self._names)
 
     def max_cost(self) -> int:
-        """The highest cost that an evaluation can have, by the sizes that the variables' types allow."""
+        """The highest cost that an evaluation can have, by the sizes that the variables' types
+        allow.
+        """
         return max_cost(self.tree, self.checked, self._variables)
 
     def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> Any:
@@ -100,7 +104,9 @@ class Program:
             raise EvaluationError("no such overload") from None
 
 
-def compile(expression: str, environment: Environment) -> Program:
+def compile(  # noqa: A001 - what it is called everywhere
+    expression: str, environment: Environment
+) -> Program:
     """Parses and checks. Raises CompileError, whose text says everything that is wrong."""
     outcome = _compiled(expression, environment)
     if isinstance(outcome, CompileError):
@@ -109,7 +115,9 @@ def compile(expression: str, environment: Environment) -> Program:
 
 
 def build(expression: str, environment: Environment) -> Program:
-    """Compile as `compile` does, without keeping: for whoever keeps programs himself. Raises CompileError."""
+    """Compile as `compile` does, without keeping: for whoever keeps programs himself. Raises
+    CompileError.
+    """
     try:
         tree = parse(expression)
         checker = Checker(

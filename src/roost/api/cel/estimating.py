@@ -1,6 +1,7 @@
 """What an expression may cost at most, found without running it, from the sizes its schema allows.
 
-The rules are those of cel-go's checker and of Kubernetes' library; what is not bounded costs `UNBOUNDED`.
+The rules are those of cel-go's checker and of Kubernetes' library; what is not bounded costs
+`UNBOUNDED`.
 """
 
 from __future__ import annotations
@@ -21,15 +22,29 @@ from .nodes import (
     Node,
     Select,
     StructNode,
-)  # fmt: skip
+)
 from .types import Type
 
 UNBOUNDED = (1 << 64) - 1
 _SIZED = frozenset(["string", "bytes", "list", "map", "dyn", "any", "param"])
 _SAME_SIZE = frozenset(
-    ["lowerAscii", "upperAscii", "trim", "reverse", "substring", "find", "split", "slice", "distinct", "sort",
-     "charAt", "bytes", "findAll", "dyn"]
-)  # fmt: skip
+    [
+        "lowerAscii",
+        "upperAscii",
+        "trim",
+        "reverse",
+        "substring",
+        "find",
+        "split",
+        "slice",
+        "distinct",
+        "sort",
+        "charAt",
+        "bytes",
+        "findAll",
+        "dyn",
+    ]
+)
 _LOOP_COST = {"all": 4, "exists": 5, "exists_one": 2, "map": 12, "filter": 13}
 _RESULT_COST = {"exists_one": 2, "map": 11, "filter": 11, "transformList": 11, "transformMap": 31}
 _LITERAL_COST: dict[type, int] = {ListNode: 10, MapNode: 30, StructNode: 40}

@@ -1,4 +1,5 @@
-"""Turns a checked expression into closures over a `Run`: what is decided once is not decided again at each use.
+"""Turns a checked expression into closures over a `Run`: what is decided once is not decided again
+at each use.
 
 Every step has a price, as in cel-go; a run that has spent its limit is ended with CostExceeded.
 """
@@ -32,8 +33,10 @@ from .values import NONE, EvaluationError, Optional, Struct, TypeValue, map_key
 
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
 _RUNTIME_NAMES = {
-    "null": "null_type", "timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration",
-}  # fmt: skip
+    "null": "null_type",
+    "timestamp": "google.protobuf.Timestamp",
+    "duration": "google.protobuf.Duration",
+}
 
 
 class Compiler:
@@ -176,7 +179,7 @@ class Compiler:
                 given = given.value
             run.values[place] = given
             result = step(run)
-            return Optional(True, result) if mode == "map" else result
+            return Optional(present=True, value=result) if mode == "map" else result
 
         return bound
 
@@ -288,7 +291,7 @@ def _optional_field(operand: Step, key: str, convert: Callable[[Any], Any] | Non
         if key not in value:
             return NONE
         found = value[key]
-        return Optional(True, found if convert is None else convert(found))
+        return Optional(present=True, value=found if convert is None else convert(found))
 
     return field
 
@@ -305,7 +308,7 @@ def _conditional(condition: Step, yes: Step, no: Step) -> Step:
     return choose
 
 
-def _logical(decisive: bool) -> Callable[[Step, Step], Step]:
+def _logical(*, decisive: bool) -> Callable[[Step, Step], Step]:
     """Both sides may fail or be no truth value, so long as the other decides."""
 
     def make(left: Step, right: Step) -> Step:
@@ -356,8 +359,12 @@ def _or(target: Step, other: Step) -> Step:
 
 
 _SPECIAL: Mapping[str, Callable[..., Step]] = {
-    "_?_:_": _conditional, "_&&_": _logical(False), "_||_": _logical(True), "orValue": _or_value, "or": _or,
-}  # fmt: skip
+    "_?_:_": _conditional,
+    "_&&_": _logical(decisive=False),
+    "_||_": _logical(decisive=True),
+    "orValue": _or_value,
+    "or": _or,
+}
 
 
 def _called(overloads: list[Overload], args: list[Step], known: bool) -> Step:
@@ -391,8 +398,14 @@ def _called(overloads: list[Overload], args: list[Step], known: bool) -> Step:
 
 
 _RULES: Mapping[type, Callable[..., Step]] = {
-    Literal: Compiler.literal, Ident: Compiler.ident, Select: Compiler.select, ListNode: Compiler.list_literal,
-    MapNode: Compiler.map_literal, StructNode: Compiler.struct, Comprehension: Compiler.comprehension, Bind: Compiler.bind,
+    Literal: Compiler.literal,
+    Ident: Compiler.ident,
+    Select: Compiler.select,
+    ListNode: Compiler.list_literal,
+    MapNode: Compiler.map_literal,
+    StructNode: Compiler.struct,
+    Comprehension: Compiler.comprehension,
+    Bind: Compiler.bind,
     Call: Compiler.call,
-}  # fmt: skip
+}
 MISSING = _MISSING

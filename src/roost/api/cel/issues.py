@@ -1,4 +1,6 @@
-"""What is wrong with an expression, told as cel-go tells it: place, text, and the line with a mark under it."""
+"""What is wrong with an expression, told as cel-go tells it: place, text, and the line with a mark
+under it.
+"""
 
 from __future__ import annotations
 

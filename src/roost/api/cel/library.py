@@ -11,7 +11,7 @@ from .functions import (
     network,
     operators,
     strings,
-)  # fmt: skip
+)
 from .functions.declare import merged
 from .types import (
     BOOL,
@@ -30,7 +30,7 @@ from .types import (
     opaque,
     optional_of,
     type_of,
-)  # fmt: skip
+)
 
 _MODULES = (operators, strings, collections, dates, network, measures, formats, authorization)
 LIBRARY = merged(one.declarations.library for one in _MODULES)
@@ -39,14 +39,29 @@ AUTHORIZER = opaque("kubernetes.authorization.Authorizer")
 RESOURCE_CHECK = opaque("kubernetes.authorization.ResourceCheck")
 
 TYPE_NAMES: dict[str, Type] = {
-    "bool": BOOL, "bytes": BYTES, "double": DOUBLE, "int": INT, "list": LIST, "map": MAP, "null_type": NULL,
-    "string": STRING, "uint": UINT, "type": type_of(DYN), "optional_type": optional_of(DYN),
-    "google.protobuf.Timestamp": TIMESTAMP, "google.protobuf.Duration": DURATION,
+    "bool": BOOL,
+    "bytes": BYTES,
+    "double": DOUBLE,
+    "int": INT,
+    "list": LIST,
+    "map": MAP,
+    "null_type": NULL,
+    "string": STRING,
+    "uint": UINT,
+    "type": type_of(DYN),
+    "optional_type": optional_of(DYN),
+    "google.protobuf.Timestamp": TIMESTAMP,
+    "google.protobuf.Duration": DURATION,
     **{
         name: opaque(name)
         for name in (
-            "kubernetes.URL", "kubernetes.Quantity", "kubernetes.Semver", "kubernetes.NamedFormat", "net.IP",
-            "net.CIDR", "kubernetes.authorization.Authorizer",
+            "kubernetes.URL",
+            "kubernetes.Quantity",
+            "kubernetes.Semver",
+            "kubernetes.NamedFormat",
+            "net.IP",
+            "net.CIDR",
+            "kubernetes.authorization.Authorizer",
         )
     },
-}  # fmt: skip
+}

@@ -7,9 +7,17 @@ from .nodes import Bind, Call, Comprehension, Ident, Node, Select
 
 # name -> the numbers of arguments that make it a macro
 _COMPREHENSIONS = {
-    "all": (2, 3), "exists": (2, 3), "exists_one": (2, 3), "existsOne": (2, 3), "map": (2, 3), "filter": (2,),
-    "transformList": (3, 4), "transformMap": (3, 4), "transformMapEntry": (3, 4), "sortBy": (2,),
-}  # fmt: skip
+    "all": (2, 3),
+    "exists": (2, 3),
+    "exists_one": (2, 3),
+    "existsOne": (2, 3),
+    "map": (2, 3),
+    "filter": (2,),
+    "transformList": (3, 4),
+    "transformMap": (3, 4),
+    "transformMapEntry": (3, 4),
+    "sortBy": (2,),
+}
 _OPTIONAL = {"optMap": "map", "optFlatMap": "flatMap"}
 
 

@@ -1,7 +1,7 @@
 """The syntax tree of CEL. Every node knows where it stands in the text, for the messages.
 
-Macros are expanded by the parser into nodes of their own, so that the checker, the evaluator and the estimate of
-costs each meet a comprehension as one thing.
+Macros are expanded by the parser into nodes of their own, so that the checker, the evaluator and
+the estimate of costs each meet a comprehension as one thing.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class StructNode(Node):
 
 @dataclass(eq=False, slots=True)
 class Comprehension(Node):
-    """`range.macro(variables..., filter?, step)`: all, exists, existsOne, map, filter, transform...;
-    two variables are (index, element) or (key, value)."""
+    """`range.macro(variables..., filter?, step)`: all, exists, existsOne, map, filter,
+    transform...; two variables are (index, element) or (key, value).
+    """
 
     macro: str
     range: Node
@@ -95,7 +96,9 @@ class Comprehension(Node):
 
 @dataclass(eq=False, slots=True)
 class Bind(Node):
-    """cel.bind, optMap and optFlatMap: `step` with `variable` as `value`; `mode` is bind, map or flatMap."""
+    """cel.bind, optMap and optFlatMap: `step` with `variable` as `value`; `mode` is bind, map or
+    flatMap.
+    """
 
     mode: str
     variable: str

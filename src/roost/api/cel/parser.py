@@ -1,4 +1,6 @@
-"""Text to syntax tree, by recursive descent; the complaints have the words of cel-go's generated parser."""
+"""Text to syntax tree, by recursive descent; the complaints have the words of cel-go's generated
+parser.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a call costs at run time, by the sizes of its arguments (the prices of cel-go and of Kubernetes' library)."""
+"""What a call costs at run time, by the sizes of its arguments (the prices of cel-go and of
+Kubernetes' library).
+"""
 
 from __future__ import annotations
 
@@ -48,15 +50,10 @@ def _match(text: Any, pattern: Any, *_rest: Any) -> int:
     return max(1, ceil((1 + _size(text)) * _FACTOR) * ceil(_size(pattern) * 0.25))
 
 
-def _decision(*_values: Any) -> int:
-    """A question to the authoriser is dear, wherever it is asked."""
-    return 350_000
-
-
 _PRICES: dict[str, Price | None] = {
     "constant": None, "scan": _scan, "join": _join, "pairs": _pairs, "each": _each, "product": _product,
     "match": _match, "square": _square,
-    "ask": _ask, "decision": _decision,
+    "ask": _ask,
 }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The static types of CEL: what the checker knows of an expression.
 
-A type is a value; two are equal when they mean the same. An object type carries its fields, and a type that was
-declared by a schema carries the largest size its values can have, which the estimate of costs reads.
+A type is a value; two are equal when they mean the same. An object type carries its fields, and a
+type that was declared by a schema carries the largest size its values can have, which the estimate
+of costs reads.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`kind` is dyn, int, ..., list, map, optional_type, type, param, opaque or object; `name` tells the last
-    three apart. `max_elements` bounds length or count where a schema does."""
+    """`kind` is dyn, int, ..., list, map, optional_type, type, param, opaque or object; `name`
+    tells the last three apart. `max_elements` bounds length or count where a schema does.
+    """
 
     kind: str
     name: str = ""

@@ -1,7 +1,7 @@
 """The values of CEL at run time, and what may be done to any of them.
 
-Booleans, integers, doubles, strings, bytes, null, lists and maps are Python's own; the rest are small classes.
-Python takes True for 1, CEL does not: compare by `equal`, never by ==.
+Booleans, integers, doubles, strings, bytes, null, lists and maps are Python's own; the rest are
+small classes. Python takes True for 1, CEL does not: compare by `equal`, never by ==.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Optional(Wrapped):
     type_name = "optional_type"
 
 
-NONE = Optional(False)
+NONE = Optional(present=False)
 
 
 class Struct(dict[str, Any]):
@@ -203,7 +203,9 @@ _Same = Callable[[Any, Any], bool]
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Whether two values are equal for CEL: numbers across their types, everything else only within its own."""
+    """Whether two values are equal for CEL: numbers across their types, everything else only within
+    its own.
+    """
     kind = type(left)
     if kind is str or kind is bytes or kind is bool or left is None:
         return type(right) is kind and bool(left == right)

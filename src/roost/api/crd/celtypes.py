@@ -1,4 +1,6 @@
-"""The CEL type of a schema, with the sizes that its values can have: the estimate of costs rests on them."""
+"""The CEL type of a schema, with the sizes that its values can have: the estimate of costs rests on
+them.
+"""
 
 from __future__ import annotations
 

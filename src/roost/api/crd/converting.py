@@ -1,7 +1,7 @@
 """Versions of a custom resource: what is stored in one is shown in others.
 
-With the strategy None only the apiVersion differs; what the other version's schema does not know is left out.
-Defaults are those of the version that is stored, filled in when it is read.
+With the strategy None only the apiVersion differs; what the other version's schema does not know is
+left out. Defaults are those of the version that is stored, filled in when it is read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Bodies of custom resources to objects: pruned by their schema, with metadata as typed as everywhere.
+"""Bodies of custom resources to objects: pruned by their schema, with metadata as typed as
+everywhere.
 
 A custom resource has no Go type: values of a wrong type are found by validation, not here.
 """
@@ -17,7 +18,9 @@ from roost.api.values import Object, Value
 def decode_custom(
     kind: Kind, node: Node, value: Value, field_validation: str
 ) -> tuple[Object, list[str]]:
-    """Return the private, pruned object and the warnings for its author. Raises BadRequest, Invalid."""
+    """Return the private, pruned object and the warnings for its author. Raises BadRequest,
+    Invalid.
+    """
     if not isinstance(value, dict):
         raise BadRequest("error decoding: the body is not an object")
     pruned, complaints = prune_object(node, value)

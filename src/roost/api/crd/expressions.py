@@ -38,8 +38,9 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a schema stands: how many values it can have (None: not bounded), and the list, if any, whose
-    elements cannot be told from each other."""
+    """Where a schema stands: how many values it can have (None: not bounded), and the list, if any,
+    whose elements cannot be told from each other.
+    """
 
     path: str
     cardinality: int | None = 1
@@ -49,10 +50,9 @@ class Place:
 def excess(name: str, cost: int, limit: int) -> str:
     """Return the complaint about an estimated cost."""
     factor = cost / limit
+    shown = f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
     if factor > 100:
         shown = "more than 100x"
-    else:
-        shown = f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
     return (
         f"{name} exceeds budget by factor of {shown} (try simplifying the rule, or adding maxItems, "
         "maxProperties, and maxLength where arrays, maps, and strings are declared)"
@@ -162,7 +162,10 @@ def _check_rule(
         text = "may not be set if oldSelf is not used in rule"
         causes.invalid(f"{path}.optionalOldSelf", rule["optionalOldSelf"], text)
     if uses_old and place.uncorrelated:
-        text = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelated}"
+        text = (
+            "oldSelf cannot be used on the uncorrelatable portion of the schema "
+            f"within {place.uncorrelated}"
+        )
         causes.invalid(f"{path}.rule", rule["rule"], text)
     text = (rule.get("messageExpression") or "").strip()
     if text:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from roost.api.cel.values import EvaluationError, duration_of, timestamp_of
 
-_HOST = re.compile(r"^([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])(\.([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_]))*\.?$")  # fmt: skip
+_PART = r"([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])"
+_HOST = re.compile(rf"^{_PART}(\.{_PART})*\.?$")
 _UUID = r"^[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}$"
 _DAYS = re.compile(r"^(\d+)\s*(d|day|days|w|week|weeks)$")
 

@@ -1,4 +1,6 @@
-"""Judges the schemas and selectable fields of a definition: what `validate` of its kind says beside the rest."""
+"""Judges the schemas and selectable fields of a definition: what `validate` of its kind says beside
+the rest.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Definitions to kinds: everything about a custom resource is worked out once, when its definition changes."""
+"""Definitions to kinds: everything about a custom resource is worked out once, when its definition
+changes.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +65,9 @@ def bare_node(schema: Object) -> Node:
 def served_of(
     definition: Object, convert: Converter = swapped, *, stale: bool = False
 ) -> list[Served]:
-    """Return the served versions of a definition. `stale`: some stored objects are not what the storage
-    version's schema makes of them, and must be made over when they are read."""
+    """Return the served versions of a definition. `stale`: some stored objects are not what the
+    storage version's schema makes of them, and must be made over when they are read.
+    """
     spec = definition["spec"]
     group = spec["group"]
     versions = spec["versions"]
@@ -116,21 +119,31 @@ def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind
         )
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     return Kind(
-        group=group, version=name, name=kind_name, plural=names.get("plural", ""),
-        namespaced=namespaced, schema=definition_name(group, name, kind_name),
-        verbs=_VERBS, singular=names.get("singular", ""), short_names=tuple(names.get("shortNames") or ()),
-        categories=tuple(names.get("categories") or ()), subresources=offered,
+        group=group,
+        version=name,
+        name=kind_name,
+        plural=names.get("plural", ""),
+        namespaced=namespaced,
+        schema=definition_name(group, name, kind_name),
+        verbs=_VERBS,
+        singular=names.get("singular", ""),
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        subresources=offered,
         columns=custom_columns(version.get("additionalPrinterColumns")),
         fields={
             f["jsonPath"].removeprefix("."): _selected(f["jsonPath"])
             for f in version.get("selectableFields") or ()
         },
-        default=_default(bare), prepare=CustomStrategy(has_status="status" in offered),
+        default=_default(bare),
+        prepare=CustomStrategy(has_status="status" in offered),
         validate=Judge(schema, namespaced=namespaced, replicas=paths),
-        create_on_update=True, unconditional_update=False,
-        warning=_warning(spec, version, kind_name), replicas=paths,
+        create_on_update=True,
+        unconditional_update=False,
+        warning=_warning(spec, version, kind_name),
+        replicas=paths,
         storage_version=None if name == storage else storage,
-    )  # fmt: skip
+    )
 
 
 def _default(bare: Node) -> Callable[[Change], None]:
@@ -160,9 +173,10 @@ def _warning(spec: Object, version: Object, kind_name: str) -> str:
     newer = [
         other["name"]
         for other in spec["versions"]
-        if other.get("served") and not other.get("deprecated")
+        if other.get("served")
+        and not other.get("deprecated")
         and version_rank(other["name"]) < version_rank(name)
-    ]  # fmt: skip
+    ]
     if not newer:
         return text
     return f"{text}; use {group}/{min(newer, key=version_rank)} {kind_name}"

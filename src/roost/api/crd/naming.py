@@ -1,7 +1,7 @@
 """Which names a definition gets, and its conditions: decided from the definitions that are there.
 
-Rules, which are those of the real server: a name is refused when another definition of the group has it; the
-last refusal is the one that is told; a definition that was established stays so.
+Rules, which are those of the real server: a name is refused when another definition of the group
+has it; the last refusal is the one that is told; a definition that was established stays so.
 """
 
 from __future__ import annotations

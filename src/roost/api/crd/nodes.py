@@ -35,8 +35,11 @@ def root_node(group: str, version: str, kind: str, schema: Object) -> Node:
 def _object_fields(made: Node) -> None:
     """Give a node what every object has, whatever its schema says of it."""
     made.fields = {
-        **made.fields, "apiVersion": Node(type="string"), "kind": Node(type="string"), "metadata": node(_META),
-    }  # fmt: skip
+        **made.fields,
+        "apiVersion": Node(type="string"),
+        "kind": Node(type="string"),
+        "metadata": node(_META),
+    }
 
 
 def node_of(schema: Object) -> Node:

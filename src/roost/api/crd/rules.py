@@ -1,7 +1,8 @@
-"""x-kubernetes-validations at run time: the rules of a schema, compiled once and run over each write.
+"""x-kubernetes-validations at run time: the rules of a schema, compiled once and run over each
+write.
 
-A whole validation has a budget; whatever exceeds it ends the validation with a refusal. Rules that do not
-look at the old value are not run where the value has not changed.
+A whole validation has a budget; whatever exceeds it ends the validation with a refusal. Rules that
+do not look at the old value are not run where the value has not changed.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ _OUT_OF_BUDGET = (
     "validation failed due to running out of cost budget, no further validation rules will be run"
 )
 BLOCKING = frozenset(
-    ["FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"]
-)  # fmt: skip
+    [
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,9 @@ def environments(of: Type) -> tuple[Environment, Environment]:
 
 
 def compile_rules(schema: Object, *, is_object: bool = True) -> Ruled | None:
-    """Return the rules of a definition's schema, None if there are none. Rules that cannot be compiled are
-    left out: validation of the definition has refused them."""
+    """Return the rules of a definition's schema, None if there are none. Rules that cannot be
+    compiled are left out: validation of the definition has refused them.
+    """
     if not mentions_rules(schema):
         return None
     made = _ruled(schema, declared(schema, is_object=is_object))
@@ -188,7 +196,10 @@ def _run(rule: Rule, bindings: dict[str, Any], path: str, causes: Causes, budget
     try:
         result, cost = rule.program.measure(bindings, PER_CALL_LIMIT)
     except CostExceeded as error:
-        what = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {text}"
+        what = (
+            f"'{error}': no further validation rules will be run due to call cost "
+            f"exceeds limit for rule: {text}"
+        )
         _refuse(causes, path, value, what)
         raise _Exhausted from None
     except EvaluationError as error:

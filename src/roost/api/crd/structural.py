@@ -41,7 +41,10 @@ _FORBIDDEN = (
     ("x-kubernetes-map-type", "must be undefined to be structural"),
     ("x-kubernetes-validations", "must be empty to be structural"),
 )
-_METADATA = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+_METADATA = (
+    "must not specify anything other than name and generateName, but "
+    "metadata is implicitly specified"
+)
 _INT_OR_STRING = ["integer", "string"]
 
 
@@ -173,7 +176,10 @@ def _check_key(found: Object, required: bool, path: str, causes: Causes) -> None
         text = "cannot be nullable when x-kubernetes-list-type is map"
         causes.forbidden(f"{path}.nullable", text)
     if found.get("default") is None and not required:
-        text = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+        text = (
+            "this property is in x-kubernetes-list-map-keys, so it must have a "
+            "default or be a required property"
+        )
         causes.required(f"{path}.default", text)
 
 

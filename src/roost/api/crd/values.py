@@ -1,6 +1,8 @@
-"""Validates values by a schema, in the words of the real server. A schema is compiled once, into closures.
+"""Validates values by a schema, in the words of the real server. A schema is compiled once, into
+closures.
 
-Rule of updates: what has not changed is not judged again, so that a schema may become stricter; see `Old`.
+Rule of updates: what has not changed is not judged again, so that a schema may become stricter; see
+`Old`.
 """
 
 from __future__ import annotations

@@ -1,16 +1,19 @@
-"""Kubernetes' library for questions of authorisation: authorizer.group('').resource('pods').check('get').
+"""Kubernetes' library for questions of authorisation:
+authorizer.group('').resource('pods').check('get').
 
-Who answers is the business of whoever binds the variable: an `Authority` holds a function from a question to
-(allowed, reason, error).
+Who answers is the business of whoever binds the variable: an `Authority` holds a function from a
+question to (allowed, reason, error).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from roost.api.cel.functions.declare import Declarations
 from roost.api.cel.values import EvaluationError, Wrapped
+from roost.api.names import check_label, check_subdomain
 
 declarations = Declarations()
 _add = declarations.add
@@ -19,8 +22,9 @@ _A = "kubernetes.authorization."
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: of a resource, or of a path. `user` is namespace and name of a service account, or None
-    for whoever makes the request."""
+    """What is asked: of a resource, or of a path. `user` is namespace and name of a service
+    account, or None for whoever makes the request.
+    """
 
     verb: str = ""
     group: str = ""
@@ -84,11 +88,15 @@ class Decision(Wrapped):
     type_name = f"{_A}Decision"
 
 
+def _filled(text: str, what: str) -> str:
+    if not text.strip():
+        raise EvaluationError(f"{what} must not be empty")
+    return text
+
+
 @_add(f"{_A}Authorizer . path(string) {_A}PathCheck")
 def path(authority: Authority, text: str) -> PathCheck:
-    if not text:
-        raise EvaluationError("path must not be empty")
-    return PathCheck(authority.ask, Question(path=text, user=authority.user))
+    return PathCheck(authority.ask, Question(path=_filled(text, "path"), user=authority.user))
 
 
 @_add(f"{_A}Authorizer . group(string) {_A}GroupCheck")
@@ -98,17 +106,22 @@ def group(authority: Authority, text: str) -> GroupCheck:
 
 @_add(f"{_A}Authorizer . serviceAccount(string, string) {_A}Authorizer")
 def service_account(authority: Authority, namespace: str, name: str) -> Authority:
+    if check_subdomain(name):
+        raise EvaluationError("Invalid service account name")
+    if check_label(namespace):
+        raise EvaluationError("Invalid service account namespace")
     return replace(authority, user=(namespace, name))
 
 
 @_add(f"{_A}GroupCheck . resource(string) {_A}ResourceCheck")
 def resource(check: GroupCheck, text: str) -> ResourceCheck:
-    return ResourceCheck(check.ask, replace(check.question, resource=text))
+    return ResourceCheck(check.ask, replace(check.question, resource=_filled(text, "resource")))
 
 
 def _part(method: str, attribute: str) -> None:
     def say(check: ResourceCheck, text: str) -> ResourceCheck:
-        return replace(check, question=replace(check.question, **{attribute: text}))
+        question: Any = replace(check.question, **{attribute: text})  # type: ignore[arg-type]  # texts only
+        return replace(check, question=question)
 
     _add(f"{_A}ResourceCheck . {method}(string) {_A}ResourceCheck")(say)
 

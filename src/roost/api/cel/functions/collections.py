@@ -143,7 +143,7 @@ def sets_contains(items: Any, parts: Any) -> bool:
 
 @_add("sets.equivalent(list(A), list(A)) bool", cost="product")
 def sets_equivalent(left: Any, right: Any) -> bool:
-    return sets_contains(left, right) and sets_contains(right, left)
+    return bool(sets_contains(left, right) and sets_contains(right, left))
 
 
 @_add("sets.intersects(list(A), list(A)) bool", cost="product")
@@ -153,7 +153,7 @@ def sets_intersects(left: Any, right: Any) -> bool:
 
 @_add("optional.of(A) optional(A)")
 def optional_of(value: Any) -> Optional:
-    return Optional(True, value)
+    return Optional(present=True, value=value)
 
 
 @_add("optional.none() optional(A)")
@@ -169,7 +169,7 @@ def _is_zero(value: Any) -> bool:
 
 @_add("optional.ofNonZeroValue(A) optional(A)")
 def optional_of_non_zero(value: Any) -> Optional:
-    return NONE if _is_zero(value) else Optional(True, value)
+    return NONE if _is_zero(value) else Optional(present=True, value=value)
 
 
 @_add("optional(A) . hasValue() bool")
@@ -195,19 +195,19 @@ def unwrap(items: Any) -> list[Any]:
 
 @_add("list(A) . first() optional(A)")
 def first(items: Any) -> Optional:
-    return Optional(True, items[0]) if items else NONE
+    return Optional(present=True, value=items[0]) if items else NONE
 
 
 @_add("list(A) . last() optional(A)")
 def last(items: Any) -> Optional:
-    return Optional(True, items[-1]) if items else NONE
+    return Optional(present=True, value=items[-1]) if items else NONE
 
 
 @_add("_[?_](list(A), int) optional(A)", "_[?_](optional(list(A)), int) optional(A)")
 def optional_index(items: Any, index: int) -> Optional:
     if isinstance(items, Optional):
         return optional_index(items.value, index) if items.present else NONE
-    return Optional(True, items[index]) if 0 <= index < len(items) else NONE
+    return Optional(present=True, value=items[index]) if 0 <= index < len(items) else NONE
 
 
 @_add("_[?_](map(A, B), A) optional(B)", "_[?_](optional(map(A, B)), A) optional(B)")
@@ -215,7 +215,7 @@ def optional_key(entries: Any, key: Any) -> Optional:
     if isinstance(entries, Optional):
         return optional_key(entries.value, key) if entries.present else NONE
     name = map_key(key)
-    return Optional(True, entries[name]) if name in entries else NONE
+    return Optional(present=True, value=entries[name]) if name in entries else NONE
 
 
 @_add("_[_](optional(list(A)), int) optional(A)")
@@ -224,5 +224,5 @@ def index_of_optional(items: Optional, index: int) -> Optional:
 
 
 @_add("_[_](optional(map(A, B)), A) optional(B)")
-def key_of_optional(entries: Optional, key: Any) -> Optional:
+def key_of_optional(entries: Optional, key: Any) -> Any:
     return optional_key(entries, key)

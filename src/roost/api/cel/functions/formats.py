@@ -42,8 +42,10 @@ def _label_value(text: str) -> list[str]:
         found.append(f"must be no more than {_LABEL_VALUE_MAX} characters")
     if not _LABEL_VALUE.match(text):
         found.append(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
-            "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
+            "a valid label must be an empty string or consist of alphanumeric "
+            "characters, '-', '_' or '.', and "
+            "must start and end with an alphanumeric character (e.g. 'MyValue',  "
+            "or 'my_value',  or '12345', "
             "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
         )
     return found

@@ -49,7 +49,10 @@ class Cidr(Wrapped):
 
 
 def _url(text: str) -> Url:
-    failed = f"URL parse error during conversion from string: parse {_quoted(text)}: invalid URI for request"
+    failed = (
+        f"URL parse error during conversion from string: parse {_quoted(text)}: "
+        "invalid URI for request"
+    )
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -134,12 +137,18 @@ def _ip(text: str) -> Ip:
 
 
 def _cidr(text: str) -> Cidr:
-    failed = f"network address parse error during conversion from string: netip.ParsePrefix(\"{text}\"): no '/'"
+    failed = (
+        "network address parse error during conversion from string: "
+        f"netip.ParsePrefix(\"{text}\"): no '/'"
+    )
     try:
         found = ipaddress.ip_interface(text) if "/" in text else None
     except ValueError:
         found = None
-        failed = f'network address parse error during conversion from string: netip.ParsePrefix("{text}"): ParseAddr'
+        failed = (
+            "network address parse error during conversion from string: "
+            f'netip.ParsePrefix("{text}"): ParseAddr'
+        )
     if found is None or not text.rpartition("/")[2].isdigit() or "%" in text:
         raise EvaluationError(failed)
     return Cidr(found.ip, found.network)

@@ -1,5 +1,6 @@
-"""Regular expressions of RE2 in Python's engine: what RE2 does not know is refused, what it writes otherwise is
-translated. Compiled patterns are kept."""
+"""Regular expressions of RE2 in Python's engine: what RE2 does not know is refused, what it writes
+otherwise is translated. Compiled patterns are kept.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +11,21 @@ from roost.api.cel.values import EvaluationError
 
 _FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?:=|!|<=|<!|>|\(|#|P=)|[*+?}]\+)|\\[1-9]")
 _POSIX = {
-    "alpha": "A-Za-z", "digit": "0-9", "alnum": "A-Za-z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\t-\r ",
-    "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9A-Fa-f", "word": r"\w", "blank": r"\t ", "cntrl": r"\x00-\x1f\x7f",
-    "print": " -~", "graph": "!-~", "ascii": r"\x00-\x7f",
-}  # fmt: skip
+    "alpha": "A-Za-z",
+    "digit": "0-9",
+    "alnum": "A-Za-z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": r"\t-\r ",
+    "punct": r"!-/:-@\[-`{-~",
+    "xdigit": "0-9A-Fa-f",
+    "word": r"\w",
+    "blank": r"\t ",
+    "cntrl": r"\x00-\x1f\x7f",
+    "print": " -~",
+    "graph": "!-~",
+    "ascii": r"\x00-\x7f",
+}
 _POSIX_CLASS = re.compile(r"\[:(\^?)([a-z]+):\]")
 _HEX = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
 _LEADING_END = re.compile(r"(?<!\\)((?:\\\\)*)\\z")

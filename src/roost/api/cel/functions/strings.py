@@ -195,7 +195,8 @@ def _formatted(verb: str, value: Any, precision: int) -> str:
             digits = (value.encode() if isinstance(value, str) else value).hex()
             return digits if verb == "x" else digits.upper()
         raise EvaluationError(
-            f"error during formatting: only integers, byte buffers, and strings can be formatted as hex, was given {kind}"
+            "error during formatting: only integers, byte buffers, and strings can "
+            f"be formatted as hex, was given {kind}"
         )
     raise EvaluationError(
         f'could not parse formatting clause: unrecognized formatting clause "{verb}"'
@@ -222,5 +223,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, TypeValue):
         return value.name
     raise EvaluationError(
-        f"error during formatting: string clause can only be used on strings, was given {type_name(value)}"
+        "error during formatting: string clause can only be used on strings, "
+        f"was given {type_name(value)}"
     )
