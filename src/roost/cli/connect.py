@@ -43,6 +43,11 @@ def find_connection(explicit: str, data_dir: str, context: str = "") -> Connecti
     return load_kubeconfig(path, context)
 
 
+def place_of(client: HttpClient, namespace: str) -> str:
+    """Return the namespace that was asked for, else that of the kubeconfig's context."""
+    return namespace or client.connection.namespace
+
+
 def run_command(
     work: Callable[[HttpClient], Awaitable[int]],
     *,

@@ -27,6 +27,12 @@ class Selection:
         self.labels = labels
         self.fields = fields
 
+    def of(self, client: HttpClient) -> Selection:
+        """Return the selection with the context's namespace, where none was asked for."""
+        if not self.namespace and not self.everywhere:
+            self.namespace = client.connection.namespace
+        return self
+
     def parameters(self) -> dict[str, str]:
         given = {"labelSelector": self.labels, "fieldSelector": self.fields}
         return {key: value for key, value in given.items() if value}

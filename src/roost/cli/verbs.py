@@ -24,7 +24,7 @@ _OBJECTS = "Objects"
 
 @app.command(rich_help_panel=_OBJECTS)
 def get(
-    words: Words, namespace: Namespace = "default", everywhere: Everywhere = False,
+    words: Words, namespace: Namespace = "", everywhere: Everywhere = False,
     labels: Labels = "", fields: Fields = "", form: Format = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on with every change.")] = False,
     kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
@@ -36,14 +36,14 @@ def get(
 
     selection = Selection(namespace, everywhere=everywhere, labels=labels, fields=fields)
     run_command(
-        lambda client: run(client, words, selection, form, watch=watch),
+        lambda client: run(client, words, selection.of(client), form, watch=watch),
         kubeconfig=kubeconfig, data_dir=data_dir or "",
     )  # fmt: skip
 
 
 @app.command(rich_help_panel=_OBJECTS)
 def describe(
-    words: Words, namespace: Namespace = "default", everywhere: Everywhere = False,
+    words: Words, namespace: Namespace = "", everywhere: Everywhere = False,
     labels: Labels = "", kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Show objects in full, with their events."""
@@ -52,7 +52,7 @@ def describe(
     from roost.cli.reading import describe as run
 
     selection = Selection(namespace, everywhere=everywhere, labels=labels)
-    run_command(lambda client: run(client, words, selection), kubeconfig=kubeconfig,
+    run_command(lambda client: run(client, words, selection.of(client)), kubeconfig=kubeconfig,
                 data_dir=data_dir or "")  # fmt: skip
 
 
@@ -61,15 +61,15 @@ Files = Annotated[list[str], typer.Option("--filename", "-f", help="File, folder
 
 @app.command(rich_help_panel=_OBJECTS)
 def apply(
-    files: Files, namespace: Namespace = "default",
+    files: Files, namespace: Namespace = "",
     force: Annotated[bool, typer.Option(help="Take fields over from other managers.")] = False,
     kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Make objects as files say, on the server (server-side apply)."""
-    from roost.cli.connect import run_command
+    from roost.cli.connect import place_of, run_command
     from roost.cli.writing import apply as run
 
-    run_command(lambda client: run(client, files, namespace, force=force),
+    run_command(lambda client: run(client, files, place_of(client, namespace), force=force),
                 kubeconfig=kubeconfig, data_dir=data_dir or "")  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def delete(
     files: Annotated[
         list[str] | None, typer.Option("--filename", "-f", help="File, folder, or - for stdin.")
     ] = None,
-    namespace: Namespace = "default", labels: Labels = "", fields: Fields = "",
+    namespace: Namespace = "", labels: Labels = "", fields: Fields = "",
     grace_period: Annotated[int | None, typer.Option(help="Seconds to end in; 0 is now.")] = None,
     cascade: Annotated[str, typer.Option(help="background, foreground or orphan.")] = "background",
     wait: Annotated[bool, typer.Option(help="Return when they are gone.")] = True,
@@ -97,7 +97,7 @@ def delete(
     options = DeleteOptions(grace_period_s=grace_period, propagation=cascade.capitalize())
     selection = Selection(namespace, labels=labels, fields=fields)
     run_command(
-        lambda client: run(client, words or [], files or [], selection, options, wait=wait,
+        lambda client: run(client, words or [], files or [], selection.of(client), options, wait=wait,
                            ignore_missing=ignore_not_found),
         kubeconfig=kubeconfig, data_dir=data_dir or "",
     )  # fmt: skip
@@ -106,7 +106,7 @@ def delete(
 @app.command(rich_help_panel=_OBJECTS)
 def logs(
     pod: Annotated[str, typer.Argument(help="POD, or TYPE/NAME for the first of its pods.")],
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     container: Annotated[str, typer.Option("--container", "-c", help="Container.")] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
     previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the run before.")] = False,
@@ -116,32 +116,35 @@ def logs(
     kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Print the log of a container."""
-    from roost.cli.connect import run_command
+    from roost.cli.connect import place_of, run_command
     from roost.cli.streaming import log_parameters
     from roost.cli.streaming import logs as run
 
     parameters = log_parameters(container, tail, since, follow=follow, previous=previous,
                                 timestamps=timestamps)  # fmt: skip
-    run_command(lambda client: run(client, pod, namespace, parameters), kubeconfig=kubeconfig,
-                data_dir=data_dir or "")  # fmt: skip
+    run_command(
+        lambda client: run(client, pod, place_of(client, namespace), parameters),
+        kubeconfig=kubeconfig, data_dir=data_dir or "",
+    )  # fmt: skip
 
 
 @app.command("exec", rich_help_panel=_OBJECTS)
 def execute(
     pod: Annotated[str, typer.Argument(help="POD, or TYPE/NAME for the first of its pods.")],
     command: Annotated[list[str], typer.Argument(help="The command, after --.")],
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     container: Annotated[str, typer.Option("--container", "-c", help="Container.")] = "",
     stdin: Annotated[bool, typer.Option("--stdin", "-i", help="Pass standard input.")] = False,
     terminal: Annotated[bool, typer.Option("--tty", "-t", help="With a terminal.")] = False,
     kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Run a command in a container; its exit code is ours."""
-    from roost.cli.connect import run_command
+    from roost.cli.connect import place_of, run_command
     from roost.cli.streaming import execute as run
 
     run_command(
-        lambda client: run(client, pod, namespace, command, container=container, stdin=stdin,
+        lambda client: run(client, pod, place_of(client, namespace), command,
+                           container=container, stdin=stdin,
                            terminal=terminal),
         kubeconfig=kubeconfig, data_dir=data_dir or "",
     )  # fmt: skip
