@@ -44,6 +44,7 @@ from roost.apiserver.nodemetrics.serving import GROUP, VERSION, NodeMetrics
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
 from roost.apiserver.requestinfo import RequestInfo, parse_path
+from roost.apiserver.requestlog import SLOW_S, RequestLog
 from roost.apiserver.streams import UPGRADES
 from roost.apiserver.tables import Tables
 from roost.apiserver.verbs import Verbs
@@ -116,6 +117,7 @@ class ApiServer:
         self.node_metrics = (
             None if fetcher is None else NodeMetrics(self.core.lookup, fetcher, self.core.now)
         )
+        self._log = RequestLog()
         self._deadlines = Deadlines()
         self._identities = Identities(ids)
         self._paths = NonResource(
@@ -225,6 +227,8 @@ class ApiServer:
             if isinstance(answer, Answer):
                 code, size_bytes = answer.code, answer.size_bytes
         seconds = asyncio.get_running_loop().time() - begun
+        if self._log.all or seconds >= SLOW_S or code >= 500:
+            self._log.note(request, info, code, seconds)
         self.metrics.answered(info, info.served, code, seconds, size_bytes)
 
     async def _answer(

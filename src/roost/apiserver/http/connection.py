@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 from aiohttp.web_protocol import RequestHandler
+
+#: Limits of a URL and of a header field. They differ, for the parser only says which limit it was.
+URL_BYTES: Final = 64 * 1024
+FIELD_BYTES: Final = URL_BYTES - 1
 
 
 class Connection(RequestHandler):
@@ -59,6 +64,12 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what aiohttp could not parse; a method that it does not know is not allowed."""
+        if isinstance(exc, LineTooLong):
+            code = 414 if f" {URL_BYTES} bytes" in str(exc) else 431
+            text = f"{code} {HTTPStatus(code).phrase}"
+            answer = web.Response(status=code, text=text)
+            answer.force_close()
+            return answer
         code = 405 if isinstance(exc, BadHttpMethod) else status
         return super().handle_error(request, code, exc, message)
 

@@ -25,7 +25,15 @@ from roost.api.errors import InternalError, RequestEntityTooLarge, StatusError
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.authenticator import Credentials, websocket_token
 from roost.apiserver.http import pieces
-from roost.apiserver.http.connection import CLOSED, KEPT, Connection, ConnectionServer, Sent
+from roost.apiserver.http.connection import (
+    CLOSED,
+    FIELD_BYTES,
+    KEPT,
+    URL_BYTES,
+    Connection,
+    ConnectionServer,
+    Sent,
+)
 from roost.apiserver.http.sink import TransportSink
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Pieces, Proxy, Request, WatchAnswer
 from roost.apiserver.server import ApiServer, error_answer
@@ -78,8 +86,8 @@ class HttpServer:
             request_factory=self._make_request,
             access_log=None,
             keepalive_timeout=_KEEPALIVE_S,
-            max_line_size=64 * 1024,
-            max_field_size=64 * 1024,
+            max_line_size=URL_BYTES,
+            max_field_size=FIELD_BYTES,
             read_bufsize=256 * 1024,
         )
         self._listeners: list[asyncio.Server] = []

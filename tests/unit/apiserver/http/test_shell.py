@@ -328,3 +328,34 @@ def test_a_kubelet_that_is_not_there(play: Play) -> None:
         assert "error dialing backend" in body["message"]
 
     play(scene)
+
+
+def test_what_is_too_long_is_refused(play: Play) -> None:
+    async def scene(site: Site) -> None:
+        long = "x" * 70_000
+        async with site.session.get(f"{site.url}/{long}") as answer:
+            assert (answer.status, await answer.text()) == (414, "414 Request-URI Too Long")
+        async with site.session.get(f"{site.url}/version", headers={"X-Long": long}) as answer:
+            assert answer.status == 431
+            assert await answer.text() == "431 Request Header Fields Too Large"
+
+    play(scene)
+
+
+def test_every_answer_has_an_identity(play: Play) -> None:
+    async def scene(site: Site) -> None:
+        seen = set()
+        for path in ("/version", "/nope", MAPS):
+            async with site.session.get(site.url + path) as answer:
+                seen.add(answer.headers["Audit-Id"])
+        assert len(seen) == 3
+        headers = {"Audit-ID": "mine-1"}
+        async with site.session.get(f"{site.url}/version", headers=headers) as answer:
+            assert answer.headers["Audit-Id"] == "mine-1"
+        headers = {"Authorization": "Bearer wrong", "Accept": "application/vnd.kubernetes.protobuf"}
+        async with site.session.get(site.url + MAPS, headers=headers) as answer:
+            assert answer.status == 401
+            assert answer.headers["Content-Type"] == "application/vnd.kubernetes.protobuf"
+            assert "Audit-Id" in answer.headers
+
+    play(scene)
