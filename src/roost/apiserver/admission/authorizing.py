@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from roost.api.cel.authorization import Authorizer as AuthorizerValue
-from roost.api.cel.authorization import Decide, Question, ResourceCheck
+from roost.api.cel.functions.authorization import Ask, Authority, Question, ResourceCheck
 from roost.apiserver.admission.surroundings import Authorizer
 from roost.apiserver.attributes import Admission, Attributes, User
 
 _ACCOUNTS = "system:serviceaccounts"
 
 
-def _decide(user: User, authorizer: Authorizer) -> Decide:
-    def decide(question: Question) -> tuple[bool, str]:
-        who = user if question.service_account is None else _account(*question.service_account)
+def _ask(user: User, authorizer: Authorizer) -> Ask:
+    def ask(question: Question) -> tuple[bool, str, str]:
+        who = user if question.user is None else _account(*question.user)
         attributes = Attributes(
             who, question.verb, question.group, "*" if question.resource else "",
             question.resource, question.subresource, question.namespace, question.name,
             question.path, question.field_selector, question.label_selector,
         )  # fmt: skip
         decision = authorizer.authorize(attributes)
-        return decision.allowed, decision.reason
+        return decision.allowed, decision.reason, ""
 
-    return decide
+    return ask
 
 
 def _account(namespace: str, name: str) -> User:
@@ -30,9 +29,9 @@ def _account(namespace: str, name: str) -> User:
     )
 
 
-def authorizer_value(user: User, authorizer: Authorizer) -> AuthorizerValue:
+def authorizer_value(user: User, authorizer: Authorizer) -> Authority:
     """Return `authorizer` for somebody's request."""
-    return AuthorizerValue(_decide(user, authorizer), Question())
+    return Authority(_ask(user, authorizer))
 
 
 def request_check(request: Admission, authorizer: Authorizer) -> ResourceCheck:
@@ -41,4 +40,4 @@ def request_check(request: Admission, authorizer: Authorizer) -> ResourceCheck:
         group=request.kind.group, resource=request.kind.plural, subresource=request.subresource,
         namespace=request.namespace, name=request.name,
     )  # fmt: skip
-    return ResourceCheck(_decide(request.user, authorizer), asked)
+    return ResourceCheck(_ask(request.user, authorizer), asked)

@@ -59,7 +59,7 @@ def taken_back(request: Admission, kind: Kind, value: Object) -> Object:
     """Return what was made of an object in the version of `kind` in that of the request."""
     assert request.object is not None
     if request.subresource == "scale":
-        return with_scale(request.object, value)
+        return with_scale(request.object, value, request.kind.replicas)
     named = kind_of(request.kind, request.subresource)
     if kind != request.kind and named.name == request.kind.name:
         value = converted(kind, request.kind, value)

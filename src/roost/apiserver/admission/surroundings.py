@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-from roost.api.errors import Cause, invalid
+from roost.api.crd.decoding import decode_custom
+from roost.api.errors import Cause, StatusError, invalid
 from roost.api.kind import Change, Kind, Resource
 from roost.api.registry import Registry
 from roost.api.schema.body import expected
@@ -30,6 +31,7 @@ from roost.apiserver.admission.port import Lookup
 from roost.apiserver.admission.refusing import internal
 from roost.apiserver.admission.requests import kind_of
 from roost.apiserver.attributes import Admission, Attributes, Decision
+from roost.apiserver.core import is_custom
 from roost.ports.port import Ids
 
 NAMESPACES: Final = Resource("", "v1", "namespaces")
@@ -108,14 +110,7 @@ class Surroundings:
 
         Raises StatusError where it is no object of its kind, or is another object now.
         """
-        node = self._node(request)
-        if node is None:
-            settled: Object = copy_of(value)
-        else:
-            try:
-                settled = decode(node, value)[0]
-            except Mismatch as error:
-                raise internal(str(error)) from None
+        settled = self._decoded(request, value)
         settled.setdefault("metadata", {})
         _check_same(request, settled)
         own = request.subresource in {"", "scale"} or (
@@ -126,6 +121,18 @@ class Surroundings:
             change = Change(settled, request.old, hooks, self.now(), request.warnings)
             request.kind.default(change)
         request.replace_object(settled)
+
+    def _decoded(self, request: Admission, value: Object) -> Object:
+        node = self._node(request)
+        if node is None:
+            copied: Object = copy_of(value)
+            return copied
+        try:
+            if is_custom(request.kind):
+                return decode_custom(request.kind, node, value, "Ignore")[0]
+            return decode(node, value)[0]
+        except (Mismatch, StatusError) as error:
+            raise internal(str(error)) from None
 
     def _node(self, request: Admission) -> Node | None:
         named = kind_of(request.kind, request.subresource)

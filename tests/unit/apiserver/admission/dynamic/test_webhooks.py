@@ -423,3 +423,53 @@ def test_change_of_a_configuration_acts_at_once(play):
         assert (await site.create())[0] == 201
 
     play(scene)
+
+
+def test_reviews_are_admitted_by_webhooks_but_hidden_from_policies(play):
+    async def scene(site):
+        rules = [rule(resources=("selfsubjectreviews",), apiGroups=["authentication.k8s.io"])]
+        await site.hook(NAME, deny, rules=rules)
+        constraints = {"resourceRules": rules}
+        await site.policy("p", {"expression": "false"}, matchConstraints=constraints)
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        assert (await site.ask("POST", path, body))[0] == 400
+        await site.ask("DELETE", f"{ADMISSION}/validatingwebhookconfigurations/{NAME}")
+        await site.settle()
+        assert (await site.ask("POST", path, body))[0] == 201
+
+    play(scene)
+
+
+def test_patched_custom_resource_is_pruned_and_defaulted(play):
+    async def scene(site):
+        fields = {
+            "a": {"type": "integer"},
+            "b": {"type": "string", "default": "x"},
+        }
+        schema = {
+            "type": "object",
+            "properties": {"spec": {"type": "object"} | {"properties": fields}},
+        }
+        version = {"name": "v1", "served": True, "storage": True}
+        names = {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"}
+        spec = {"group": "x.example", "scope": "Namespaced", "names": names}
+        spec["versions"] = [{**version, "schema": {"openAPIV3Schema": schema}}]
+        definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+        definition |= {"metadata": {"name": "things.x.example"}, "spec": spec}
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        assert (await site.ask("POST", path, definition))[0] == 201
+        change = patch(
+            {"op": "add", "path": "/spec", "value": {"a": 1, "nosuch": True}},
+        )
+        rules = [rule("CREATE", resources=("things",), apiGroups=["x.example"])]
+        await site.hook(NAME, lambda _: change, mutating=True, rules=rules)
+        body = {"apiVersion": "x.example/v1", "kind": "Thing", "metadata": {"name": "t"}}
+        for _ in range(100):
+            code, answer = await site.ask("POST", "/apis/x.example/v1/namespaces/n/things", body)
+            if code != 404:
+                break
+            await site.settle()
+        assert (code, answer.get("spec")) == (201, {"a": 1, "b": "x"})
+
+    play(scene)
