@@ -44,6 +44,46 @@ def list_1k_pods() -> Iterator[Result]:
 def list_10k_pods() -> Iterator[Result]:
     with running() as server:
         yield _list(server, "p10k", 10000, "list_10k_pods_ms", 10)
+        found = server.load("list", "p10k", 10)
+        yield result("list_10k_first_byte_ms", found["first_byte_ms"], "ms", pods=10000)
+        found = server.load("list", "p10k", 10, "gzip")
+        yield result("list_10k_gzip_ms", found["p50_ms"], "ms", pods=10000)
+
+
+def writes_of_pods() -> Iterator[Result]:
+    """Create, patch and update pods: many at once, and one after the other."""
+    with running() as server:
+        server.namespace("warm")
+        server.load("create", "pod", "warm", 500, 8)
+
+        def create(turn: int) -> Result:
+            server.namespace(f"p{turn}")
+            return server.load("create", "pod", f"p{turn}", 2000, 32)
+
+        value, runs = _best(create, 3, "per_s")
+        yield result("create_pod_per_s", value, "1/s", connections=32, durable=True, runs=runs)
+        value, runs = _best(lambda _: server.load("patch", "p0", 1000, 4000, 32), 3, "per_s")
+        yield result("patch_status_per_s", value, "1/s", connections=32, durable=True, runs=runs)
+        value, runs = _best(lambda _: server.load("update", "p1", 1000, 3000, 32), 3, "per_s")
+        yield result("update_per_s", value, "1/s", connections=32, durable=True, runs=runs)
+        for kind in ("configmap", "pod"):
+            server.namespace(kind)
+            found = server.load("latency", kind, kind, 1000)
+            yield result(
+                f"create_{kind}_ms", found["p50_ms"], "ms", worst_ms=round(found["max_ms"], 1)
+            )
+        found = server.load("patch_latency", "p2", 1000, 1000)
+        yield result("patch_status_ms", found["p50_ms"], "ms", worst_ms=round(found["max_ms"], 1))
+
+
+def fifty_thousand_pods() -> Iterator[Result]:
+    """What 50,000 pods cost in memory, and how long a server takes to start with them."""
+    with running() as server:
+        server.namespace("p50k")
+        server.load("create", "pod", "p50k", 50000, 32)
+        yield result("rss_50k_mb", server.rss_mb(), "MB", pods=50000)
+        started = server.restart()
+        yield result("start_50k_s", started, "s", pods=50000, rss_mb=round(server.rss_mb()))
 
 
 def create_configmap() -> Iterator[Result]:
@@ -72,10 +112,19 @@ def watch_events() -> Iterator[Result]:
         yield result("watch_events_per_s", value, "1/s", watchers=500, objects=200, runs=runs)
 
 
+_OF_PODS = (
+    "create_pod_per_s", "patch_status_per_s", "update_per_s", "create_configmap_ms",
+    "create_pod_ms", "patch_status_ms",
+)  # fmt: skip
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "get_pod_per_s": get_pod,
     "list_1k_pods_ms": list_1k_pods,
     "list_10k_pods_ms": list_10k_pods,
+    "list_10k_first_byte_ms": list_10k_pods,
+    "list_10k_gzip_ms": list_10k_pods,
+    **dict.fromkeys(_OF_PODS, writes_of_pods),
     "create_configmap_per_s": create_configmap,
     "watch_events_per_s": watch_events,
+    "rss_50k_mb": fifty_thousand_pods,
+    "start_50k_s": fifty_thousand_pods,
 }

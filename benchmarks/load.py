@@ -28,7 +28,12 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self._left = -1
         self._status = 0
+        self._chunked = False
+        self._end = b""
         self.stream: Callable[[bytes], None] | None = None
+        #: Where the parts of an answer's body go, if anybody wants them.
+        self.body: list[bytes] | None = None
+        self.first_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -48,11 +53,23 @@ class Connection(asyncio.Protocol):
                 return
             head, data = self._head[:end].lower(), self._head[end + 4 :]
             self._status = int(head[9:12])
-            start = head.index(b"content-length:") + 15
-            stop = head.find(b"\r\n", start)
-            self._left = int(head[start : stop if stop > 0 else None])
+            self._chunked = b"transfer-encoding: chunked" in head
+            if self._chunked:
+                self._left = 1
+            else:
+                start = head.index(b"content-length:") + 15
+                stop = head.find(b"\r\n", start)
+                self._left = int(head[start : stop if stop > 0 else None])
             self._head = b""
-        self._left -= len(data)
+        if data and not self.first_at:
+            self.first_at = time.perf_counter()
+        if self.body is not None:
+            self.body.append(data)
+        if self._chunked:
+            self._end = (self._end + data)[-5:]
+            self._left = 0 if self._end == b"0\r\n\r\n" else 1
+        else:
+            self._left -= len(data)
         if self._left <= 0 and self._answer is not None:
             answer, self._answer, self._left = self._answer, None, -1
             answer.set_result(self._status)
@@ -60,6 +77,7 @@ class Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> asyncio.Future[int]:
         assert self.transport is not None
         self._answer = asyncio.get_running_loop().create_future()
+        self._end, self.first_at = b"", 0.0
         self.transport.write(request)
         return self._answer
 
@@ -83,11 +101,14 @@ class Load:
         )
         return connection
 
-    def get(self, path: str) -> bytes:
-        return f"GET {path} HTTP/1.1\r\n{self.head}\r\n".encode()
+    def get(self, path: str, extra: str = "") -> bytes:
+        return f"GET {path} HTTP/1.1\r\n{self.head}{extra}\r\n".encode()
 
     def post(self, path: str, body: bytes) -> bytes:
-        head = f"POST {path} HTTP/1.1\r\n{self.head}Content-Type: application/json\r\n"
+        return self.send("POST", path, body)
+
+    def send(self, verb: str, path: str, body: bytes, media: str = "application/json") -> bytes:
+        head = f"{verb} {path} HTTP/1.1\r\n{self.head}Content-Type: {media}\r\n"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     async def spread(
@@ -149,22 +170,108 @@ async def create(load: Load, kind: str, namespace: str, count: int, connections:
     return {"per_s": count / seconds, "seconds": seconds}
 
 
+async def latency(load: Load, kind: str, namespace: str, count: int) -> dict:
+    """Create one object after another over one connection."""
+    path = f"/api/v1/namespaces/{namespace}/{_PATHS[kind]}"
+    connection = await load.connect()
+    times = []
+    for number in range(count):
+        request = load.post(path, _BODIES[kind](f"l{number}"))
+        times.append(await timed(connection, request, 201))
+    return spread_of(times)
+
+
+async def timed(connection: Connection, request: bytes, expect: int) -> float:
+    """Return the milliseconds until the whole answer is there."""
+    started = time.perf_counter()
+    status = await connection.ask(request)
+    if status != expect:
+        raise SystemExit(f"the server answered {status}")
+    return 1000 * (time.perf_counter() - started)
+
+
+def spread_of(times: list[float]) -> dict:
+    times = sorted(times)
+    return {"p50_ms": times[len(times) // 2], "max_ms": times[-1]}
+
+
+def status(turn: int) -> bytes:
+    """A status patch like that of a node agent, another one every turn."""
+    conditions = [
+        {"type": kind, "status": "True" if turn % 2 else "False"}
+        for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+    ]
+    container = {
+        "name": "main", "ready": bool(turn % 2), "restartCount": turn, "image": "web:1.2.3",
+        "imageID": "web@sha256:1", "state": {"running": {"startedAt": "2030-01-02T03:04:05Z"}},
+    }  # fmt: skip
+    body = {"phase": "Running", "podIP": "10.0.0.7", "conditions": conditions}
+    return json.dumps({"status": {**body, "containerStatuses": [container]}}).encode()
+
+
+def patch_of(load: Load, namespace: str, pods: int, number: int) -> bytes:
+    path = f"/api/v1/namespaces/{namespace}/pods/o{number % pods}/status"
+    media = "application/strategic-merge-patch+json"
+    return load.send("PATCH", path, status(number // pods + 1), media)
+
+
+async def patch(load: Load, namespace: str, pods: int, count: int, connections: int) -> dict:
+    """Patch the status of each of the pods in turn."""
+    seconds = await load.spread(
+        connections, count, lambda number: patch_of(load, namespace, pods, number), 200
+    )
+    return {"per_s": count / seconds, "seconds": seconds}
+
+
+async def patch_latency(load: Load, namespace: str, pods: int, count: int) -> dict:
+    connection = await load.connect()
+    requests = (patch_of(load, namespace, pods, number) for number in range(count))
+    return spread_of([await timed(connection, request, 200) for request in requests])
+
+
+async def update(load: Load, namespace: str, pods: int, count: int, connections: int) -> dict:
+    """Replace each of the pods in turn, with another label every turn."""
+
+    def request(number: int) -> bytes:
+        name = f"o{number % pods}"
+        body = json.loads(pod(name))
+        body["metadata"]["labels"]["turn"] = str(number // pods + 1)
+        # What a pod may not change any more: the server's defaults and admission filled it in.
+        body["spec"] = specs[number % pods]
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        return load.send("PUT", path, json.dumps(body).encode())
+
+    connection = await load.connect()
+    listed = json.loads(await body_of(connection, load, f"/api/v1/namespaces/{namespace}/pods"))
+    found = {item["metadata"]["name"]: item["spec"] for item in listed["items"]}
+    specs = [found[f"o{number}"] for number in range(pods)]
+    seconds = await load.spread(connections, count, request, 200)
+    return {"per_s": count / seconds, "seconds": seconds}
+
+
+async def body_of(connection: Connection, load: Load, path: str) -> bytes:
+    connection.body = []
+    await connection.ask(load.get(path))
+    return b"".join(connection.body)
+
+
 async def get(load: Load, namespace: str, count: int, connections: int) -> dict:
     request = load.get(f"/api/v1/namespaces/{namespace}/pods/o7")
     seconds = await load.spread(connections, count, lambda _: request, 200)
     return {"per_s": count / seconds, "seconds": seconds}
 
 
-async def list_pods(load: Load, namespace: str, count: int) -> dict:
+async def list_pods(load: Load, namespace: str, count: int, encoding: str = "") -> dict:
     connection = await load.connect()
-    request = load.get(f"/api/v1/namespaces/{namespace}/pods")
-    times = []
+    extra = f"Accept-Encoding: {encoding}\r\n" if encoding else ""
+    request = load.get(f"/api/v1/namespaces/{namespace}/pods", extra)
+    times, firsts = [], []
     for _ in range(count + 1):
         started = time.perf_counter()
-        await connection.ask(request)
-        times.append(1000 * (time.perf_counter() - started))
-    times = sorted(times[1:])
-    return {"p50_ms": times[len(times) // 2], "max_ms": times[-1]}
+        times.append(await timed(connection, request, 200))
+        firsts.append(1000 * (connection.first_at - started))
+    first = sorted(firsts[1:])[len(firsts[1:]) // 2]
+    return {**spread_of(times[1:]), "first_byte_ms": first}
 
 
 async def watch(load: Load, namespace: str, watchers: int, objects: int, connections: int) -> dict:
@@ -207,6 +314,10 @@ async def watch(load: Load, namespace: str, watchers: int, objects: int, connect
 _COMMANDS: dict[str, Callable[..., Awaitable[dict]]] = {
     "create": create,
     "get": get,
+    "latency": latency,
+    "patch": patch,
+    "patch_latency": patch_latency,
+    "update": update,
     "list": list_pods,
     "watch": watch,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,17 +20,33 @@ import yaml
 START_TIMEOUT_S = 30
 #: What pods need to be created at all, and nothing that would act on them meanwhile.
 CONTROLLERS = "serviceaccount-controller,namespace-controller"
+_COMMAND = (sys.executable, "-m", "roost")
 
 
 @dataclass(frozen=True)
 class Server:
     """A running server and how to reach it."""
 
-    url: str
+    process: _Process
     token: str
     cacert: str
     kubeconfig: Path
-    pid: int
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    def rss_mb(self) -> float:
+        """Return the memory that the server holds."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 1e6
+
+    def restart(self) -> float:
+        """Start the server anew; return the seconds until it serves."""
+        self.process.stop()
+        started = time.perf_counter()
+        self.process.start()
+        return time.perf_counter() - started
 
     def load(self, *arguments: object) -> dict[str, Any]:
         """Run the load client; return what it measured."""
@@ -58,32 +75,52 @@ class Server:
         raise RuntimeError(f"{name} got no service account")
 
 
+class _Process:
+    """The server's process; it can be started again with the same data."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.url = ""
+        self._process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and return once it serves."""
+        argv = [*_COMMAND, "server", "--data-dir", str(self._data), "--port", "0"]
+        self._process = subprocess.Popen(
+            [*argv, "--controllers", CONTROLLERS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().decode()
+        if not line.startswith("serving on "):
+            raise RuntimeError("the server did not start")
+        self.url = line.removeprefix("serving on ").partition(";")[0]
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+
 @contextlib.contextmanager
 def running() -> Iterator[Server]:
     """Run a server with an empty data directory on a free port."""
     with tempfile.TemporaryDirectory(prefix="roost-bench-") as folder:
         data = Path(folder) / "data"
-        command = [sys.executable, "-m", "roost"]
-        argv = [*command, "server", "--data-dir", str(data), "--port", "0"]
-        with subprocess.Popen(
-            [*argv, "--controllers", CONTROLLERS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            assert process.stdout is not None
-            try:
-                line = process.stdout.readline().decode()
-                if not line.startswith("serving on "):
-                    raise RuntimeError("the server did not start")
-                url = line.removeprefix("serving on ").partition(";")[0]
-                token = subprocess.run(
-                    [*command, "token", "create", "--user", "bench", "--group", "system:masters",
-                     "--data-dir", str(data)],
-                    check=True, capture_output=True, text=True,
-                ).stdout.strip()  # fmt: skip
-                kubeconfig = data / "admin.kubeconfig"
-                cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
-                cacert = Path(folder) / "ca.crt"
-                cacert.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
-                yield Server(url, token, str(cacert), kubeconfig, process.pid)
-            finally:
-                process.terminate()
-                process.wait()
+        process = _Process(data)
+        process.start()
+        try:
+            token = subprocess.run(
+                [*_COMMAND, "token", "create", "--user", "bench", "--group", "system:masters",
+                 "--data-dir", str(data)],
+                check=True, capture_output=True, text=True,
+            ).stdout.strip()  # fmt: skip
+            kubeconfig = data / "admin.kubeconfig"
+            cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+            cacert = Path(folder) / "ca.crt"
+            cacert.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
+            yield Server(process, token, str(cacert), kubeconfig)
+        finally:
+            process.stop()

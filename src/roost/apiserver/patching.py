@@ -30,6 +30,8 @@ STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 _BUILTIN: Final = frozenset({JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH})
 _CUSTOM: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+#: What a write of a status changes.
+_WRITTEN: Final = frozenset({"kind", "apiVersion", "metadata", "status"})
 #: The order in which Go writes an object's metadata.
 _META_ORDER: Final = (
     "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
@@ -138,7 +140,8 @@ class Patches:
                 new = self._bodies.custom(kind, patched, context)
                 check_custom(kind, new)
             else:
-                new = decode_patched(media, patch, patched, node, context)
+                kept = untouched(old, patched, target.subresource)
+                new = decode_patched(media, patch, patched, node, context, kept)
                 check_type(media, patch, patched, kind.api_version, kind.name)
             self._bodies.check_name(new, target.name)
             return new
@@ -227,13 +230,45 @@ def check_type(media: str, patch: Value, patched: Object, api_version: str, kind
     )
 
 
+def untouched(old: Object, patched: Object, subresource: str) -> tuple[Object, Object]:
+    """Return what a patch did not touch and need not be decoded again: of the object, of metadata.
+
+    Those parts stay those of the stored object. So they are only such as nobody changes in place:
+    managedFields, and beside a status all that a write of a status gives back anyway.
+    """
+    metadata = patched.get("metadata")
+    fields: Object = {}
+    if isinstance(metadata, dict):
+        stored = old["metadata"].get("managedFields")
+        if stored is not None and metadata.get("managedFields") is stored:
+            fields = {"managedFields": stored}
+    if subresource != "status":
+        return {}, fields
+    parts = {key: item for key, item in patched.items() if item is old.get(key)}
+    return {key: item for key, item in parts.items() if key not in _WRITTEN}, fields
+
+
 def decode_patched(
-    media: str, patch: Value, patched: Object, node: Node, context: WriteContext
+    media: str,
+    patch: Value,
+    patched: Object,
+    node: Node,
+    context: WriteContext,
+    kept: tuple[Object, Object] = ({}, {}),
 ) -> Object:
-    """Return the patched object decoded; raises Invalid with the patched object in its text."""
+    """Return the patched object decoded; raises Invalid with the patched object in its text.
+
+    What is `kept` (see `untouched`) is taken as it is.
+    """
     validation = context.options.field_validation
+    parts, fields = kept
+    undecoded = {key: item for key, item in patched.items() if key not in parts}
+    if fields:
+        undecoded["metadata"] = {
+            key: item for key, item in patched["metadata"].items() if key not in fields
+        }
     try:
-        decoded, complaints = decode(node, patched)
+        decoded, complaints = decode(node, undecoded)
     except Mismatch as error:
         if media == STRATEGIC_PATCH:
             raise bad_patch(go_map(patch), restoring(str(error))) from None
@@ -243,7 +278,8 @@ def decode_patched(
         raise bad_patch(shown, strict_message(complaints))
     if validation == "Warn":
         context.warnings += complaints
-    decoded.setdefault("metadata", {})
+    decoded.setdefault("metadata", {}).update(fields)
+    decoded.update(parts)
     return decoded
 
 

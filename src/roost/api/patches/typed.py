@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from roost.api.patches.fields import LEAF, SELF, FieldSet, Tree, key_element, value_text
 from roost.api.patches.structs import always_there, key_default
 from roost.api.schema.node import Node
 from roost.api.values import Object, Value
 
+_encode = msgspec.json.Encoder().encode
 #: A node that says nothing: maps by key, lists atomic.
 ANY = Node()
 #: Fields of every object that nobody owns.
@@ -175,8 +178,11 @@ def changes(node: Node, old: Object, new: Object) -> tuple[FieldSet, FieldSet]:
     What nobody owns (names, uid, managedFields...) is left out.
     """
     node = node.resolve()
-    claimed, removed = _both_maps(node, {**old, "metadata": None}, {**new, "metadata": None},
-                                  _UNTRACKED)  # fmt: skip
+    if old:
+        claimed, removed = _both_maps(node, {**old, "metadata": None}, {**new, "metadata": None},
+                                      _UNTRACKED)  # fmt: skip
+    else:
+        claimed, removed = _of_new(node, new), {}
     _note(
         "f:metadata",
         _pair(_both_maps(child_of(node, "metadata"), old.get("metadata") or {},
@@ -184,6 +190,47 @@ def changes(node: Node, old: Object, new: Object) -> tuple[FieldSet, FieldSet]:
         claimed, removed,
     )  # fmt: skip
     return FieldSet(claimed), FieldSet(removed)
+
+
+#: What parts of new objects set, by type and encoded value: many are made from the same template.
+_known: dict[tuple[str, bytes], Tree] = {}
+_KNOWN_MAX = 1024
+#: Larger parts are not remembered.
+_PART_MAX_BYTES = 8192
+
+
+def _of_new(node: Node, new: Object) -> Tree:
+    """Return what a new object sets beside its metadata."""
+    claimed: Tree = {}
+    for key, value in new.items():
+        if key in _UNTRACKED or key == "metadata":
+            continue
+        if _is_deep(value):
+            claimed.update(_remembered(node, key, value))
+        else:
+            claimed.update(_both_maps(node, {}, {key: value}, _UNTRACKED)[0])
+    return claimed
+
+
+def _is_deep(value: Value) -> bool:
+    return isinstance(value, dict) and any(
+        isinstance(item, (dict, list)) for item in value.values()
+    )
+
+
+def _remembered(node: Node, key: str, value: Object) -> Tree:
+    if not node.name.startswith("io.k8s."):  # a definition may change what its kind's name means
+        return _both_maps(node, {}, {key: value}, _UNTRACKED)[0]
+    text = _encode(value)
+    address = (node.name + key, text)
+    found = _known.get(address)
+    if found is None:
+        found = _both_maps(node, {}, {key: value}, _UNTRACKED)[0]
+        if len(text) <= _PART_MAX_BYTES:
+            if len(_known) >= _KNOWN_MAX:
+                del _known[next(iter(_known))]  # the oldest
+            _known[address] = found
+    return found
 
 
 def _pair(trees: tuple[Tree, Tree]) -> tuple[Tree | None, Tree | None]:
