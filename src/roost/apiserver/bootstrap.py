@@ -39,17 +39,17 @@ class Advertised:
 async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
     """Create what is missing."""
     for name in SYSTEM_NAMESPACES:
-        await _ensure(client, NAMESPACES, {"metadata": {"name": name}})
+        await ensure(client, NAMESPACES, {"metadata": {"name": name}})
     for body in SYSTEM_CLASSES:
-        await _ensure(client, PRIORITY_CLASSES, body)
+        await ensure(client, PRIORITY_CLASSES, body)
     addresses = {"cidrs": [advertised.service_range]}
-    await _ensure(client, RANGES, {"metadata": {"name": "kubernetes"}, "spec": addresses})
-    await _ensure(client, SERVICES, _service(advertised))
+    await ensure(client, RANGES, {"metadata": {"name": "kubernetes"}, "spec": addresses})
+    await ensure(client, SERVICES, _service(advertised))
     port = {"name": "https", "port": advertised.port, "protocol": "TCP"}
     subsets = [{"addresses": [{"ip": advertised.address}], "ports": [port]}]
     metadata: Object = {"name": "kubernetes", "namespace": "default"}
     skip = {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}
-    await _ensure(
+    await ensure(
         client, ENDPOINTS, {"metadata": {**metadata, **skip}, "subsets": subsets}, "subsets"
     )
     labels = {"kubernetes.io/service-name": "kubernetes"}
@@ -59,7 +59,7 @@ async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
         "ports": [port],
         "endpoints": [{"addresses": [advertised.address], "conditions": {"ready": True}}],
     }
-    await _ensure(client, SLICES, piece, "ports", "endpoints")
+    await ensure(client, SLICES, piece, "ports", "endpoints")
 
 
 def _service(advertised: Advertised) -> Object:
@@ -75,7 +75,7 @@ def _service(advertised: Advertised) -> Object:
     }
 
 
-async def _ensure(client: Client, resource: Resource, body: Object, *kept: str) -> None:
+async def ensure(client: Client, resource: Resource, body: Object, *kept: str) -> None:
     """Create an object; if it is there, only make its fields `kept` say what they should."""
     metadata = body["metadata"]
     namespace = metadata.get("namespace", "")

@@ -52,6 +52,7 @@ from roost.cli.access import (
     trusted_clients,
     vouchers,
 )
+from roost.cli.addons import add_addons
 from roost.cli.identity import issue_node
 from roost.cli.measures import show_controllers, show_process, show_scheduler
 from roost.cli.operations import (
@@ -148,10 +149,12 @@ async def serve(
                 await start_operations(
                     tasks, parts.api, places, parts.authority, parts.clock, parts.chance
                 )
+                parts.registered.start()
                 started()
                 _start_control(tasks, parts, names)
                 admin = _write_admin(places, parts.authority, settings, port)
                 if local_node:
+                    await add_addons(client)
                     issue_node(parts.authority, places, local_node, address, admin.server)
                 ready(admin)
         finally:
