@@ -17,7 +17,7 @@ from roost.apiserver.aggregation.merging import (
     by_group,
     group_document,
 )
-from roost.apiserver.encoding import encode
+from roost.apiserver.encoding import decode, encode
 from roost.apiserver.messages import JSON, TEXT, Answer, Request
 from roost.apiserver.negotiation import PROTOBUF, negotiate
 
@@ -120,9 +120,21 @@ class Discovery:
             self._encoded[path, form] = body
         return body
 
+    def _openapi_index(self) -> bytes:
+        index = self.documents.index()
+        described = [each for each in self._elsewhere() if each.described]
+        if not described:
+            return index
+        document = decode(index)
+        for each in described:
+            # Without a hash in its URL the document is asked for each time: only its server knows it.
+            path = each.openapi_path
+            document["paths"][path] = {"serverRelativeURL": f"/openapi/v3/{path}"}
+        return encode(document)
+
     def _openapi(self, request: Request, path: str) -> Answer | None:
         if path == "/openapi/v3":
-            return Answer(200, self.documents.index(), TEXT)
+            return Answer(200, self._openapi_index(), TEXT)
         if path == "/openapi/v2":
             if gnostic.WANTED in request.headers.get("accept", ""):
                 return _document(request, self.documents.v2_protobuf(), gnostic.MEDIA_TYPE)

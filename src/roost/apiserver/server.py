@@ -251,6 +251,9 @@ class ApiServer:
         self, request: Request, info: RequestInfo, query: dict[str, str]
     ) -> Response:
         if not info.is_resource:
+            remote = self.remotes.of_document(info.path) if self.remotes else None
+            if remote is not None:
+                return await self.remotes.proxy(remote, request)
             return await self._paths.answer(request)
         kind = self.registry.find(info.group, info.version, info.resource)
         if kind is None:

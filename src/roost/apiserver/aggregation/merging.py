@@ -22,6 +22,12 @@ class Elsewhere:
     resources: Object
     priority: int = 0
     rank: int = 0
+    #: Whether its server may have an OpenAPI document of it.
+    described: bool = False
+
+    @property
+    def openapi_path(self) -> str:
+        return f"apis/{self.group}/{self.version}"
 
 
 def by_group(found: Iterable[Elsewhere]) -> Mapping[str, list[Elsewhere]]:

@@ -26,6 +26,7 @@ from roost.ports.port import Chance
 
 _SERVICES: Final = Resource("", "v1", "services")
 _SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
+_OPENAPI: Final = "/openapi/v3/apis/"
 _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 
 #: The names of the headers that carry who asks.
@@ -135,11 +136,23 @@ class Remotes:
     def find(self, group: str, version: str) -> Remote | None:
         return self._remotes.get((group, version))
 
+    def of_document(self, path: str) -> Remote | None:
+        """Return the extension server whose OpenAPI document (v3) is at a path."""
+        if not path.startswith(_OPENAPI):
+            return None
+        group, _, version = path.removeprefix(_OPENAPI).partition("/")
+        return self.find(group, version)
+
     def elsewhere(self) -> list[Elsewhere]:
         """Return what is to be had from extension servers, for discovery."""
         return [
             Elsewhere(
-                remote.group, remote.version, self._available[key], remote.priority, remote.rank
+                remote.group,
+                remote.version,
+                self._available[key],
+                remote.priority,
+                remote.rank,
+                described=True,
             )
             for key, remote in self._remotes.items()
             if key in self._available

@@ -213,6 +213,7 @@ def test_an_extension_server_is_part_of_the_api(play: Play) -> None:
         identity = own.kubelet_server("ext", ["ext.n.svc"])
         answers = {
             "/apis/ext.example.com/v1": WIDGETS,
+            "/openapi/v3/apis/ext.example.com/v1": {"openapi": "3.0.0"},
             "/apis/ext.example.com/v1/namespaces/n/widgets": {"kind": "WidgetList", "items": []},
         }
         async with kept(farm), farm.machine(identity, farm.front.certificate, answers) as port:
@@ -241,6 +242,11 @@ async def discovered(farm: Farm) -> None:
     _, group = await farm.get("/apis/ext.example.com")
     assert group["preferredVersion"]["groupVersion"] == "ext.example.com/v1"
     assert (await farm.get("/apis/ext.example.com/v1"))[1]["resources"] == WIDGETS["resources"]
+    async with farm.session.get(f"{farm.url}/openapi/v3") as answer:
+        index = json.loads(await answer.read())["paths"]
+    place = index["apis/ext.example.com/v1"]["serverRelativeURL"]
+    assert (await farm.get(place)) == (200, {"openapi": "3.0.0"})
+    assert "apis/apps/v1" in index
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
     _, document = await farm.get("/apis", Accept=accept)
     (version,) = document["items"][-1]["versions"]
