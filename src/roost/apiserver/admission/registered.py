@@ -6,11 +6,11 @@ nothing here costs a request anything while there are no webhooks and no policie
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from roost.api.values import Object
+from roost.apiserver.admission.configured import Stage
 from roost.apiserver.admission.matching import GROUP
 from roost.apiserver.admission.policies.compiled import policies_of
 from roost.apiserver.admission.policies.mutating import MutatingPolicies
@@ -31,10 +31,11 @@ class Registered:
     """The four plugins that users configure, and the configuration itself."""
 
     def __init__(self, around: Surroundings, caller: Caller) -> None:
-        self._mutating_policies = MutatingPolicies(around)
-        self._mutating_webhooks = MutatingWebhooks(around, caller)
-        self._validating_policies = ValidatingPolicies(around)
-        self._validating_webhooks = ValidatingWebhooks(around, caller)
+        self._stage = stage = Stage()
+        self._mutating_policies = MutatingPolicies(stage, around)
+        self._mutating_webhooks = MutatingWebhooks(stage, around, caller)
+        self._validating_policies = ValidatingPolicies(stage, around)
+        self._validating_webhooks = ValidatingWebhooks(stage, around, caller)
         self._makers = {
             "mutatingadmissionpolicies": self._make_mutating_policies,
             "mutatingadmissionpolicybindings": self._make_mutating_policies,
@@ -45,7 +46,6 @@ class Registered:
         }
         #: plural -> name -> object
         self._objects: dict[str, dict[str, Object]] = {plural: {} for plural in self._makers}
-        self._loaded = asyncio.Event()
 
     def plugins(self) -> list[Plugin]:
         """Return the plugins in the order in which they run."""
@@ -59,7 +59,7 @@ class Registered:
     async def run(self, store: Store) -> None:
         """Keep to what is stored until cancelled."""
         revision = await self._load(store)
-        self._loaded.set()
+        self._stage.loaded.set()
         while True:
             try:
                 async for batch in store.watch(_PREFIX, revision):
@@ -69,7 +69,11 @@ class Registered:
 
     async def ready(self) -> None:
         """Return once `run` has taken in all that is there."""
-        await self._loaded.wait()
+        await self._stage.loaded.wait()
+
+    def start(self) -> None:
+        """Ask about the server's own writes too, from now on: it has written what it needs."""
+        self._stage.started = True
 
     async def _load(self, store: Store) -> int:
         page = await store.list(_PREFIX)

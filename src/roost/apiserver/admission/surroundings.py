@@ -7,7 +7,7 @@ operation, remembered until the configuration changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
 from roost.api.crd.decoding import decode_custom
@@ -89,10 +89,21 @@ class Surroundings:
     authorizer: Authorizer
     node: Callable[[Kind], Node]
     now: Callable[[], str]
+    #: What `equivalents` found, as of a revision of the registry.
+    _equivalents: dict[tuple[Resource, str], list[Kind]] = field(default_factory=dict)
+    _revision: int = -1
 
     def equivalents(self, kind: Kind, subresource: str) -> Sequence[Kind]:
         """Return the kinds that are stored with a kind."""
-        return equivalents_of(self.registry.kinds(), kind, subresource)
+        if self._revision != self.registry.revision:
+            self._revision = self.registry.revision
+            self._equivalents.clear()
+        key = (kind.resource, subresource)
+        found = self._equivalents.get(key)
+        if found is None:
+            found = equivalents_of(self.registry.kinds(), kind, subresource)
+            self._equivalents[key] = found
+        return found
 
     async def namespace_labels(self, request: Admission, lookup: Lookup) -> Object | None:
         """Return the labels of the namespace of a request, {} for none, None if it is not there."""

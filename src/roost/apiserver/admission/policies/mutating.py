@@ -12,7 +12,8 @@ from roost.api.patches.merged import faults_of, merge
 from roost.api.patches.typed import child_of, is_atomic, is_keyed, items_of
 from roost.api.schema.node import Node
 from roost.api.values import Object, Value
-from roost.apiserver.admission.base import Base, refuse
+from roost.apiserver.admission.base import refuse
+from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.expressions import (
     BUDGET,
     EvaluationFailed,
@@ -32,26 +33,24 @@ from roost.apiserver.admission.port import Lookup
 from roost.apiserver.admission.refusing import refusal
 from roost.apiserver.admission.requests import shown_as, taken_back
 from roost.apiserver.admission.rounds import Rounds
-from roost.apiserver.admission.surroundings import Surroundings, Table
+from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.attributes import Admission
 
 _FORBIDDEN: Final = 403
 
 
-class MutatingPolicies(Base):
-    """Runs MutatingAdmissionPolicies. `table` is replaced when they or their bindings change."""
+class MutatingPolicies(Configured[Policy]):
+    """Runs MutatingAdmissionPolicies."""
 
     name = "MutatingAdmissionPolicy"
 
-    def __init__(self, around: Surroundings) -> None:
-        self.table: Table[Policy] = Table()
+    def __init__(self, stage: Stage, around: Surroundings) -> None:
+        super().__init__(stage)
         self._around = around
         self._selection = Selection(around)
 
     async def admit(self, request: Admission, lookup: Lookup) -> None:
-        if not self.table.entries:
-            return
-        policies = self.table.concerned(request)
+        policies = await self._concerned(request)
         if not policies or is_hidden_from_policies(request.kind):
             return
         chosen, faults = await self._selection.select(policies, request, lookup)

@@ -9,7 +9,8 @@ from typing import Final
 
 from roost.api.errors import StatusError
 from roost.api.values import Object
-from roost.apiserver.admission.base import Base, refuse
+from roost.apiserver.admission.base import refuse
+from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.expressions import BUDGET, EvaluationFailed, OutOfBudget, Scope
 from roost.apiserver.admission.matching import is_hidden_from_policies
 from roost.apiserver.admission.policies.compiled import (
@@ -26,7 +27,7 @@ from roost.apiserver.admission.policies.invocations import (
 )
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.admission.refusing import refusal
-from roost.apiserver.admission.surroundings import Surroundings, Table
+from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.attributes import Admission
 
 _CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
@@ -53,20 +54,18 @@ class Denial:
         return f"ValidatingAdmissionPolicy '{name}'{under} denied request: {self.message}"
 
 
-class ValidatingPolicies(Base):
-    """Runs ValidatingAdmissionPolicies. `table` is replaced when they or their bindings change."""
+class ValidatingPolicies(Configured[Policy]):
+    """Runs ValidatingAdmissionPolicies."""
 
     name = "ValidatingAdmissionPolicy"
 
-    def __init__(self, around: Surroundings) -> None:
-        self.table: Table[Policy] = Table()
+    def __init__(self, stage: Stage, around: Surroundings) -> None:
+        super().__init__(stage)
         self._around = around
         self._selection = Selection(around)
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
-        if not self.table.entries:
-            return
-        policies = self.table.concerned(request)
+        policies = await self._concerned(request)
         if not policies or is_hidden_from_policies(request.kind):
             return
         chosen, faults = await self._selection.select(policies, request, lookup)

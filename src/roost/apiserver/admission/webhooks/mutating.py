@@ -11,13 +11,13 @@ from roost.api.errors import StatusError
 from roost.api.kind import Kind
 from roost.api.patches.json_patch import apply_json_patch
 from roost.api.values import Object
-from roost.apiserver.admission.base import Base
+from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.matching import is_exempt
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.admission.refusing import internal
 from roost.apiserver.admission.requests import shown_as, taken_back
 from roost.apiserver.admission.rounds import Rounds
-from roost.apiserver.admission.surroundings import Surroundings, Table
+from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.webhooks.asking import Asking, failed
 from roost.apiserver.admission.webhooks.hooks import Hook
 from roost.apiserver.admission.webhooks.port import Caller
@@ -28,20 +28,18 @@ _JSON_PATCH: Final = "JSONPatch"
 _decode: Final = msgspec.json.Decoder().decode
 
 
-class MutatingWebhooks(Base):
-    """Asks the webhooks of MutatingWebhookConfigurations. `table` is replaced when these change."""
+class MutatingWebhooks(Configured[Hook]):
+    """Asks the webhooks of MutatingWebhookConfigurations."""
 
     name = "MutatingAdmissionWebhook"
 
-    def __init__(self, around: Surroundings, caller: Caller) -> None:
-        self.table: Table[Hook] = Table()
+    def __init__(self, stage: Stage, around: Surroundings, caller: Caller) -> None:
+        super().__init__(stage)
         self._around = around
         self._asking = Asking(around, caller, mutating=True)
 
     async def admit(self, request: Admission, lookup: Lookup) -> None:
-        if not self.table.entries:
-            return
-        hooks = self.table.concerned(request)
+        hooks = await self._concerned(request)
         if not hooks or is_exempt(request.kind):
             return
         rounds = Rounds.of(request, self.name)

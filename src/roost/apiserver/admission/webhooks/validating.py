@@ -6,30 +6,28 @@ import asyncio
 
 from roost.api.errors import StatusError
 from roost.api.kind import Kind
-from roost.apiserver.admission.base import Base
+from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.matching import is_exempt
 from roost.apiserver.admission.port import Lookup
-from roost.apiserver.admission.surroundings import Surroundings, Table
+from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.webhooks.asking import Asking
 from roost.apiserver.admission.webhooks.hooks import Hook
 from roost.apiserver.admission.webhooks.port import Caller
 from roost.apiserver.attributes import Admission
 
 
-class ValidatingWebhooks(Base):
-    """Asks the webhooks of ValidatingWebhookConfigurations. `table` is replaced when these change."""
+class ValidatingWebhooks(Configured[Hook]):
+    """Asks the webhooks of ValidatingWebhookConfigurations."""
 
     name = "ValidatingAdmissionWebhook"
 
-    def __init__(self, around: Surroundings, caller: Caller) -> None:
-        self.table: Table[Hook] = Table()
+    def __init__(self, stage: Stage, around: Surroundings, caller: Caller) -> None:
+        super().__init__(stage)
         self._around = around
         self._asking = Asking(around, caller, mutating=False)
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
-        if not self.table.entries:
-            return
-        hooks = self.table.concerned(request)
+        hooks = await self._concerned(request)
         if not hooks or is_exempt(request.kind):
             return
         labels = None

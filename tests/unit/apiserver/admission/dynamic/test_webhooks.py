@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from fakes.admission import ADMISSION, MAPS, allow, patch, rule
+from fakes.admission import ADMISSION, MAPS, Webhooks, allow, patch, rule
+from roost.apiserver.admission.registered import Registered
 from roost.apiserver.attributes import User
 
 PODS = "/api/v1/namespaces/n/pods"
@@ -473,3 +475,34 @@ def test_patched_custom_resource_is_pruned_and_defaulted(play):
         assert (code, answer.get("spec")) == (201, {"a": 1, "b": "x"})
 
     play(scene)
+
+
+def test_server_may_write_what_it_needs_to_start(play):
+    async def scene(site):
+        server = User("system:apiserver", ("system:masters",))
+        await site.hook(NAME, deny)
+        assert (await site.ask("POST", MAPS, cm("a"), server))[0] == 201
+        assert (await site.ask("POST", MAPS, cm("b")))[0] == 400
+        site.registered.start()
+        assert (await site.ask("POST", MAPS, cm("c"), server))[0] == 400
+
+    play(scene)
+
+
+def test_writes_wait_until_it_is_known_what_forbids_them():
+    async def scene():
+        around: Any = None
+        registered = Registered(around, Webhooks())
+        request: Any = None
+        mutating, *_, validating = registered.plugins()
+        waiting = [
+            asyncio.create_task(mutating.admit(request, request)),
+            asyncio.create_task(validating.validate(request, request)),
+        ]
+        done, _ = await asyncio.wait(waiting, timeout=0.01)
+        assert not done
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+    asyncio.run(scene())
