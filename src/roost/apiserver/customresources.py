@@ -266,7 +266,10 @@ class CustomResources:
         while served and not await self._emptied(served):
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LOOK_AGAIN_S[1])
+        emptied = self._core.store.revision()
         await self._say(name, "False", "InstanceDeletionCompleted", "removed all instances")
+        while self._core.feed.revision < emptied:  # watchers see the deletions before their end
+            await asyncio.sleep(_LOOK_AGAIN_S[0])
         await self._release(name)
 
     async def _emptied(self, served: Sequence[Served]) -> bool:

@@ -1,0 +1,59 @@
+"""What is wrong with an expression is said in the words of cel-go."""
+
+from __future__ import annotations
+
+import pytest
+
+from roost.api.cel.environment import CompileError, Environment, build
+from roost.api.cel.types import BOOL, DYN, INT, STRING, Field, object_of
+import contextlib
+
+SELF = object_of("selfType", {"a": Field(INT, "a"), "s": Field(STRING, "s")})
+ENVIRONMENT = Environment({"self": SELF, "any": DYN, "b": BOOL})
+_OPERAND = (
+    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, "
+    "BYTES, IDENTIFIER}"
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "place", "message"),
+    [
+        ("self.a >", "1:9", f"Syntax error: mismatched input '<EOF>' expecting {_OPERAND}"),
+        ("any.(", "1:5", "Syntax error: no viable alternative at input '.('"),
+        ("1 + 2\n3 +", "2:1", "Syntax error: mismatched input '3' expecting <EOF>"),
+        ("b b", "1:3", "Syntax error: extraneous input 'b' expecting <EOF>"),
+        ("'abc", "1:1", "Syntax error: token recognition error at: ''abc'"),
+        ("self.zz > 1", "1:5", "undefined field 'zz'"),
+        ("self.a == 'x'", "1:8", "found no matching overload for '_==_' applied to '(int, string)'"),
+        ("self.a.f()", "1:9", "undeclared reference to 'f' (in container '')"),
+        ("self.a.size()", "1:12", "found no matching overload for 'size' applied to 'int.()'"),
+        ("x", "1:1", "undeclared reference to 'x' (in container '')"),
+        ("self.a.b", "1:7", "type 'int' does not support field selection"),
+        ("has(b)", "1:5", "invalid argument to has() macro"),
+        ("[1].all(2, true)", "1:9", "argument must be a simple name"),
+        ("[1, 'a'].size()", "1:5", "expected type 'int' but found 'string'"),
+        ("self.s.all(x, true)", "1:5", ("expression of type 'string' cannot be range of a "
+         "comprehension (must be list, map, or dynamic)")),
+        ("[1].exists(x, x)", "1:11", "found no matching overload for '_||_' applied to '(bool, int)'"),
+    ],
+)  # fmt: skip
+def test_message(expression: str, place: str, message: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        build(expression, ENVIRONMENT)
+    first = str(caught.value).split("\n")[0]
+    assert first == f"ERROR: <input>:{place}: {message}"
+
+
+def test_the_line_and_a_mark_under_it() -> None:
+    with pytest.raises(CompileError) as caught:
+        build("b &&\nself.zz", ENVIRONMENT)
+    assert str(caught.value) == "ERROR: <input>:2:5: undefined field 'zz'\n | self.zz\n | ....^"
+
+
+@pytest.mark.parametrize(
+    "expression", ["(" * 300 + "1" + ")" * 300, "!" * 5000 + "b", "-" * 5001 + "self.a", "[" * 400]
+)
+def test_depth_is_bounded(expression: str) -> None:
+    with contextlib.suppress(CompileError):
+        build(expression, ENVIRONMENT)

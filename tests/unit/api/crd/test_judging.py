@@ -1,0 +1,177 @@
+"""What a definition's schema may not say, in the real server's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roost.api.crd.judging import check_schema, check_selectable
+from roost.api.validation.causes import Causes
+
+TEXT = {"type": "string"}
+KEYED = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+
+
+def judged(schema: Any) -> list[tuple[str, str]]:
+    causes = Causes()
+    check_schema({"type": "object", "properties": {"s": schema}}, "root", causes)
+    return [(c.field.removeprefix("root.properties[s]"), c.message) for c in causes]
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "message"),
+    [
+        ({}, ".type", "Required value: must not be empty for specified object fields"),
+        (
+            {"type": "array", "items": {}},
+            ".items.type",
+            "Required value: must not be empty for specified array items",
+        ),
+        (
+            {"type": "text"},
+            ".type",
+            (
+                'Unsupported value: "text": supported values: "array", "boolean", '
+                '"integer", "number", "object", "string"'
+            ),
+        ),
+        (
+            {**TEXT, "pattern": "("},
+            ".pattern",
+            (
+                'Invalid value: "(": must be a valid regular expression, '
+                "but isn't: error parsing regexp: missing closing ): `(`"
+            ),
+        ),
+        (
+            {**TEXT, "default": 5},
+            ".default",
+            'Invalid value: "integer":  in body must be of type string: "integer"',
+        ),
+        (
+            {"type": "object", "properties": {"a": TEXT}, "default": {"b": 1}},
+            ".default",
+            'Invalid value: {"b":1}: must not have unknown fields',
+        ),
+        ({**TEXT, "anyOf": [TEXT]}, ".anyOf[0].type", "Forbidden: must be empty to be structural"),
+        (
+            {"type": "object", "anyOf": [{"properties": {"a": {"minLength": 1}}}]},
+            ".properties[a]",
+            "Required value: because it is defined in root.properties[s].anyOf[0].properties[a]",
+        ),
+        (
+            {**KEYED, "items": {"type": "object", "properties": {"k": TEXT}}},
+            ".items.properties[k].default",
+            (
+                "Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be "
+                "a required property"
+            ),
+        ),
+        (
+            {"type": "array", "items": TEXT, "uniqueItems": True},
+            ".uniqueItems",
+            "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+        ),
+        (
+            {"type": "object", "properties": {"a": TEXT}, "additionalProperties": TEXT},
+            ".additionalProperties",
+            "Forbidden: additionalProperties and properties are mutual exclusive",
+        ),
+        (
+            {"type": "object", "x-kubernetes-embedded-resource": True},
+            ".properties",
+            (
+                "Required value: must not be empty if x-kubernetes-embedded-resource is true without "
+                "x-kubernetes-preserve-unknown-fields"
+            ),
+        ),
+    ],
+)
+def test_schema(schema: Any, path: str, message: str) -> None:
+    assert judged(schema) == [(path, message)]
+
+
+def test_what_is_good_is_let_be() -> None:
+    parts = {**KEYED, "items": {"type": "object", "required": ["k"], "properties": {"k": TEXT}}}
+    either = {
+        "x-kubernetes-int-or-string": True,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+    }
+    rule = {"rule": "self.list.all(x, x.startsWith('a'))", "message": "m"}
+    bounded = {"type": "array", "maxItems": 9, "items": {**TEXT, "maxLength": 9}}
+    whole = {
+        "type": "object",
+        "properties": {"parts": parts, "either": either, "list": bounded},
+        "x-kubernetes-validations": [rule],
+    }
+    assert judged(whole) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "message"),
+    [
+        (
+            {"rule": "self.size() > 'a'"},
+            "rule",
+            "found no matching overload for '_>_' applied to '(int, string)'",
+        ),
+        ({"rule": "self.size()"}, "rule", "cel expression must evaluate to a bool"),
+        ({"rule": "true", "message": "a\nb"}, "message", "must not contain line breaks"),
+        ({"rule": "true\n"}, "", ""),
+        ({"rule": "self ==\n'a'"}, "message", "must be specified if rule contains line breaks"),
+        (
+            {"rule": "true", "messageExpression": "1"},
+            "messageExpression",
+            "must evaluate to a string",
+        ),
+        ({"rule": "true", "reason": "Odd"}, "reason", "Unsupported value"),
+        ({"rule": "true", "fieldPath": ".a"}, "fieldPath", "must be a valid path"),
+    ],
+)
+def test_rule(rule: Any, field: str, message: str) -> None:
+    found = judged({**TEXT, "maxLength": 9, "x-kubernetes-validations": [rule]})
+    if not field:
+        assert found == []
+        return
+    assert [path for path, _ in found] == [f".x-kubernetes-validations[0].{field}"]
+    assert message in found[0][1]
+
+
+def test_old_values_of_elements_that_cannot_be_told_apart() -> None:
+    item = {**TEXT, "maxLength": 5, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    found = judged({"type": "array", "maxItems": 3, "x-kubernetes-list-type": "set", "items": item})
+    assert found == [
+        (
+            ".items.x-kubernetes-validations[0].rule",
+            (
+                'Invalid value: "self == oldSelf": oldSelf cannot be used on '
+                "the uncorrelatable portion of the schema within root.properties[s]"
+            ),
+        )
+    ]
+
+
+def test_costs_grow_with_what_is_not_bounded() -> None:
+    rule = {"rule": "self.contains('aaaa')", "message": "m"}
+    few = {"type": "array", "maxItems": 5, "items": {**TEXT, "x-kubernetes-validations": [rule]}}
+    assert judged({**few, "items": {**few["items"], "maxLength": 10}}) == []
+    many = {"type": "array", "items": {"type": "array", "items": few["items"]}}
+    assert "exceeds budget by factor of more than 100x" in judged(many)[0][1]
+
+
+def test_selectable_fields() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"a": TEXT}}},
+    }
+    paths = (".spec.a", ".spec.b", "x", ".metadata.name", ".spec", ".spec.a")
+    causes = Causes()
+    version = {
+        "schema": {"openAPIV3Schema": schema},
+        "selectableFields": [{"jsonPath": p} for p in paths],
+    }
+    check_selectable(version, "f", causes)
+    assert [c.field for c in causes] == [f"f[{n}].jsonPath" for n in (1, 2, 3, 4, 5)]
+    assert causes[0].message.endswith("is an invalid path: does not refer to a valid field")
+    assert causes[4].reason == "FieldValueDuplicate"

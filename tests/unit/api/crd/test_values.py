@@ -1,0 +1,144 @@
+"""Values against schemas, and names against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roost.api.crd.celtypes import declared, escape
+from roost.api.crd.kinds import served_of
+from roost.api.crd.naming import settled
+from roost.api.crd.values import ABSENT, compile_schema
+from roost.api.validation.causes import Causes
+
+
+def complaints(schema: Any, value: Any, old: Any = ABSENT) -> list[tuple[str, str, str]]:
+    causes = Causes()
+    compile_schema({"type": "object", "properties": {"v": schema}})(
+        {"v": value}, old if old is ABSENT else {"v": old}, "", causes
+    )
+    return [(c.field, c.reason, c.message) for c in causes]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "message"),
+    [
+        (
+            {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
+            1,
+            "v in body should be greater than 1",
+        ),
+        ({"type": "number", "maximum": 1.5}, 2, "v in body should be less than or equal to 1.5"),
+        ({"type": "number", "multipleOf": 0.5}, 0.3, "v in body should be a multiple of 0.5"),
+        ({"type": "string", "minLength": 2}, "a", "v in body should be at least 2 chars long"),
+        ({"type": "string", "pattern": "^a"}, "b", "v in body should match '^a'"),
+        ({"type": "string", "format": "ipv4"}, "x", 'v in body must be of type ipv4: "x"'),
+        ({"type": "array", "minItems": 1}, [], "v in body should have at least 1 items"),
+        ({"type": "object", "minProperties": 1}, {}, "v in body should have at least 1 properties"),
+        ({"type": "string"}, None, 'v in body must be of type string: "null"'),
+        (
+            {"x-kubernetes-int-or-string": True},
+            1.5,
+            'v in body must be of type integer,string: "number"',
+        ),
+        (
+            {"type": "object", "not": {"required": ["a"]}},
+            {"a": 1},
+            '"v" must not validate the schema (not)',
+        ),
+    ],
+)
+def test_refused(schema: Any, value: Any, message: str) -> None:
+    found = complaints(schema, value)
+    assert len(found) == 1
+    assert found[0][2].endswith(message)
+    assert complaints(schema, value, value) == []  # what has not changed is not judged again
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "nullable": True}, None),
+        ({"type": "integer"}, 2.0),
+        ({"type": "number"}, 2),
+        ({"type": "string", "format": "odd"}, "x"),
+        ({"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"a": 1}),
+    ],
+)
+def test_accepted(schema: Any, value: Any) -> None:
+    assert complaints(schema, value) == []
+
+
+def test_one_of_tells_what_is_missing() -> None:
+    schema = {"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    none, both = complaints(schema, {}), complaints(schema, {"a": 1, "b": 1})
+    assert none[0][2].endswith("(oneOf). Found none valid")
+    assert none[1] == ("v.a", "FieldValueRequired", "Required value")
+    assert both[0][2].endswith("(oneOf). Found 2 valid alternatives")
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("a", "a"),
+        ("a-b.c/d", "a__dash__b__dot__c__slash__d"),
+        ("in", "__in__"),
+        ("a__b", "a__underscores__b"),
+        ("1a", None),
+        ("a b", None),
+    ],
+)
+def test_names_of_properties_in_rules(name: str, escaped: str | None) -> None:
+    assert escape(name) == escaped
+
+
+def test_sizes_follow_from_the_schema() -> None:
+    of = declared({"type": "array", "items": {"type": "string", "maxLength": 7}})
+    assert of is not None
+    assert of.params[0].max_elements == 7
+    assert of.max_elements == (3 * 1024 * 1024 - 2) // 3
+
+
+def named(name: str, **names: Any) -> dict[str, Any]:
+    wanted = {
+        "plural": name,
+        "singular": name[:-1],
+        "kind": name.title(),
+        "listKind": f"{name}List",
+        **names,
+    }
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {}}}
+    spec = {"group": "g.io", "scope": "Cluster", "names": wanted, "versions": [version]}
+    return {"metadata": {"name": f"{name}.g.io"}, "spec": spec}
+
+
+def test_names_are_kept_once_they_are_accepted() -> None:
+    first = named("toys")
+    first["status"] = settled(first, [], "t1")
+    second = named("games", kind="Toys", shortNames=["toys", "g"])
+    status = settled(second, [first], "t2")
+    assert status["acceptedNames"] == {
+        "plural": "games",
+        "singular": "game",
+        "listKind": "gamesList",
+    }
+    assert [c["reason"] for c in status["conditions"]] == ["KindConflict", "NotAccepted"]
+    second["status"] = status
+    assert settled(second, [], "t3")["conditions"][1]["status"] == "True"
+    again = settled(first, [{**second, "status": {"acceptedNames": first["spec"]["names"]}}], "t4")
+    assert again == first["status"]
+
+
+def test_a_deprecated_version_warns_and_names_a_better_one() -> None:
+    definition = named("toys")
+    old = {
+        **definition["spec"]["versions"][0],
+        "name": "v1beta1",
+        "storage": False,
+        "deprecated": True,
+    }
+    definition["spec"]["versions"].append(old)
+    kinds = {one.kind.version: one.kind for one in served_of(definition)}
+    assert kinds["v1beta1"].warning == "g.io/v1beta1 Toys is deprecated; use g.io/v1 Toys"
+    assert (kinds["v1"].warning, kinds["v1"].convert) == ("", None)

@@ -1,0 +1,191 @@
+"""Objects of a definition: what is kept, refused and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .conftest import TOYS, Asker, toy
+
+Play = Callable[..., None]
+MERGE = "application/merge-patch+json"
+SCHEMA = {
+    "spec": {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "maxLength": 5},
+            "size": {"type": "integer", "minimum": 1},
+            "replicas": {"type": "integer"},
+            "parts": {
+                "type": "array",
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["k"],
+                "items": {
+                    "type": "object",
+                    "required": ["k"],
+                    "properties": {"k": {"type": "string"}, "v": {"type": "string"}},
+                },
+            },
+            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            "inner": {
+                "type": "object",
+                "x-kubernetes-embedded-resource": True,
+                "x-kubernetes-preserve-unknown-fields": True,
+            },
+        },
+        "x-kubernetes-validations": [
+            {
+                "rule": "!has(self.size) || self.size < 10",
+                "message": "too large",
+                "fieldPath": ".size",
+            },
+            {
+                "rule": "self.name == oldSelf.name",
+                "messageExpression": "'was ' + oldSelf.name.substring(0)",
+            },
+        ],
+    },
+    "status": {
+        "type": "object",
+        "properties": {"replicas": {"type": "integer"}, "sel": {"type": "string"}},
+    },
+}
+SUBRESOURCES = {
+    "status": {},
+    "scale": {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.sel",
+    },
+}
+
+
+def test_unknown_fields_are_dropped_and_told(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+        spec = {"name": "a", "zz": 1, "free": {"any": [1]}, "inner": {"kind": "K", "x": 1}}
+        _, made = await asker.ask("POST", TOYS, toy("x", spec))
+        assert made["spec"] == {"name": "a", "free": {"any": [1]}, "inner": {"kind": "K", "x": 1}}
+        body = toy("y", spec)
+        body["metadata"]["odd"] = 1
+        code, refused = await asker.ask("POST", f"{TOYS}?fieldValidation=Strict", body)
+        assert (code, refused["message"]) == (
+            400,
+            (
+                'Toy in version "v1" cannot be handled as a Toy: strict decoding error: '
+                'unknown field "metadata.odd", unknown field "spec.zz"'
+            ),
+        )
+
+    play(scene)
+
+
+def test_an_object_that_breaks_the_schema_is_refused(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+        parts = [{"k": "a"}, {"k": "a"}]
+        code, body = await asker.ask("POST", TOYS, toy("x", {"size": "s", "parts": parts}))
+        assert code == 422
+        assert {(c["field"], c["message"]) for c in body["details"]["causes"]} == {
+            ("spec.name", "Required value"),
+            (
+                "spec.size",
+                'Invalid value: "string": spec.size in body must be of type integer: "string"',
+            ),
+            ("spec.parts[1]", 'Duplicate value: {"k":"a"}'),
+            (
+                "<nil>",
+                (
+                    "Invalid value: null: some validation rules were not checked because the object was "
+                    "invalid; correct the existing errors to complete validation"
+                ),
+            ),
+        }
+
+    play(scene)
+
+
+def test_rules_see_the_old_value_and_what_has_not_changed_is_not_judged_again(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        loose = {**SCHEMA, "spec": {**SCHEMA["spec"], "x-kubernetes-validations": []}}
+        await asker.define(loose)
+        await asker.ask("POST", TOYS, toy("x", {"name": "a", "size": 50}))
+        rules = SCHEMA["spec"]["x-kubernetes-validations"]
+        path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations"
+        patch = [{"op": "add", "path": path, "value": rules}]
+        where = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/toys.example.com"
+        code, body = await asker.ask(
+            "PATCH", where, patch, content_type="application/json-patch+json"
+        )
+        assert code == 200, body
+        label = {"metadata": {"labels": {"a": "b"}}}
+        assert (await asker.ask("PATCH", f"{TOYS}/x", label, content_type=MERGE))[0] == 200
+        change = {"spec": {"name": "b"}}
+        code, body = await asker.ask("PATCH", f"{TOYS}/x", change, content_type=MERGE)
+        assert {(c["field"], c["message"]) for c in body["details"]["causes"]} == {
+            ("spec.size", "Invalid value: too large"),
+            ("spec", "Invalid value: was a"),
+        }
+
+    play(scene)
+
+
+def test_status_and_scale(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA, subresources=SUBRESOURCES)
+        await asker.ask(
+            "POST", TOYS, {**toy("x", {"name": "a", "replicas": 2}), "status": {"replicas": 9}}
+        )
+        status = {"status": {"replicas": 1, "sel": "a=b"}, "spec": {"replicas": 7}}
+        _, body = await asker.ask("PATCH", f"{TOYS}/x/status", status, content_type=MERGE)
+        assert (body["spec"]["replicas"], body["status"]) == (2, {"replicas": 1, "sel": "a=b"})
+        assert body["metadata"]["generation"] == 1
+        _, scale = await asker.ask("GET", f"{TOYS}/x/scale")
+        assert (scale["spec"], scale["status"]) == (
+            {"replicas": 2},
+            {"replicas": 1, "selector": "a=b"},
+        )
+        wanted = {"spec": {"replicas": 5}}
+        await asker.ask("PATCH", f"{TOYS}/x/scale", wanted, content_type=MERGE)
+        _, body = await asker.ask("GET", f"{TOYS}/x")
+        assert (body["spec"]["replicas"], body["metadata"]["generation"]) == (5, 2)
+        below = {"spec": {"replicas": -1}}
+        code, body = await asker.ask("PATCH", f"{TOYS}/x/scale", below, content_type=MERGE)
+        assert (code, body["details"]["causes"][0]["field"]) == (422, ".spec.replicas")
+
+    play(scene)
+
+
+def test_apply_merges_by_the_schema(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+        media = "application/apply-patch+yaml"
+        for manager, key in (("one", "a"), ("two", "b")):
+            body = toy("x", {"name": "n", "parts": [{"k": key, "v": manager}]})
+            target = f"{TOYS}/x?fieldManager={manager}"
+            code, made = await asker.ask("PATCH", target, body, content_type=media)
+            assert code in (200, 201), made
+        assert [part["k"] for part in made["spec"]["parts"]] == ["a", "b"]
+        strategic = "application/strategic-merge-patch+json"
+        assert (await asker.ask("PATCH", f"{TOYS}/x", {}, content_type=strategic))[0] == 415
+
+    play(scene)
+
+
+def test_selectable_fields_and_columns(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        columns = [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}]
+        fields = [{"jsonPath": ".spec.name"}]
+        await asker.define(SCHEMA, additionalPrinterColumns=columns, selectableFields=fields)
+        for name in ("a", "b"):
+            await asker.ask("POST", TOYS, toy(name, {"name": name, "size": 4}))
+        _, listed = await asker.ask("GET", f"{TOYS}?fieldSelector=spec.name%3Db")
+        assert [one["metadata"]["name"] for one in listed["items"]] == ["b"]
+        _, table = await asker.ask(
+            "GET", TOYS, accept="application/json;as=Table;v=v1;g=meta.k8s.io"
+        )
+        assert [row["cells"] for row in table["rows"]] == [["a", 4], ["b", 4]]
+        code, _ = await asker.ask("GET", f"{TOYS}?fieldSelector=spec.size%3D4")
+        assert code == 400
+
+    play(scene)
