@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from . import environment as cel
-from .environment import CompileError, Environment, Program
-from .functions.declare import Declarations, merged
-from .library import LIBRARY
-from .types import (
+from roost.api.cel import environment as cel
+from roost.api.cel.environment import CompileError, Environment, Program
+from roost.api.cel.functions.declare import Declarations, merged
+from roost.api.cel.library import LIBRARY
+from roost.api.cel.types import (
     ANY,
     BOOL,
     DYN,

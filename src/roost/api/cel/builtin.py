@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from roost.api.schema.node import Node
-
-from .types import (
+from roost.api.cel.types import (
     BOOL,
     BYTES,
     DOUBLE,
@@ -21,6 +19,7 @@ from .types import (
     map_of,
     object_of,
 )
+from roost.api.schema.node import Node
 
 _KEYWORDS = frozenset(
     ("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function",

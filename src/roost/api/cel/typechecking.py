@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
+from roost.api.cel import environment as cel
+from roost.api.cel.admission import admission_environment
+from roost.api.cel.builtin import type_of_node
+from roost.api.cel.types import DYN, Type
 from roost.api.kind import Kind
 from roost.api.registry import Registry
 from roost.api.schema.nodes import node
 from roost.api.values import Object
-
-from . import environment as cel
-from .admission import admission_environment
-from .builtin import type_of_node
-from .types import DYN, Type
 
 #: At most so many kinds of one rule are looked at.
 _KINDS_MAX: Final = 10
