@@ -29,9 +29,11 @@ from roost.apiserver.admission import chain
 from roost.apiserver.admission.base import Base
 from roost.apiserver.admission.usage import quota_matches, usage_of
 from roost.apiserver.authorizer import Authorizer
+from roost.apiserver.pki.requests import read_request
 from roost.cli.main import app
 from roost.cli.server import SCHEDULER
 from roost.cli.settings import PREFIX, Settings
+from roost.controllers.certificates import CertificateRules
 from roost.controllers.registry import ALIASES, ALL, EVERYWHERE, Setup, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.controller import AnyController
@@ -276,7 +278,8 @@ async def _write_quota(quota: Object) -> Object:
 
 def controller_page() -> str:
     """Return the page of all controllers."""
-    setup = Setup(quota=QuotaRules(usage_of, quota_matches))
+    rules = CertificateRules(read_request, lambda _spec, _subresource: False)
+    setup = Setup(quota=QuotaRules(usage_of, quota_matches), certificates=rules)
     old_names: dict[str, list[str]] = {}
     for alias, name in ALIASES.items():
         old_names.setdefault(name, []).append(alias)

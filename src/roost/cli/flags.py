@@ -22,12 +22,12 @@ AuditLog = Annotated[
 AuditSize = Annotated[
     int | None,
     typer.Option(
-        help="Megabytes before the audit log is put aside (default: 100).", rich_help_panel=_PANEL
+        help="Megabytes before the audit log is put aside [default: 100].", rich_help_panel=_PANEL
     ),
 ]
 AuditBackups = Annotated[
     int | None,
-    typer.Option(help="How many old audit logs are kept (default: 10).", rich_help_panel=_PANEL),
+    typer.Option(help="How many old audit logs are kept [default: 10].", rich_help_panel=_PANEL),
 ]
 OidcIssuer = Annotated[
     str | None,
@@ -41,12 +41,12 @@ OidcClient = Annotated[
 ]
 OidcUser = Annotated[
     str | None,
-    typer.Option(help="Claim that is the username (default: sub).", rich_help_panel=_PANEL),
+    typer.Option(help="Claim that is the username [default: sub].", rich_help_panel=_PANEL),
 ]
 OidcUserPrefix = Annotated[
     str | None,
     typer.Option(
-        help="Put before usernames; '-' is nothing (default: issuer#).", rich_help_panel=_PANEL
+        help="Put before usernames; '-' is nothing [default: issuer#].", rich_help_panel=_PANEL
     ),
 ]
 OidcGroups = Annotated[
@@ -62,7 +62,7 @@ OidcRequired = Annotated[
 OidcCa = Annotated[
     str | None,
     typer.Option(
-        help="Who signed the issuer's certificate (default: public authorities).",
+        help="Who signed the issuer's certificate [default: public authorities].",
         rich_help_panel=_PANEL,
     ),
 ]
