@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from .functions.declare import Library, Overload
-from .issues import CompileError, Issue
-from .nodes import (
+from roost.api.cel.functions.declare import Library, Overload
+from roost.api.cel.issues import CompileError, Issue
+from roost.api.cel.nodes import (
     Bind,
     Call,
     Comprehension,
@@ -20,7 +20,7 @@ from .nodes import (
     Select,
     StructNode,
 )
-from .types import (
+from roost.api.cel.types import (
     BOOL,
     BYTES,
     DOUBLE,
@@ -38,8 +38,8 @@ from .types import (
     param,
     type_of,
 )
-from .unify import Bound, closed, fits, fresh, resolved
-from .values import Uint
+from roost.api.cel.unify import Bound, closed, fits, fresh, resolved
+from roost.api.cel.values import Uint
 
 _LOGICAL: Mapping[str, tuple[Type, ...]] = {"_&&_": (BOOL, BOOL), "_||_": (BOOL, BOOL)}
 _OPTIONAL_METHODS = ("orValue", "or")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .running import Run, Step
-from .values import EvaluationError, map_key
+from roost.api.cel.running import Run, Step
+from roost.api.cel.values import EvaluationError, map_key
 
 _STEP_COST = 3
 Items = Callable[[Run], Iterator[None]]

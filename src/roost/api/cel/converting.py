@@ -11,8 +11,8 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from .types import Type
-from .values import EvaluationError, duration_of, timestamp_of
+from roost.api.cel.types import Type
+from roost.api.cel.values import EvaluationError, duration_of, timestamp_of
 
 Converter = Callable[[Any], Any]
 

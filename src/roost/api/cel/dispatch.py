@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .functions.declare import Overload
-from .types import Type
-from .values import Duration, EvaluationError, Optional, Struct, Timestamp, TypeValue, Uint, Wrapped
+from roost.api.cel.functions.declare import Overload
+from roost.api.cel.types import Type
+from roost.api.cel.values import (
+    Duration,
+    EvaluationError,
+    Optional,
+    Struct,
+    Timestamp,
+    TypeValue,
+    Uint,
+    Wrapped,
+)
 
 Accepts = Callable[[Any], bool]
 

@@ -16,18 +16,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from .checker import Checked, Checker
-from .converting import converter
-from .estimating import max_cost
-from .evaluator import MISSING, Compiler, Lazy
-from .functions.declare import Library
-from .issues import CompileError, Issue
-from .library import LIBRARY, TYPE_NAMES
-from .nodes import Node
-from .parser import parse
-from .running import Run
-from .types import Type
-from .values import EvaluationError
+from roost.api.cel.checker import Checked, Checker
+from roost.api.cel.converting import converter
+from roost.api.cel.estimating import max_cost
+from roost.api.cel.evaluator import MISSING, Compiler, Lazy
+from roost.api.cel.functions.declare import Library
+from roost.api.cel.issues import CompileError, Issue
+from roost.api.cel.library import LIBRARY, TYPE_NAMES
+from roost.api.cel.nodes import Node
+from roost.api.cel.parser import parse
+from roost.api.cel.running import Run
+from roost.api.cel.types import Type
+from roost.api.cel.values import EvaluationError
 
 PER_CALL_LIMIT = 1_000_000
 _KEPT = 4096

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import ceil
 
-from .checker import Checked
-from .functions.declare import Overload
-from .nodes import (
+from roost.api.cel.checker import Checked
+from roost.api.cel.functions.declare import Overload
+from roost.api.cel.nodes import (
     Bind,
     Call,
     Comprehension,
@@ -23,7 +23,7 @@ from .nodes import (
     Select,
     StructNode,
 )
-from .types import Type
+from roost.api.cel.types import Type
 
 UNBOUNDED = (1 << 64) - 1
 _SIZED = frozenset(["string", "bytes", "list", "map", "dyn", "any", "param"])

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .checker import Checked
-from .comprehensions import fold
-from .converting import converter
-from .dispatch import dispatcher
-from .functions.declare import Overload
-from .nodes import (
+from roost.api.cel.checker import Checked
+from roost.api.cel.comprehensions import fold
+from roost.api.cel.converting import converter
+from roost.api.cel.dispatch import dispatcher
+from roost.api.cel.functions.declare import Overload
+from roost.api.cel.nodes import (
     Bind,
     Call,
     Comprehension,
@@ -26,10 +26,10 @@ from .nodes import (
     Select,
     StructNode,
 )
-from .prices import price
-from .running import Run, Step
-from .types import Type, is_dyn
-from .values import NONE, EvaluationError, Optional, Struct, TypeValue, map_key
+from roost.api.cel.prices import price
+from roost.api.cel.running import Run, Step
+from roost.api.cel.types import Type, is_dyn
+from roost.api.cel.values import NONE, EvaluationError, Optional, Struct, TypeValue, map_key
 
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
 _RUNTIME_NAMES = {

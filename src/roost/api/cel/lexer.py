@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .issues import Issue
+from roost.api.cel.issues import Issue
 
 _TOKENS = re.compile(
     r"""(?P<SPACE>[ \t\r\n\f]+|//[^\n]*)

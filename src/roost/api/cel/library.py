@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .functions import (
+from roost.api.cel.functions import (
     authorization,
     collections,
     dates,
@@ -12,8 +12,8 @@ from .functions import (
     operators,
     strings,
 )
-from .functions.declare import merged
-from .types import (
+from roost.api.cel.functions.declare import merged
+from roost.api.cel.types import (
     BOOL,
     BYTES,
     DOUBLE,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .issues import Issue
-from .nodes import Bind, Call, Comprehension, Ident, Node, Select
+from roost.api.cel.issues import Issue
+from roost.api.cel.nodes import Bind, Call, Comprehension, Ident, Node, Select
 
 # name -> the numbers of arguments that make it a macro
 _COMPREHENSIONS = {

@@ -4,11 +4,21 @@ parser.
 
 from __future__ import annotations
 
-from .issues import CompileError, Issue
-from .lexer import Token, string_of, tokens_of
-from .macros import expand
-from .nodes import Call, Entry, Ident, ListNode, Literal, MapNode, Node, Select, StructNode
-from .values import INT_MAX, UINT_MAX, Uint
+from roost.api.cel.issues import CompileError, Issue
+from roost.api.cel.lexer import Token, string_of, tokens_of
+from roost.api.cel.macros import expand
+from roost.api.cel.nodes import (
+    Call,
+    Entry,
+    Ident,
+    ListNode,
+    Literal,
+    MapNode,
+    Node,
+    Select,
+    StructNode,
+)
+from roost.api.cel.values import INT_MAX, UINT_MAX, Uint
 
 _MAX_DEPTH = 50
 _MAX_SIZE = 100_000

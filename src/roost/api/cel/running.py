@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .values import CostExceeded
+from roost.api.cel.values import CostExceeded
 
 
 class Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .types import DYN, Type, is_dyn
+from roost.api.cel.types import DYN, Type, is_dyn
 
 _NULLABLE = frozenset(["object", "opaque", "timestamp", "duration"])
 Bound = dict[str, Type]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from roost.api.cel.functions.declare import Declarations
+from roost.api.cel.functions.operators import add_durations, add_ints, add_uints
 from roost.api.cel.values import NONE, Duration, EvaluationError, Optional, equal, map_key
-
-from .declare import Declarations
-from .operators import add_durations, add_ints, add_uints
 
 declarations = Declarations()
 _add = declarations.add

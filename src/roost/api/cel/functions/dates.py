@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from roost.api.cel.functions.declare import Declarations
 from roost.api.cel.values import NS, Duration, EvaluationError, Timestamp
-
-from .declare import Declarations
 
 declarations = Declarations()
 _add = declarations.add

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from roost.api.cel.functions.declare import Declarations
+from roost.api.cel.functions.patterns import compiled
 from roost.api.cel.values import (
     INT_MAX,
     INT_MIN,
@@ -25,9 +27,6 @@ from roost.api.cel.values import (
     timestamp_of,
     type_name,
 )  # fmt: skip
-
-from .declare import Declarations
-from .patterns import compiled
 
 declarations = Declarations()
 _add = declarations.add

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from roost.api.cel.functions.declare import Declarations
+from roost.api.cel.functions.operators import double_text
+from roost.api.cel.functions.patterns import compiled
 from roost.api.cel.values import Duration, EvaluationError, Timestamp, TypeValue, Uint, type_name
-
-from .declare import Declarations
-from .operators import double_text
-from .patterns import compiled
 
 declarations = Declarations()
 _add = declarations.add
