@@ -23,6 +23,7 @@ from roost.adapters.real.kubelet.sessions import (
     serve_ports,
 )
 from roost.adapters.real.tail import read_log
+from roost.api.values import Object
 from roost.node.logs import parse_options
 from roost.node.streaming.port import Agent, FoundContainer
 from roost.ports.port import WallClock
@@ -118,7 +119,8 @@ class KubeletServer:
             if (metadata.get("namespace"), metadata["name"]) == (namespace, pod):
                 for kind in ("initContainerStatuses", "containerStatuses"):
                     for known in status.get(kind) or ():
-                        reason = (known.get("state", {}).get("waiting") or {}).get("reason", "")
+                        waiting: Object = known.get("state", {}).get("waiting") or {}
+                        reason = str(waiting.get("reason", ""))
                         if known["name"] == container and reason:
                             return _WAITING_WORDS.get(reason, reason)
         return "ContainerCreating"
