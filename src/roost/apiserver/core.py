@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from roost.api.errors import StatusError, invalid
 from roost.api.groups import GROUP_ORDER
@@ -88,6 +88,14 @@ def shown(kind: Kind, record: Record, *, keep: bool = True) -> Object:
     return converted
 
 
+class Elsewhere(Protocol):
+    """A conversion that takes time: of a webhook."""
+
+    async def show(self, kind: Kind, records: Iterable[Record]) -> None: ...
+
+    async def store(self, kind: Kind, value: Object) -> Object: ...
+
+
 @dataclass(slots=True)
 class Core:
     """The parts of the API server that verbs work with."""
@@ -106,6 +114,20 @@ class Core:
     custom: dict[Resource, Node] = field(default_factory=dict)
     #: What is awaited after each write to a resource, with its key, before the write is answered.
     followers: dict[Resource, Callable[[str], Awaitable[None]]] = field(default_factory=dict)
+
+    #: Kinds of which objects must be converted elsewhere before they are shown or stored.
+    converters: dict[Resource, Elsewhere] = field(default_factory=dict)
+
+    async def converted(self, kind: Kind, records: Iterable[Record]) -> None:
+        """Prepare records for `shown`; raises StatusError if they cannot be."""
+        if kind.convert is not None and kind.resource in self.converters:
+            await self.converters[kind.resource].show(kind, records)
+
+    async def stored(self, kind: Kind, value: Object) -> Object:
+        """Return an object in the form in which it is stored; raises StatusError."""
+        if kind.convert is not None and kind.resource in self.converters:
+            return await self.converters[kind.resource].store(kind, value)
+        return self.to_storage(kind, value)
 
     async def follow(self, kind: Kind, key: str) -> None:
         """Let whoever follows the kind see a write that is done."""

@@ -131,13 +131,14 @@ async def _commit(
         if await core.store.get(key) is not None:
             raise already_exists(kind.group, kind.plural, name)
         return core.unsaved(kind, key, value, 0)
-    draft = draft_of(core.storage(kind), core.to_storage(kind, value))
+    draft = draft_of(core.storage(kind), await core.stored(kind, value))
     try:
         record = await core.store.commit(key, draft, ABSENT)
     except Conflict:
         pass
     else:
         await core.follow(kind, key)
+        await core.converted(kind, [record])
         return record
     error = already_exists(kind.group, kind.plural, name)
     existing = await core.store.get(key)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from roost.api.crd.converting import Converter, swapped
+from roost.api.crd.converting import SWAPPED
 from roost.api.crd.kinds import Served, accepted, served_of
 from roost.api.crd.naming import (
     ESTABLISHED,
@@ -34,6 +35,7 @@ from roost.api.schema.structural import default_object
 from roost.api.values import Object, copy_of
 from roost.apiserver import keys
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
+from roost.apiserver.admission.webhooks.port import Caller
 from roost.apiserver.attributes import User
 from roost.apiserver.core import WriteContext
 from roost.apiserver.deleting import delete_collection
@@ -41,7 +43,9 @@ from roost.apiserver.encoding import draft_of
 from roost.apiserver.options import DeleteRequest
 from roost.apiserver.selection import parse_selection
 from roost.apiserver.server import ApiServer
+from roost.apiserver.webhookconversion import WebhookConversion
 from roost.store.port import Conflict as LostRace
+from roost.store.port import Event
 
 DEFINITIONS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 _PREFIX: Final = f"{keys.ROOT}{DEFINITIONS.group}/{DEFINITIONS.plural}/"
@@ -71,11 +75,11 @@ class _Followed:
 class CustomResources:
     """A part of the API server; see roost.apiserver.server.ApiServer.extend."""
 
-    def __init__(self, api: ApiServer, convert: Converter = swapped) -> None:
+    def __init__(self, api: ApiServer, caller: Caller | None = None) -> None:
         self._api = api
         self._core = api.core
         self._client = api.client(_SELF)
-        self._convert = convert
+        self._caller = caller
         self._followed: dict[str, _Followed] = {}
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[object] | None = None
@@ -176,11 +180,18 @@ class CustomResources:
             f"{keys.ROOT}{definition['spec']['group']}/{accepted(definition).get('plural', '')}/"
         )
         stale = await self._is_stale(definition, topic)
-        served = served_of(definition, self._convert, stale=stale)
+        webhook = self._webhook(definition)
+        by = SWAPPED if webhook is None else webhook.converters
+        served = served_of(definition, by, stale=stale)
         self._followed[name] = _Followed(facts, served, topic)
         kept = {one.kind.resource for one in served}
         if before is not None:
             self._api.withdraw([gone for gone in before.resources if gone not in kept])
+        for one in served:
+            self._core.converters.pop(one.kind.resource, None)
+            if webhook is not None:
+                self._core.converters[one.kind.resource] = webhook
+        self._core.feed.prepare = self._prepare if self._core.converters else None
         self._api.serve([(one.kind, one.node) for one in served])
         self._publish()
         if before is not None:
@@ -210,10 +221,34 @@ class CustomResources:
                 await asyncio.sleep(0)
         return False
 
+    def _webhook(self, definition: Object) -> WebhookConversion | None:
+        said = definition["spec"].get("conversion") or {}
+        if said.get("strategy") != "Webhook" or self._caller is None:
+            return None
+        client = (said.get("webhook") or {}).get("clientConfig") or {}
+        return WebhookConversion(self._core, self._caller, client)
+
+    async def _prepare(self, batch: Sequence[Event]) -> None:
+        """Have changes converted before their watchers are shown them."""
+        for followed in self._followed.values():
+            records = [
+                record
+                for event in batch
+                if event.key.startswith(followed.topic)
+                for record in (event.record, event.previous)
+                if record is not None
+            ]
+            for one in followed.served:
+                if records and one.kind.resource in self._core.converters:
+                    with suppress(StatusError):  # who watches is dropped, and asks again
+                        await self._core.converted(one.kind, records)
+
     async def _withdraw(self, name: str) -> None:
         gone = self._followed.pop(name, None)
         if gone is not None:
             self._api.withdraw(gone.resources)
+            for resource in gone.resources:
+                self._core.converters.pop(resource, None)
             self._publish()
             self._core.feed.end(gone.topic)
 
@@ -259,16 +294,15 @@ class CustomResources:
         definition = record.object
         spec = definition["spec"]
         everything = [{**version, "served": True} for version in spec["versions"]]
-        served = served_of(
-            {**definition, "spec": {**spec, "versions": everything}}, self._convert, stale=True
-        )
+        served = served_of({**definition, "spec": {**spec, "versions": everything}}, stale=True)
         pause = _LOOK_AGAIN_S[0]
         while served and not await self._emptied(served):
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LOOK_AGAIN_S[1])
         emptied = self._core.store.revision()
         await self._say(name, "False", "InstanceDeletionCompleted", "removed all instances")
-        while self._core.feed.revision < emptied:  # watchers see the deletions before their end
+        # Watchers see the deletions before their end.
+        while self._core.feed.revision < emptied:  # noqa: ASYNC110 - the feed says nothing
             await asyncio.sleep(_LOOK_AGAIN_S[0])
         await self._release(name)
 

@@ -72,6 +72,7 @@ async def delete(
         record = await core.store.get(key)
         if record is None:
             raise not_found(kind.group, kind.plural, name)
+        await core.converted(kind, [record])
         value = shown(kind, record)
         _check_preconditions(kind, name, value, options)
         request = Admission(
@@ -174,6 +175,7 @@ async def _attempt(
         return await _remove(core, kind, record, value, options)
     if marked != metadata:
         record = await _mark(core, kind, record, {**value, "metadata": marked}, options)
+        await core.converted(kind, [record])
         value = shown(kind, record)
         if not options.dry_run:
             await core.follow(kind, record.key)
@@ -207,7 +209,7 @@ async def _mark(
 ) -> Record:
     if options.dry_run:
         return core.unsaved(kind, record.key, value, record.revision)
-    draft = draft_of(core.storage(kind), core.to_storage(kind, value))
+    draft = draft_of(core.storage(kind), await core.stored(kind, value))
     return await core.store.commit(record.key, draft, record.revision)
 
 
@@ -219,6 +221,7 @@ async def _remove(
     gone = await core.store.commit(record.key, None, record.revision)
     release_held(core, kind, value)
     await core.follow(kind, record.key)
+    await core.converted(kind, [gone])
     return Deleted(gone, gone=True)
 
 
@@ -253,6 +256,7 @@ async def delete_collection(
 ) -> tuple[list[Record], int]:
     """Delete all selected objects; return them as they were, and the revision of that list."""
     page = await core.store.list(keys.prefix_of(kind, namespace))
+    await core.converted(kind, page.records)
     chosen = [
         record
         for record in page.records

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from roost.apiserver.keys import ROOT, topic_of
@@ -149,6 +149,8 @@ class Feed:
         self.revision = store.revision()
         self._start = self.revision
         self._topics: dict[str, Topic] = {}
+        #: Awaited with each batch before it is handed on, if there is anything to prepare.
+        self.prepare: Callable[[Sequence[Event]], Awaitable[None]] | None = None
         self._listeners: list[Callable[[Sequence[Event]], None]] = []
 
     def listen(self, listener: Callable[[Sequence[Event]], None]) -> None:
@@ -178,6 +180,8 @@ class Feed:
                 async for batch in self._store.watch(ROOT, self.revision):
                     start = loop.time()
                     if batch:
+                        if self.prepare is not None:
+                            await self.prepare(batch)
                         self._publish(batch)
                     await asyncio.sleep(min(loop.time() - start, _REST_S))
             except Compacted:
@@ -273,6 +277,8 @@ class Feed:
             close = getattr(batches, "aclose", None)
             if close is not None:
                 await close()
+        if batch and self.prepare is not None:
+            await self.prepare(batch)
         payload = render(batch) if batch else None
         if payload is not None:
             watcher.deliver(payload)

@@ -61,6 +61,7 @@ async def get(
     record = await core.store.get(keys.key_of(kind, namespace, name))
     if record is None:
         raise not_found(kind.group, kind.plural, name)
+    await core.converted(kind, [record])
     return record
 
 
@@ -133,6 +134,7 @@ async def list_records(
     try:
         if selection.empty:
             page = await core.store.list(prefix, limit=limit, after=after, revision=revision)
+            await core.converted(kind, page.records)
             return _listing(prefix, page, limit)
         return await _selected(core, kind, prefix, selection, limit, after, revision)
     except Compacted as error:
@@ -162,6 +164,7 @@ async def _one(core: Core, kind: Kind, namespace: str, selection: Selection) -> 
         revision = core.store.revision()
         record = await core.store.get(keys.key_of(kind, where, selection.name))
         found = [] if record is None else [record]
+    await core.converted(kind, found)
     return Listing(
         [r for r in found if selection.matches(kind, shown(kind, r, keep=False))], revision
     )
@@ -176,6 +179,7 @@ async def _selected(
             prefix, limit=max(limit, _PAGE) if limit else 0, after=after, revision=revision
         )
         revision = page.revision
+        await core.converted(kind, page.records)
         for index, record in enumerate(page.records):
             if not selection.may_match(record.value) or not selection.matches(
                 kind, shown(kind, record, keep=False)

@@ -47,7 +47,7 @@ async def rewrite(
             own(kind, core.node(kind), old, new, subresource, manager, core.now())
         if dry_run:
             return core.unsaved(kind, key, new, record.revision)
-        draft = draft_of(core.storage(kind), core.to_storage(kind, new))
+        draft = draft_of(core.storage(kind), await core.stored(kind, new))
         try:
             return await core.store.commit(key, draft, record.revision)
         except Conflict:

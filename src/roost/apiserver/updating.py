@@ -79,11 +79,14 @@ async def update(core: Core, target: Target, build: Build, context: WriteContext
         record = await core.store.get(target.key)
         if record is None:
             return await _create_instead(core, target, build, context)
+        await core.converted(target.kind, [record])
         old = shown(target.kind, record)
         new = build(old)
         warnings = len(context.warnings)
         try:
-            return Written(await _attempt(core, target, record, old, new, context))
+            written = await _attempt(core, target, record, old, new, context)
+            await core.converted(target.kind, [written])
+            return Written(written)
         except Conflict as lost:
             # Whoever asked for a version fails the next try's check of it.
             if attempt == _TRIES - 1:
@@ -202,7 +205,7 @@ async def _commit(
         release_held(core, kind, old)
         await core.follow(kind, target.key)
         return core.unsaved(kind, target.key, new, gone.revision)
-    draft = draft_of(core.storage(kind), core.to_storage(kind, new))
+    draft = draft_of(core.storage(kind), await core.stored(kind, new))
     written = await core.store.commit(target.key, draft, record.revision)
     await core.follow(kind, target.key)
     return written

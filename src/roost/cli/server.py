@@ -158,6 +158,7 @@ async def serve(
                     issue_node(parts.authority, places, local_node, address, admin.server)
                 ready(admin)
         finally:
+            parts.api.stopping = True
             await server.close()
             await parts.caller.close()
             if audit:
@@ -210,7 +211,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         },
         fetcher=proxies,
     )  # fmt: skip
-    CustomResources(api)
+    CustomResources(api, caller)
     return Parts(
         api, authority, keys, authenticator, authorizer, proxies, clock, chance, registered, caller
     )

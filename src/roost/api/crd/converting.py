@@ -7,6 +7,7 @@ left out. Defaults are those of the version that is stored, filled in when it is
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from roost.api.kind import Conversion
 from roost.api.schema.node import Node
@@ -17,17 +18,28 @@ from roost.api.values import Object, copy_of
 Converter = Callable[[Object, str], Object]
 
 
+@dataclass(frozen=True, slots=True)
+class Converters:
+    """How objects change their version on their way into the store, and out of it."""
+
+    inward: Converter
+    outward: Converter
+
+
 def swapped(value: Object, api_version: str) -> Object:
     """Return the object with another apiVersion: the conversion of the strategy None."""
     return {**value, "apiVersion": api_version}
 
 
+SWAPPED = Converters(swapped, swapped)
+
+
 def conversion(
-    own: str, storage: str, nodes: dict[str, Node], defaults: dict[str, Node], convert: Converter
+    own: str, storage: str, nodes: dict[str, Node], defaults: dict[str, Node], by: Converters
 ) -> Conversion:
     """Return the conversion of the version `own` to the `storage` version and back (apiVersions)."""
 
-    def moved(value: Object, target: str) -> Object:
+    def moved(value: Object, target: str, convert: Converter) -> Object:
         if value.get("apiVersion") == target:
             return value
         made = convert(value, target)
@@ -37,7 +49,7 @@ def conversion(
         return made
 
     def to_storage(value: Object) -> Object:
-        made = moved(value, storage)
+        made = moved(value, storage, by.inward)
         if made is not value and storage in defaults:
             default_object(defaults[storage], made)
         return made
@@ -47,6 +59,6 @@ def conversion(
         if node is not None:
             value = copy_of(value)
             default_object(node, value)
-        return moved(value, own)
+        return moved(value, own, by.outward)
 
     return Conversion(to_storage, from_storage)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from roost.api.columns.custom import compile_path, custom_columns
-from roost.api.crd.converting import Converter, conversion, swapped
+from roost.api.crd.converting import SWAPPED, Converters, conversion
 from roost.api.crd.lists import check_lists, has_promises
 from roost.api.crd.nodes import node_of, root_node
 from roost.api.crd.rules import BLOCKING, UNCHECKED, Ruled, check_rules, compile_rules
@@ -62,9 +62,7 @@ def bare_node(schema: Object) -> Node:
     return made
 
 
-def served_of(
-    definition: Object, convert: Converter = swapped, *, stale: bool = False
-) -> list[Served]:
+def served_of(definition: Object, by: Converters = SWAPPED, *, stale: bool = False) -> list[Served]:
     """Return the served versions of a definition. `stale`: some stored objects are not what the
     storage version's schema makes of them, and must be made over when they are read.
     """
@@ -87,7 +85,7 @@ def served_of(
         own = f"{group}/{version['name']}"
         kind = _kind(definition, version, storage, bare[own])
         if stale or version["name"] != storage:
-            moved = conversion(own, f"{group}/{storage}", nodes, defaults, convert)
+            moved = conversion(own, f"{group}/{storage}", nodes, defaults, by)
             kind = replace(kind, convert=moved, storage_version=storage)
         made.append(Served(kind, nodes[own], schemas[version["name"]], defaults.get(own)))
     return made

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from roost.api.cel.environment import CompileError, Environment, build
 from roost.api.cel.types import BOOL, DYN, INT, STRING, Field, object_of
-import contextlib
 
 SELF = object_of("selfType", {"a": Field(INT, "a"), "s": Field(STRING, "s")})
 ENVIRONMENT = Environment({"self": SELF, "any": DYN, "b": BOOL})

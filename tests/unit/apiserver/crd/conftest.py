@@ -14,6 +14,7 @@ from roost.adapters.virtual.chance import SeededChance
 from roost.adapters.virtual.clock import LoopClock
 from roost.adapters.virtual.ids import SeededIds
 from roost.api.registry import builtin
+from roost.apiserver.admission.webhooks.port import Caller
 from roost.apiserver.attributes import User
 from roost.apiserver.customresources import CustomResources
 from roost.apiserver.messages import Answer, Request
@@ -96,7 +97,7 @@ Scene = Callable[[Asker], Awaitable[None]]
 def play() -> Callable[..., None]:
     """Runs scenes, each with a server of its own over the same store."""
 
-    def run(*scenes: Scene) -> None:
+    def run(*scenes: Scene, caller: Caller | None = None) -> None:
         async def main() -> None:
             store = MemoryStore()
             for scene in scenes:
@@ -108,7 +109,7 @@ def play() -> Callable[..., None]:
                     SeededIds(),
                     authorizer=Everybody(),
                 )
-                CustomResources(api)
+                CustomResources(api, caller)
                 task = asyncio.create_task(api.run())
                 await api.ready()
                 try:

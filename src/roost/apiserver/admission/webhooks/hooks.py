@@ -73,7 +73,11 @@ def _hook(value: Object, configuration: str, uid: str) -> Hook:
 
 async def endpoint_of(hook: Hook, lookup: Lookup) -> Endpoint:
     """Return where a webhook is called. Raises CallFailed if it cannot be known."""
-    config = hook.client
+    return await endpoint_at(hook.client, lookup, hook.timeout_s)
+
+
+async def endpoint_at(config: Object, lookup: Lookup, timeout_s: int) -> Endpoint:
+    """Return what a clientConfig names. Raises CallFailed if it cannot be known."""
     try:
         ca = base64.b64decode(config.get("caBundle") or "").decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -89,7 +93,7 @@ async def endpoint_of(hook: Hook, lookup: Lookup) -> Endpoint:
     try:
         return Endpoint(url, ca, _address(found, name, port))
     except CallFailed as error:
-        raise CallFailed(f'Post "{url}?timeout={hook.timeout_s}s": {error}') from None
+        raise CallFailed(f'Post "{url}?timeout={timeout_s}s": {error}') from None
 
 
 def _address(service: Object | None, name: str, port: int) -> tuple[str, int]:
