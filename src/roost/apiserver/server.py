@@ -111,6 +111,8 @@ class ApiServer:
         self.metrics = Metrics()
         self.health = Health()
         self.flows = flows or Flows()
+        #: Set when the server is about to end: it is not ready then.
+        self.stopping = False
         #: Set for a server that audits.
         self.auditor: Auditor | None = None
         self.remotes = Remotes(self.core.lookup, chance, fetcher)

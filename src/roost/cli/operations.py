@@ -14,6 +14,7 @@ from roost.apiserver.aggregation.upkeep import Services
 from roost.apiserver.attributes import Attributes, User
 from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.fairness.upkeep import Upkeep, bootstrap_flows
+from roost.apiserver.health import READYZ
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.pki.authority import Authority
 from roost.apiserver.pki.requests import read_request
@@ -60,6 +61,9 @@ def certificate_rules(authorizer: Authorizer) -> CertificateRules:
 def expect_start(api: ApiServer) -> Callable[[], None]:
     """Make a server unready until what this returns is called: when everything of a start is there."""
     steps = [api.health.hook(name) for name in _HOOKS]
+    steps.append(api.health.step("autoregister-completion"))
+    ending = "process is shutting down"
+    api.health.add("shutdown", lambda: ending if api.stopping else "", (READYZ,))
 
     def done() -> None:
         for step in steps:

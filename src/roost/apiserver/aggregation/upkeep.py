@@ -86,18 +86,19 @@ class Services:
         goal = wanted(served)
         found = {name_of(service): service for service in self._informers[APISERVICES].all()}
         self._remotes.use(service for service in found.values() if not is_local(service))
-        well = True
-        for name, service in goal.items():
-            if name not in found:
-                well = await self._try(self._create(service)) and well
+        steps: list[Awaitable[bool]] = [
+            self._try(self._create(service)) for name, service in goal.items() if name not in found
+        ]
         for name, service in found.items():
             if not is_local(service):
                 continue
             if name not in goal and is_managed(service):
-                well = await self._try(self._client.delete(APISERVICES, name)) and well
+                steps.append(self._try(self._client.delete(APISERVICES, name)))
             else:
-                well = await self._say(service, local_condition()) and well
-        return well
+                steps.append(self._say(service, local_condition()))
+        async with asyncio.TaskGroup() as tasks:  # side by side: the store writes them together
+            running = [tasks.create_task(_done(step)) for step in steps]
+        return all(task.result() for task in running)
 
     async def _create(self, service: Object) -> None:
         made = await self._client.create(APISERVICES, service)
@@ -128,3 +129,7 @@ class Services:
                 if not is_local(service):
                     await self._say(service, await self._remotes.check(service))
             await self._remotes.wait(_CHECK_EVERY_S)
+
+
+async def _done(step: Awaitable[bool]) -> bool:
+    return await step

@@ -33,8 +33,10 @@ async def bootstrap_flows(client: Client) -> None:
     for resource, defaults in ((LEVELS, DEFAULT_LEVELS), (SCHEMAS, DEFAULT_SCHEMAS)):
         listed = await client.list(Query(resource))
         found = {name_of(obj): obj for obj in listed.items}
-        for default in defaults:
-            await _settle(client, resource, found.get(name_of(default)), default)
+        async with asyncio.TaskGroup() as tasks:  # side by side: the store writes them together
+            for default in defaults:
+                existing = found.get(name_of(default))
+                tasks.create_task(_settle(client, resource, existing, default))
 
 
 async def _settle(

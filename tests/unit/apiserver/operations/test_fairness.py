@@ -10,16 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.apiserver import running
+from roost.adapters.virtual.chance import SeededChance
+from roost.adapters.virtual.clock import LoopClock
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.fairness.defaults import (
     DEFAULT_LEVELS,
     DEFAULT_SCHEMAS,
+    LEVELS,
+    SCHEMAS,
     dangling,
     wanted_spec,
 )
 from roost.apiserver.fairness.flows import Flows, Refused
 from roost.apiserver.fairness.levels import Level, Limits, deal, limits_of, may_begin, share_out
+from roost.apiserver.fairness.upkeep import Upkeep, bootstrap_flows
+from roost.apiserver.messages import Answer, Request
 from roost.apiserver.requestinfo import parse_path
+from roost.apiserver.server import ApiServer
+from roost.client.informer import Informers
 
 EVERYBODY = "system:authenticated"
 ADMIN = User("admin", ("system:masters", EVERYBODY))
@@ -230,3 +239,53 @@ def test_default_objects_are_mended_only_where_the_server_keeps_them() -> None:
 def test_a_schema_says_whether_its_level_exists() -> None:
     assert dangling(DEFAULT_SCHEMAS[0], frozenset({"exempt"}))["status"] == "False"
     assert dangling(DEFAULT_SCHEMAS[0], frozenset())["reason"] == "NotFound"
+
+
+def test_who_is_refused_is_told_to_come_again() -> None:
+    async def scene() -> None:
+        async with running() as api:
+            api.flows = Flows(seats=1, patience_s=0.01)
+            place = api.flows.place(JANE, parse_path("GET", PODS))
+            while api.flows.enter(place):
+                pass
+            held = place.level.in_use
+            answer = await api.handle(Request("GET", PODS, user=JANE))
+            assert isinstance(answer, Answer)
+            assert (answer.code, answer.body) == (
+                429, b"Too many requests, please try again later.\n",
+            )  # fmt: skip
+            assert ("Retry-After", "1") in answer.headers
+            assert place.level.in_use == held
+            others = await api.handle(Request("GET", PODS, user=ADMIN))
+            assert isinstance(others, Answer)
+            assert others.code == 200
+
+    run(scene)
+
+
+def test_answers_say_which_flow_they_were_of() -> None:
+    async def scene() -> None:
+        async with running() as api:
+            client = api.client()
+            await bootstrap_flows(client)
+            informers = Informers(client, SeededChance())
+            upkeep = Upkeep(api.flows, client, LoopClock(), informers)
+            tasks = [asyncio.create_task(informers.run()), asyncio.create_task(upkeep.run())]
+            schema = await client.get(SCHEMAS, "global-default")
+            level = await client.get(LEVELS, "global-default")
+            while b"Pf" not in (await answered(api)).head:
+                await asyncio.sleep(0)
+            head = (await answered(api)).head.decode()
+            assert f"X-Kubernetes-Pf-Flowschema-Uid: {schema['metadata']['uid']}" in head
+            assert f"X-Kubernetes-Pf-Prioritylevel-Uid: {level['metadata']['uid']}" in head
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    run(scene)
+
+
+async def answered(api: ApiServer) -> Answer:
+    answer = await api.handle(Request("GET", PODS, user=JANE))
+    assert isinstance(answer, Answer)
+    return answer
