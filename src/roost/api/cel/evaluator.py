@@ -97,7 +97,7 @@ class Compiler:
             key, convert = known.key, converter(known.type)
         operand = self.step(node.operand)
         if node.test:
-            return _test(operand, key)
+            return _test(operand, key, of.kind == "object")
         if node.optional or self._checked.types[node.operand].kind == "optional_type":
             return _optional_field(operand, key, convert)
         return (
@@ -266,14 +266,16 @@ def _converted(step: Step, convert: Callable[[Any], Any]) -> Step:
     return lambda run: convert(step(run))
 
 
-def _test(operand: Step, key: str) -> Step:
+def _test(operand: Step, key: str, typed: bool) -> Step:
+    """Of what a schema describes, a field that is null counts as absent."""
+
     def test(run: Run) -> Any:
         value = operand(run)
         if type(value) is Optional:
             value = value.value if value.present else {}
         if not isinstance(value, dict):
             raise EvaluationError("no such overload")
-        return key in value
+        return value.get(key) is not None if typed else key in value
 
     return test
 
