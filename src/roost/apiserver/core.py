@@ -186,8 +186,11 @@ class Core:
 
     def unsaved(self, kind: Kind, key: str, value: Object, revision: int) -> Record:
         """Return what a dry run answers with: a record that no store has."""
-        stored = self.to_storage(kind, value)
-        storage = self.storage(kind)
+        if kind.resource in self.converters:
+            # It is shown in the version in which it was written: nobody else has to be asked.
+            stored, storage = value, kind
+        else:
+            stored, storage = self.to_storage(kind, value), self.storage(kind)
         metadata: dict[str, Any] = dict(stored["metadata"])
         metadata.pop("resourceVersion", None)
         if revision:

@@ -71,6 +71,8 @@ def test_objects_are_converted_both_ways(play: Play) -> None:
 
     async def scene(asker: Asker) -> None:
         await asker.ask("POST", DEFINITIONS, versioned())
+        code, made = await asker.ask("POST", f"{OTHER}?dryRun=All", toy("x", {"b": 1}, "v2"))
+        assert (code, made["spec"], hook.calls) == (201, {"b": 1}, [])
         code, made = await asker.ask("POST", OTHER, toy("x", {"b": 1}, "v2"))
         assert (code, made["spec"]) == (201, {"b": 1})
         assert made["metadata"]["uid"] != "changed"
