@@ -169,8 +169,10 @@ def test_a_full_disk_refuses_the_write_and_later_ones_work(tmp_path):
         )
         assert all(isinstance(result, Full) for result in results)
         assert store.revision() == record.revision
+        assert store.fault()  # health checks tell it ...
         connection.execute("PRAGMA max_page_count = 100000")
         after = await store.commit("/b", draft(), ABSENT)
+        assert store.fault() == ""  # ... until a write succeeds
         assert after.revision == record.revision + 1
         assert [r.key for r in (await store.list("/")).records] == ["/a", "/b"]
         await store.close()
