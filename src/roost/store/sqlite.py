@@ -156,9 +156,11 @@ class SqliteStore:
     def _written(self, error: BaseException | None) -> None:
         batch, self._writing = self._writing, []
         if error is not None:
+            self._fault = str(error) or type(error).__name__
             self._fail([*batch, *self._queue], error)
             self._tell_watching()
             return
+        self._fault = ""
         events = [event for event, _ in batch]
         for event in events:
             if self._staged.get(event.key) is event:
