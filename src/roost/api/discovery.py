@@ -80,7 +80,7 @@ def resource_list(registry: Registry, group_name: str, version: str) -> Object |
 
 
 def _verbs(kind: Kind) -> list[str]:
-    """Return the verbs of a kind in the order of discovery: custom resources have an order of their own."""
+    """Return the verbs in the order of discovery: custom resources have one of their own."""
     return sorted(kind.verbs) if kind.group in GROUP_ORDER else list(kind.verbs)
 
 

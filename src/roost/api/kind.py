@@ -81,7 +81,7 @@ class Subresource:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaPaths:
-    """Where a custom resource keeps what its scale subresource shows: simple JSON paths, `.spec.replicas`."""
+    """Where a custom resource keeps what its scale shows: JSON paths such as `.spec.replicas`."""
 
     spec: str
     status: str
