@@ -75,10 +75,10 @@ class NonResource:
 
     def _missing(self, path: str) -> Answer:
         parts = path.split("/")
-        if parts[1] == "api" and len(parts) > 2:
+        if parts[1:2] == ["api"] and len(parts) > 2:
             raise failures.no_such_path()
         if (
-            parts[1] == "apis"
+            parts[1:2] == ["apis"]
             and len(parts) > 3
             and parts[2] in BUILTIN_GROUPS & set(self._core.registry.groups())
         ):

@@ -138,8 +138,9 @@ def _without_surrogates(value: Value) -> Value:
     if isinstance(value, list):
         return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        for key in value:
-            value[key] = _without_surrogates(value[key])
+        items = [(_without_surrogates(key), _without_surrogates(value[key])) for key in value]
+        value.clear()
+        value.update(items)
     return value
 
 
