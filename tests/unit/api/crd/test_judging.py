@@ -64,14 +64,17 @@ def judged(schema: Any) -> list[tuple[str, str]]:
             {**KEYED, "items": {"type": "object", "properties": {"k": TEXT}}},
             ".items.properties[k].default",
             (
-                "Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be "
-                "a required property"
+                "Required value: this property is in x-kubernetes-list-map-keys, "
+                "so it must have a default or be a required property"
             ),
         ),
         (
             {"type": "array", "items": TEXT, "uniqueItems": True},
             ".uniqueItems",
-            "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            (
+                "Forbidden: uniqueItems cannot be set to true since the runtime complexity "
+                "becomes quadratic"
+            ),
         ),
         (
             {"type": "object", "properties": {"a": TEXT}, "additionalProperties": TEXT},
