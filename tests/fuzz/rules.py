@@ -18,6 +18,7 @@ _PROTOBUF = "application/vnd.kubernetes.protobuf"
 #: Faults that the real server answers with 500 too.
 _FOREIGN = ("failed calling webhook", "nobody is there", "resourceVersion: Invalid value",
             "resourceVersion should not be set on objects to be created", "target.kind: Unsupported value",
+            "no preferred addresses found", "unknown patch type",
             "target.name: Required value")  # fmt: skip
 
 
@@ -71,7 +72,7 @@ async def _watched(answer: WatchAnswer) -> None:
 
 
 def _error(answer: Answer, body: bytes) -> None:
-    if answer.content_type.startswith("text/plain"):
+    if answer.content_type.startswith("text/plain") or not body:
         return
     if answer.content_type == _PROTOBUF:
         _, kind, status = objects.decode(body)

@@ -345,7 +345,9 @@ def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    # What is warned of may be the asker's own text: no control character may end the header's line.
+    plain = "".join(" " if char < " " or char == "\x7f" else char for char in text)
+    return plain.replace("\\", "\\\\").replace('"', '\\"')
 
 
 _SELECTING = frozenset({"list", "watch", "deletecollection"})
