@@ -18,7 +18,7 @@ _PROTOBUF = "application/vnd.kubernetes.protobuf"
 #: Faults that the real server answers with 500 too.
 _FOREIGN = ("failed calling webhook", "nobody is there", "resourceVersion: Invalid value",
             "resourceVersion should not be set on objects to be created", "target.kind: Unsupported value",
-            "no preferred addresses found", "unknown patch type",
+            "no preferred addresses found", "unknown patch type", "expected a []interface {}, but r",
             "target.name: Required value")  # fmt: skip
 
 
