@@ -157,7 +157,8 @@ class Verbs:
         if not verb or (verb == "create" and info.name) or (named and not info.name):
             raise failures.method_not_allowed()
         if kind.namespaced and not info.namespace and verb not in {"list", "watch"}:
-            raise failures.method_not_allowed()
+            # Without a namespace there are lists, and no path for one object.
+            raise failures.no_such_path() if info.name else failures.method_not_allowed()
 
     # -- reading
 

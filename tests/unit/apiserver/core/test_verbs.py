@@ -52,6 +52,7 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
     [
         ("GET", "/api/v1/widgets", 404, "the server could not find the requested resource"),
         ("GET", f"{PODS}/p/nothing", 404, "the server could not find the requested resource"),
+        ("GET", "/api/v1/pods/a", 404, "the server could not find the requested resource"),
         ("POST", f"{MAPS}/a", 405, NOT_ALLOWED),
         ("PUT", MAPS, 405, NOT_ALLOWED),
         ("POST", "/api/v1/pods", 405, NOT_ALLOWED),

@@ -1,0 +1,46 @@
+"""Odd requests that once were faults of the server: answered, never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakes.apiserver import running
+from roost.apiserver.attributes import User
+from roost.apiserver.messages import Request
+
+SOMEBODY = User("somebody", ("system:masters",))
+JSON = {"content-type": "application/json", "accept": "application/json"}
+
+
+def ask(method: str, path: str, body: bytes = b"", query: str = ""):
+    async def main():
+        async with running() as api:
+            spaces = "/api/v1/namespaces"
+            made = b'{"metadata":{"name":"n"}}'
+            await api.handle(Request("POST", spaces, "", JSON, made, SOMEBODY, spaces))
+            return await api.handle(Request(method, path, query, JSON, body, SOMEBODY, path))
+
+    return asyncio.run(main())
+
+
+def test_a_path_without_a_slash_is_not_found():
+    assert ask("GET", "x").code == 404
+
+
+def test_half_a_surrogate_pair_in_a_key_is_read_as_go_reads_it():
+    body = b'{"metadata":{"name":"a","labels":{"\\ud800":"x"}},"data":{"\\udfff":"y"}}'
+    answer = ask("POST", "/api/v1/namespaces/n/configmaps", body)
+    assert answer.code == 422
+    assert "\N{REPLACEMENT CHARACTER}".encode() in answer.body
+
+
+@pytest.mark.parametrize("mark", ["\\r", "\\u0000", "\\u001f"])
+def test_a_warning_holds_no_control_characters(mark):
+    body = f'{{"metadata":{{"name":"a"}},"odd{mark}field":1}}'.encode()
+    answer = ask("POST", "/api/v1/namespaces/n/configmaps", body, "fieldValidation=Warn")
+    warnings = [value for name, value in answer.headers if name == "Warning"]
+    assert answer.code == 201
+    assert len(warnings) == 1
+    assert not any(ord(char) < 32 for char in warnings[0])
