@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -68,14 +69,18 @@ done
 
 
 def containers(cluster: Cluster) -> dict[int, str]:
-    """Return the first processes of the web containers: pid -> start time."""
+    """Return the first processes of the web containers: pid -> start time.
+
+    httpd forks a child for each request it answers: only number 1 of a process namespace counts.
+    """
     group = f"/roost-{instance_of(str(cluster.data))}/"
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if (folder / "cmdline").read_bytes().startswith(b"httpd\0-f"):
                 stat = (folder / "stat").read_text().rpartition(")")[2].split()
-                if group in (folder / "cgroup").read_text():
+                first = re.search(r"^NSpid:.*\t1$", (folder / "status").read_text(), re.MULTILINE)
+                if first and group in (folder / "cgroup").read_text():
                     found[int(folder.name)] = stat[19]
         except OSError:
             continue
