@@ -1,0 +1,104 @@
+"""What test/e2e/framework does around each test: ready nodes, a namespace with its account and CA.
+
+One server process for each module, with all controllers. Nodes are objects without an agent.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bare_server import BareServer
+from goclient import GoClient
+
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def add_node(api: GoClient, name: str) -> None:
+    """Make a node that is ready and has room, as an agent reports it."""
+    nodes = api.typed("v1", "Node", "nodes")
+    nodes.create("", {"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}})
+    leases = api.typed("coordination.k8s.io/v1", "Lease", "leases")
+    lease = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now()[:-1] + ".0Z"}
+    leases.create("kube-node-lease", {"metadata": {"name": name}, "spec": lease})
+    room = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+    ready = {
+        "type": "Ready", "status": "True", "reason": "KubeletReady", "message": "ready",
+        "lastHeartbeatTime": now(), "lastTransitionTime": now(),
+    }  # fmt: skip
+    status = {"capacity": room, "allocatable": room, "conditions": [ready]}
+    nodes.patch("", name, {"status": status}, sub="status")
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoClient]:
+    """A client of a server with two ready nodes."""
+    server = BareServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    try:
+        client = GoClient(str(server.kubeconfig))
+        for name in ("node-a", "node-b"):
+            add_node(client, name)
+        yield client
+    finally:
+        server.stop()
+
+
+def unique(prefix: str) -> str:
+    return prefix + "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
+
+
+def wait_for_one(api: GoClient, kind: str, plural: str, namespace: str, name: str) -> None:
+    """Wait for an object as an informer of client-go does: a list that is streamed in a watch."""
+    found = False
+    with api.typed("v1", kind, plural).watch(
+        namespace,
+        fieldSelector=f"metadata.name={name}",
+        sendInitialEvents="true",
+        resourceVersionMatch="NotOlderThan",
+        allowWatchBookmarks="true",
+        timeoutSeconds="400",
+    ) as stream:
+        assert stream.media == "application/vnd.kubernetes.protobuf;stream=watch"
+        synced = False
+        while not (found and synced):
+            event = stream.next(20)
+            if event.type == "BOOKMARK":
+                notes: dict[str, Any] = event.object["metadata"].get("annotations") or {}
+                synced = synced or notes.get(_INITIAL_EVENTS_END) == "true"
+            else:
+                assert event.type in ("ADDED", "MODIFIED")
+                assert event.object["metadata"]["name"] == name
+                found = True
+
+
+def make_space(api: GoClient, base: str, level: str) -> str:
+    """Make a namespace as framework.CreateNamespace, and wait until it is ready for use."""
+    name = unique(f"{base}-")
+    labels = {"e2e-framework": base, "e2e-run": "5a0c2b4d-1f4b-4a4c-8f6b-0123456789ab"}
+    for mode in ("enforce", "audit", "warn"):
+        labels[f"pod-security.kubernetes.io/{mode}"] = level
+    labels["pod-security.kubernetes.io/enforce-version"] = "latest"
+    api.typed("v1", "Namespace", "namespaces").create(
+        "", {"metadata": {"name": name, "labels": labels}}
+    )
+    wait_for_one(api, "ServiceAccount", "serviceaccounts", name, "default")
+    wait_for_one(api, "ConfigMap", "configmaps", name, "kube-root-ca.crt")
+    return name
+
+
+@pytest.fixture
+def space(api: GoClient, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own; a module says its pod security level as LEVEL."""
+    made = make_space(api, "e2e", getattr(request.module, "LEVEL", "baseline"))
+    yield made
+    api.typed("v1", "Namespace", "namespaces").delete("", made)
