@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from roost.api.errors import BadRequest, StatusError, conflict
+from roost.api.errors import BadRequest, StatusError, conflict, invalid
 from roost.api.kind import Kind
+from roost.api.validation.causes import Causes
 from roost.api.values import Object
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
-from roost.apiserver.failures import Unclassified
 from roost.apiserver.rewriting import rewrite
 
 DONE: Final[Object] = {
@@ -23,16 +23,13 @@ DONE: Final[Object] = {
 
 def _check(binding: Object, name: str) -> None:
     target = binding.get("target") or {}
-    faults = []
+    causes = Causes()
     if target.get("kind") not in {None, "", "Node"}:
-        faults.append(
-            f'target.kind: Unsupported value: "{target["kind"]}": '
-            'supported values: "Node", "<empty>"'
-        )
+        causes.not_supported("target.kind", target["kind"], ["Node", "<empty>"])
     if not target.get("name"):
-        faults.append("target.name: Required value")
-    if faults:
-        raise Unclassified(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+        causes.required("target.name", "")
+    if causes:
+        raise invalid("", "Binding", name, list(causes))
     if binding["metadata"].get("name") not in {None, "", name}:
         raise BadRequest("name in URL does not match name in Binding object")
 

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from roost.api.kind import Kind
+from roost.api.numerals import natural
 from roost.api.values import Object
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, undo_all
@@ -41,8 +42,8 @@ def _options(kind: Kind, info: RequestInfo, request: Request) -> Object:
     for key, value in parse_qsl(request.query, keep_blank_values=True):
         if info.subresource == "portforward":
             if key == "ports":
-                ports = [int(port) for port in value.split(",") if port.isdigit()]
-                options.setdefault("ports", []).extend(ports)
+                ports = [natural(port) for port in value.split(",")]
+                options.setdefault("ports", []).extend(one for one in ports if one is not None)
         elif key in _FLAGS:
             if parse_bool(value):
                 options[key] = True

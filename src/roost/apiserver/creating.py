@@ -11,7 +11,6 @@ from roost.apiserver import keys
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
 from roost.apiserver.encoding import draft_of
-from roost.apiserver.failures import Unclassified
 from roost.apiserver.ownership import own
 from roost.store.port import ABSENT, Conflict, Record
 
@@ -57,7 +56,7 @@ async def create(
     metadata = value.setdefault("metadata", {})
     settle_namespace(kind, metadata, namespace)
     if metadata.get("resourceVersion"):
-        raise Unclassified("resourceVersion should not be set on objects to be created")
+        raise BadRequest("resourceVersion should not be set on objects to be created")
     for key in _SERVERS_OWN:
         metadata.pop(key, None)
     if kind.default is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from roost.api.crd.paths import steps_of, value_at
-from roost.api.errors import InternalError
+from roost.api.errors import BadRequest
 from roost.api.kind import ReplicaPaths
 from roost.api.values import Object, copy_of
 
@@ -17,13 +17,12 @@ def _number(found: Any) -> int:
 
 
 def scale_of_custom(paths: ReplicaPaths, value: Object) -> Object:
-    """Return the Scale of a custom resource. Raises InternalError when it does not say how many it
+    """Return the Scale of a custom resource. Raises BadRequest when it does not say how many it
     wants.
     """
     wanted = value_at(value, steps_of(paths.spec))
     if wanted is None:
-        text = f'the spec replicas field "{paths.spec}" does not exist'
-        raise InternalError(f"Internal error occurred: {text}", {"causes": [{"message": text}]})
+        raise BadRequest(f'the spec replicas field "{paths.spec}" does not exist')
     metadata = value["metadata"]
     scale: Object = {
         "kind": "Scale",

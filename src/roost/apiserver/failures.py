@@ -18,7 +18,7 @@ from roost.api.errors import (
 
 
 class Unclassified(StatusError):
-    """A failure that the real server answers with 500 and no reason."""
+    """A failure of something that the server relies on: 500 without a reason."""
 
     code = 500
     reason = ""
@@ -58,9 +58,9 @@ def bad_integer(text: str) -> BadRequest:
     return BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
 
 
-def bad_version(text: str) -> str:
-    """Return the text that says why a resourceVersion is no number."""
-    return (
+def bad_version(text: str) -> BadRequest:
+    """A resourceVersion is no number: the asker's fault, where the real server blames itself (500)."""
+    return BadRequest(
         f'resourceVersion: Invalid value: "{text}": '
         f'strconv.ParseUint: parsing "{text}": invalid syntax'
     )

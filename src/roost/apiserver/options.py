@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from roost.api.errors import BadRequest, Cause
+from roost.api.numerals import natural, whole
 from roost.api.values import Object
 from roost.apiserver import failures
 
@@ -42,10 +43,9 @@ def parse_int(text: str | None) -> int | None:
     """Read an int64; raises BadRequest."""
     if text is None or text == "":
         return None
-    digits = text[1:] if text[:1] in {"+", "-"} else text
-    if not (digits.isascii() and digits.isdigit()):
+    value = whole(text)
+    if value is None:
         raise failures.bad_integer(text)
-    value = int(text)
     if not -(2**63) <= value < 2**63:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value
@@ -53,9 +53,8 @@ def parse_int(text: str | None) -> int | None:
 
 def parse_version(text: str) -> int | None:
     """Read a resourceVersion: None when it is not an unsigned number."""
-    if text.isascii() and text.isdigit() and int(text) < 2**64:
-        return int(text)
-    return None
+    number = natural(text)
+    return number if number is not None and number < 2**64 else None
 
 
 @dataclass(slots=True)

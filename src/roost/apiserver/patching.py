@@ -210,12 +210,7 @@ def patched_object(media: str, old: Object, patch: Any, node: Node) -> Object:
         return apply_json_patch(old, patch)
     if media == MERGE_PATCH:
         return apply_merge_patch(old, patch)
-    try:
-        return apply_strategic_patch(old, patch, node)
-    except BadRequest as error:
-        if type(error) is BadRequest and error.code == 400:
-            raise failures.Unclassified(error.message) from error
-        raise
+    return apply_strategic_patch(old, patch, node)
 
 
 def check_type(media: str, patch: Value, patched: Object, api_version: str, kind: str) -> None:

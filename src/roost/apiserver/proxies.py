@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from roost.api.errors import BadRequest, ServiceUnavailable, not_found
 from roost.api.kind import Kind, Resource
+from roost.api.numerals import natural
 from roost.api.values import Object
 from roost.apiserver.core import Core
 from roost.apiserver.messages import Proxy, Request
@@ -134,6 +135,7 @@ def _first_port(pod: Object) -> int | None:
 
 
 def _number(port: str) -> int:
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    number = natural(port)
+    if number is None or not 0 < number < 65536:
         raise BadRequest(f'invalid port "{port}"')
-    return int(port)
+    return number

@@ -55,7 +55,7 @@ async def get(
     if resource_version and resource_version != "0":
         wanted = parse_version(resource_version)
         if wanted is None:
-            raise failures.Unclassified(failures.bad_version(resource_version))
+            raise failures.bad_version(resource_version)
         if wanted > core.store.revision():
             raise failures.too_large_version(wanted, core.store.revision())
     record = await core.store.get(keys.key_of(kind, namespace, name))
@@ -113,7 +113,7 @@ def _start(core: Core, options: ListOptions) -> tuple[int, str, bool]:
         return 0, "", False
     wanted = parse_version(version)
     if wanted is None:
-        raise BadRequest(f"invalid resource version: {failures.bad_version(version)}")
+        raise BadRequest(f"invalid resource version: {failures.bad_version(version).message}")
     current = core.store.revision()
     if wanted > current:
         raise failures.too_large_version(wanted, current)

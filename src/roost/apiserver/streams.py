@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 
-from roost.api.errors import BadRequest, Cause, InternalError, not_found
+from roost.api.errors import BadRequest, Cause, ServiceUnavailable, not_found
 from roost.api.errors import invalid as invalid_object
 from roost.api.kind import Resource
+from roost.api.numerals import whole
 from roost.api.values import Object
 from roost.apiserver.core import Core
 from roost.apiserver.failures import bad_integer
@@ -35,7 +36,7 @@ _TRUE: Final = frozenset({"true", "1"})
 
 
 def kubelet_address(node: Object) -> tuple[str, int]:
-    """Return host and port of a node's kubelet; raises InternalError when it has no address."""
+    """Return host and port of a node's kubelet; raises ServiceUnavailable when it has no address."""
     status = node.get("status") or {}
     addresses = status.get("addresses") or ()
     endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
@@ -44,7 +45,7 @@ def kubelet_address(node: Object) -> tuple[str, int]:
             if address.get("type") == wanted:
                 return address["address"], endpoint.get("Port") or KUBELET_PORT
     name = node["metadata"]["name"]
-    raise InternalError(f"no preferred addresses found; known addresses: [] of node {name}")
+    raise ServiceUnavailable(f"no preferred addresses found; known addresses: [] of node {name}")
 
 
 def container_names(pod: Object, key: str) -> list[str]:
@@ -78,10 +79,10 @@ def _integer(query: dict[str, str], key: str) -> int | None:
     text = query.get(key)
     if text is None or text == "":
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_integer(text) from None
+    number = whole(text)
+    if number is None:
+        raise bad_integer(text)
+    return number
 
 
 def check_log_options(name: str, query: dict[str, str]) -> None:

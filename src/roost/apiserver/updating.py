@@ -13,12 +13,11 @@ from typing import Final
 from roost.api.errors import Cause, StatusError, conflict, invalid, not_found
 from roost.api.kind import Change, Kind
 from roost.api.values import Object
-from roost.apiserver import keys
+from roost.apiserver import failures, keys
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, is_custom, shown, undo_all
 from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.encoding import draft_of
-from roost.apiserver.failures import Unclassified
 from roost.apiserver.options import parse_version
 from roost.apiserver.ownership import own
 from roost.store.port import Conflict, Record
@@ -120,7 +119,7 @@ def _check_preconditions(target: Target, record: Record, old: Object, new: Objec
     if version:
         wanted = parse_version(version)
         if wanted is None:
-            raise Unclassified(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+            raise failures.bad_version(version)
         if wanted != 0 and wanted != record.revision:
             raise target.conflict(MODIFIED)
     uid, stored = metadata.get("uid"), old["metadata"].get("uid", "")

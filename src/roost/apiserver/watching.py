@@ -170,7 +170,7 @@ class WatchRequest:
             return 0
         wanted = parse_version(version)
         if wanted is None:
-            raise failures.Unclassified(failures.bad_version(version))
+            raise failures.bad_version(version)
         return wanted
 
 

@@ -19,6 +19,7 @@ from roost.api.cel.nodes import (
     StructNode,
 )
 from roost.api.cel.values import INT_MAX, UINT_MAX, Uint
+from roost.api.numerals import whole
 
 _MAX_DEPTH = 50
 _MAX_SIZE = 100_000
@@ -271,7 +272,7 @@ class _Parser:
         if token.kind == "NUM_FLOAT":
             return Literal(float(text), at)
         digits = text.rstrip("uU") if token.kind == "NUM_UINT" else text
-        value = int(digits, 16 if "0x" in digits else 10)
+        value = int(digits, 16) if "0x" in digits else whole(digits) or 0
         if token.kind == "NUM_UINT":
             if value > UINT_MAX:
                 self._complain("invalid uint literal", at)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from roost.api.numerals import natural
+
 INT_MIN, INT_MAX, UINT_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,7 +28,9 @@ _DURATION_UNITS = {
     "m": 60 * NS,
     "h": 3600 * NS,
 }
-_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+#: Digits after the point of a duration that can still count: an hour has 3.6e12 ns.
+_FINEST = 13
+_DURATION = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,}))?([Zz]|[+-]\d\d:\d\d)$"
 )
@@ -125,7 +129,8 @@ def duration_of(text: str) -> Duration:
         at = part.end()
         number, _, fraction = part[1].partition(".")
         unit = _DURATION_UNITS[part[2]]
-        total += int(number or 0) * unit
+        total += (natural(number) or 0) * unit
+        fraction = fraction[:_FINEST]
         if fraction:
             total += int(fraction) * unit // 10 ** len(fraction)
     if at != len(bare) or not bare:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from roost.api.columns.cells import AGE, NAME, since
 from roost.api.kind import Column
+from roost.api.numerals import whole
 from roost.api.values import Object, Value
 
 Step: TypeAlias = Callable[[list[Value]], list[Value]]
@@ -20,7 +21,7 @@ Step: TypeAlias = Callable[[list[Value]], list[Value]]
 _TOKEN = re.compile(
     r"""\.?\['((?:[^'\\]|\\.)*)'\]|\.?\["((?:[^"\\]|\\.)*)"\]"""  # ['member']
     r"""|\.?\[\?\(\s*@\.([^=!<>\s]+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*\)\]"""  # [?(@.a=="b")]
-    r"""|\.?\[(\*|-?\d*:?-?\d*)\]"""  # [*], [0], [1:3]
+    r"""|\.?\[(\*|-?[0-9]*:?-?[0-9]*)\]"""  # [*], [0], [1:3]
     r"""|\.(\*)|\.((?:[^.\[\\]|\\.)+)"""  # .*, .member
 )
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -48,14 +49,21 @@ def _children(values: list[Value]) -> list[Value]:
     return out
 
 
+def _place(text: str) -> int:
+    number = whole(text)
+    if number is None:
+        raise ValueError(f"no index: {text}")
+    return number
+
+
 def _slice(text: str) -> Step:
     if text in {"*", ""}:
         return _children
     start, colon, stop = text.partition(":")
     if colon:
-        cut = slice(int(start) if start else None, int(stop) if stop else None)
+        cut = slice(_place(start) if start else None, _place(stop) if stop else None)
         return lambda values: [item for v in values if isinstance(v, list) for item in v[cut]]
-    index = int(start)
+    index = _place(start)
 
     def item(values: list[Value]) -> list[Value]:
         return [v[index] for v in values if isinstance(v, list) and -len(v) <= index < len(v)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from roost.api.cel.functions.patterns import compiled
-from roost.api.cel.values import EvaluationError
+from roost.api.regex.faults import BadPattern
+from roost.api.regex.patterns import compiled
 from roost.api.validation.causes import Causes
 from roost.api.values import Object
 
@@ -72,7 +72,7 @@ def check_words(schema: Object, path: str, causes: Causes) -> None:
     if schema.get("pattern"):
         try:
             compiled(schema["pattern"])
-        except EvaluationError as error:
+        except BadPattern as error:
             text = f"must be a valid regular expression, but isn't: {error}"
             causes.invalid(f"{path}.pattern", schema["pattern"], text)
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:

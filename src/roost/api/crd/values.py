@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from roost.api.cel.functions.patterns import compiled
-from roost.api.cel.values import EvaluationError
 from roost.api.crd.formats import FORMATS
+from roost.api.regex.faults import BadPattern
+from roost.api.regex.patterns import compiled
 from roost.api.validation.causes import Causes
 from roost.api.values import Object
 
@@ -190,7 +190,7 @@ def _text(schema: Object) -> Check | None:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return compiled(pattern).search(value) is not None
-    except EvaluationError:
+    except BadPattern:
         return False
 
 

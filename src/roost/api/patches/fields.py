@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
+from roost.api.numerals import whole
 from roost.api.values import Object
 
 Tree: TypeAlias = dict[str, Any]
@@ -157,8 +158,8 @@ def _checked(tree: Any, depth: int) -> Tree:
             element = key_element(keys.items())
         elif kind == "v:":
             element = "v:" + value_text(json.loads(element[2:]))
-        elif kind == "i:":
-            int(element[2:])
+        elif kind == "i:" and whole(element[2:]) is None:
+            raise ValueError(f"bad index {element!r}")
         inner = _checked(below, depth + 1)
         out[element] = LEAF if len(inner) == 1 and SELF in inner else inner
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roost.api.defaults.workloads import TEMPLATE_GENERATION
 from roost.api.kind import Change
+from roost.api.numerals import natural
 from roost.api.strategies.strategy import Strategy, next_generation, take
 from roost.api.values import Object
 
@@ -46,7 +47,7 @@ def _daemon_set_update(change: Change) -> None:
     number = _annotations(old).get(TEMPLATE_GENERATION, "1")
     before, after = old.get("spec") or {}, change.object.get("spec") or {}
     if before.get("template") != after.get("template"):
-        number = str(int(number) + 1) if number.isdecimal() else "1"
+        number = str((natural(number) or 0) + 1)
     _set_template_generation(change, number)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from roost.api import names
+from roost.api.numerals import natural
 from roost.api.validation.causes import Causes
 from roost.api.values import Object
 
@@ -16,7 +17,7 @@ _STATUSES = ("False", "True", "Unknown")
 _SUCCESS_RULES_MAX = 20
 _INDEXES_MAX_BYTES = 64 * 1024
 _ONE_OF = "specifying one of OnExitCodes and OnPodConditions is required"
-_is_interval = re.compile(r"\d+(-\d+)?").fullmatch
+_is_interval = re.compile(r"[0-9]+(-[0-9]+)?").fullmatch
 
 
 def failure_policy(spec: Object, path: str, causes: Causes) -> None:
@@ -144,7 +145,7 @@ def _indexes(text: str | None, completions: int, path: str, causes: Causes) -> i
             causes.invalid(path, text, f"error parsing succeededIndexes: {fault}")
             return 0
         start, _, end = part.partition("-")
-        first, final = int(start), int(end or start)
+        first, final = natural(start) or 0, natural(end or start) or 0
         if first <= last or final < first or final >= completions:
             causes.invalid(path, text, f"error parsing succeededIndexes: invalid interval {part}")
             return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.api.numerals import whole
 from roost.api.validation import paths
 from roost.api.validation.causes import Causes
 from roost.api.validation.containers import all_containers
@@ -37,12 +38,10 @@ def check_annotations(meta: Object, spec: Object, path: str, causes: Causes) -> 
 
 
 def _is_int32(text: str) -> bool:
-    digits = text.lstrip("+-")
-    if text.startswith("+") or not digits.isdecimal() or len(text) - len(digits) > 1:
+    digits, number = text.removeprefix("-"), whole(text)
+    if number is None or text.startswith("+") or (digits != "0" and digits.startswith("0")):
         return False
-    if digits != "0" and digits.startswith("0"):
-        return False
-    return -_INT32 <= int(text) < _INT32
+    return -_INT32 <= number < _INT32
 
 
 def _seccomp(profile: str, path: str, causes: Causes) -> None:

@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from roost.api.numerals import whole
+
 _MONTHS = {
     "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9,
     "oct": 10, "nov": 11, "dec": 12,
@@ -78,10 +80,7 @@ def _number(text: str, words: dict[str, int]) -> int | str:
     found = words.get(text.lower())
     if found is not None:
         return found
-    try:
-        number = int(text) if re.fullmatch(r"[-+]?\d+", text) else None
-    except ValueError:
-        number = None
+    number = whole(text)
     if number is None:
         quoted = f'strconv.Atoi: parsing "{text}": invalid syntax'
         return f"failed to parse int from {text}: {quoted}"

@@ -67,7 +67,7 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
         ("GET", f"{PODS}?fieldSelector=spec.x%3D1", 400, "field label not supported: spec.x"),
         ("GET", f"{MAPS}?resourceVersion=99", 504,
          "Timeout: Too large resource version: 99, current: 1"),
-        ("GET", f"{MAPS}/a?resourceVersion=x", 500,
+        ("GET", f"{MAPS}/a?resourceVersion=x", 400,
          'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'),
         ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422, MATCH_ALONE),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 from roost.api import quantity as quantities
 from roost.api.cel.functions.declare import Declarations
 from roost.api.cel.values import INT_MAX, INT_MIN, EvaluationError, Wrapped
+from roost.api.numerals import natural
 
 declarations = Declarations()
 _add = declarations.add
@@ -107,7 +108,8 @@ class Semver(Wrapped):
     type_name = "kubernetes.Semver"
 
     def order(self) -> tuple[Any, ...]:
-        parts = tuple((0, int(one), "") if one.isdigit() else (1, 0, one) for one in self.before)
+        numbers = ((one, natural(one)) for one in self.before)
+        parts = tuple((1, 0, one) if number is None else (0, number, "") for one, number in numbers)
         return (self.numbers, not self.before, parts)
 
 
@@ -120,7 +122,7 @@ def _semver(text: str) -> Semver:
             else f'Invalid character(s) found in "{text}"'
         )
         raise EvaluationError(problem)
-    major, minor, patch = (int(found[place]) for place in (1, 2, 3))
+    major, minor, patch = (natural(found[place]) or 0 for place in (1, 2, 3))
     return Semver((major, minor, patch), tuple(found[4].split(".")) if found[4] else ())
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from roost.api.cel.functions.declare import Declarations
-from roost.api.cel.functions.patterns import compiled
+from roost.api.cel.functions.patterns import pattern_of
 from roost.api.cel.values import (
     INT_MAX,
     INT_MIN,
@@ -27,6 +27,7 @@ from roost.api.cel.values import (
     timestamp_of,
     type_name,
 )  # fmt: skip
+from roost.api.numerals import natural, whole
 
 declarations = Declarations()
 _add = declarations.add
@@ -263,7 +264,7 @@ def ends_with(text: str, part: str) -> bool:
 
 @_add("matches(string, string) bool", "string . matches(string) bool", cost="match")
 def matches(text: str, pattern: str) -> bool:
-    return compiled(pattern).search(text) is not None
+    return pattern_of(pattern).search(text) is not None
 
 
 @_add(
@@ -276,10 +277,7 @@ def matches(text: str, pattern: str) -> bool:
 )
 def to_int(value: Any) -> int:
     if isinstance(value, str):
-        try:
-            number = int(value) if value.strip() == value and "_" not in value else None
-        except ValueError:
-            number = None
+        number = whole(value)
         if number is None or not INT_MIN <= number <= INT_MAX:
             problem = "invalid syntax" if number is None else "value out of range"
             raise EvaluationError(f'strconv.ParseInt: parsing "{value}": {problem}')
@@ -296,10 +294,11 @@ def to_int(value: Any) -> int:
 @_add("uint(uint) uint", "uint(int) uint", "uint(double) uint", "uint(string) uint")
 def to_uint(value: Any) -> Uint:
     if isinstance(value, str):
-        if not value.isascii() or not value.isdigit() or int(value) > UINT_MAX:
-            problem = "value out of range" if value.isdigit() else "invalid syntax"
+        number = natural(value)
+        if number is None or number > UINT_MAX:
+            problem = "invalid syntax" if number is None else "value out of range"
             raise EvaluationError(f'strconv.ParseUint: parsing "{value}": {problem}')
-        return Uint(value)
+        return Uint(number)
     if isinstance(value, float) and not (math.isfinite(value) and 0 <= value <= UINT_MAX):
         raise EvaluationError("unsigned integer overflow")
     return checked_uint(int(value))

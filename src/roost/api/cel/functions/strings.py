@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from roost.api.cel.functions.declare import Declarations
 from roost.api.cel.functions.operators import double_text
-from roost.api.cel.functions.patterns import compiled
+from roost.api.cel.functions.patterns import pattern_of
 from roost.api.cel.values import Duration, EvaluationError, Timestamp, TypeValue, Uint, type_name
+from roost.api.numerals import natural
+from roost.api.regex.patterns import found_in
 
 declarations = Declarations()
 _add = declarations.add
@@ -116,8 +119,8 @@ def quote(text: str) -> str:
 
 @_add("string . find(string) string", cost="match")
 def find(text: str, pattern: str) -> str:
-    found = compiled(pattern).search(text)
-    return "" if found is None else found[0]
+    found = pattern_of(pattern).search(text)
+    return "" if found is None else found[0] or ""
 
 
 @_add(
@@ -126,8 +129,8 @@ def find(text: str, pattern: str) -> str:
     cost="match",
 )
 def find_all(text: str, pattern: str, count: int = -1) -> list[str]:
-    found = [match[0] for match in compiled(pattern).finditer(text)]
-    return found if count < 0 else found[:count]
+    found = found_in(pattern_of(pattern), text)
+    return list(found if count < 0 else islice(found, count))
 
 
 @_add("string . format(list(dyn)) string", cost="scan")
@@ -148,19 +151,23 @@ def format_values(text: str, values: Any) -> str:
         start = at
         if text[at : at + 1] == ".":
             at += 1
-            while text[at : at + 1].isdigit():
+            while natural(text[at : at + 1]) is not None:
                 at += 1
         if at >= len(text):
             raise EvaluationError("unexpected end of string")
         if used >= len(values):
             raise EvaluationError(f"index {used} out of range")
-        precision = int(text[start + 1 : at] or 6) if at > start else 6
+        precision = natural(text[start + 1 : at] or "6") or 0 if at > start else 6
+        if precision > _MAX_PRECISION:
+            raise EvaluationError(f"error during formatting: precision {precision} is too large")
         out.append(_formatted(text[at], values[used], precision))
         used += 1
         at += 1
     return "".join(out)
 
 
+#: Digits after the point that %f and %e write at most.
+_MAX_PRECISION = 1000
 _BASES = {"b": "b", "o": "o", "x": "x", "X": "X"}
 
 
