@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from roost.api.errors import Cause
@@ -21,6 +21,7 @@ ANNOTATIONS_MAX_BYTES = 256 * 1024
 GENERATED_BASE_MAX = 63 - 5
 
 EMPTY = "must be non-empty"
+_NOT_AN_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_RELAXED = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
@@ -239,20 +240,36 @@ def check_path_segment_prefix(text: str) -> list[str]:
 
 
 def check_ip(text: str) -> list[str]:
-    """IsValidIP: a text that is an address."""
+    """A text that is an address, in any form of it."""
     try:
         ip_address(text)
     except ValueError:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+        return [_NOT_AN_IP]
     return []
 
 
 def check_ip_name(text: str) -> list[str]:
     """ValidateIPAddressName: the name of an IPAddress is the address in its shortest form."""
-    faults = check_ip(text)
-    if faults:
-        return faults
-    return [] if str(ip_address(text)) == text else ["must be a canonical format IP address"]
+    padded = "." in text and ":" not in text and _padded(text)
+    try:
+        found = ip_address(_leading_zero_free(text) if padded else text)
+    except ValueError:
+        found = None
+    if found is None or "%" in text:
+        return [_NOT_AN_IP]
+    if padded:
+        return ["must not have leading 0s"]
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        return ["must not be an IPv4-mapped IPv6 address"]
+    return [] if str(found) == text else [f'must be in canonical form ("{found}")']
+
+
+def _padded(address: str) -> bool:
+    return any(len(part) > 1 and part.startswith("0") for part in address.split("."))
+
+
+def _leading_zero_free(address: str) -> str:
+    return ".".join(part.lstrip("0") or "0" for part in address.split("."))
 
 
 #: The name rules of `Kind.name_rule`.

@@ -29,7 +29,7 @@ def test_every_kind_has_a_rule_for_its_names() -> None:
 def test_names_of_ip_addresses() -> None:
     assert names.check_name("ip", "10.0.0.1") == []
     assert names.check_name("ip", "2001:db8::1") == []
-    assert names.check_name("ip", "2001:DB8::1") == ["must be a canonical format IP address"]
+    assert names.check_name("ip", "2001:DB8::1") == ['must be in canonical form ("2001:db8::1")']
     assert names.check_name("ip", "x") == names.check_ip("x")
 
 

@@ -7,6 +7,7 @@ from roost.api.defaults import storage as storage_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
 from roost.api.strategies.strategy import PLAIN
+from roost.api.validation import csi as csi_rules
 from roost.api.validation import storage as storage_rules
 
 GROUP = "storage.k8s.io"
@@ -25,7 +26,7 @@ KINDS = (
         unconditional_update=False,
         default=storage_defaults.csi_driver,
         prepare=storage_strategy.CSI_DRIVER,
-        validate=storage_rules.CSI_DRIVER,
+        validate=csi_rules.CSI_DRIVER,
     ),
     Kind(
         group=GROUP,
@@ -40,7 +41,7 @@ KINDS = (
         unconditional_update=False,
         default=storage_defaults.csi_node,
         prepare=PLAIN,
-        validate=storage_rules.CSI_NODE,
+        validate=csi_rules.CSI_NODE,
     ),
     Kind(
         group=GROUP,
@@ -53,7 +54,7 @@ KINDS = (
         singular="csistoragecapacity",
         unconditional_update=False,
         prepare=PLAIN,
-        validate=storage_rules.CSI_STORAGE_CAPACITY,
+        validate=csi_rules.CSI_STORAGE_CAPACITY,
     ),
     Kind(
         group=GROUP,
@@ -84,7 +85,7 @@ KINDS = (
         unconditional_update=False,
         default=storage_defaults.volume_attachment,
         prepare=storage_strategy.VOLUME_ATTACHMENT,
-        validate=storage_rules.VOLUME_ATTACHMENT,
+        validate=csi_rules.VOLUME_ATTACHMENT,
     ),
     Kind(
         group=GROUP,

@@ -1,10 +1,14 @@
-"""Rules for IP addresses and ranges, as texts in objects."""
+"""Rules for IP addresses and ranges, as texts in objects.
+
+Rule: what older fields took is looked at strictly now (no leading zeros, no IPv4 in IPv6, no bits beyond
+the prefix), but what an object has already it may keep; newer fields want the canonical form.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -52,20 +56,75 @@ def parse_range(text: str) -> Network | None:
         return None
 
 
-def ip(text: str, path: str, causes: Causes) -> bool:
-    """Check an address; tell whether it is one."""
+def _mapped(text: str) -> bool:
+    """Tell whether a text is an IPv4 address in the form of an IPv6 one."""
+    return ":" in text and not is_ipv6(text)
+
+
+def ip(text: str, path: str, causes: Causes, known: Container[str] = ()) -> bool:
+    """Check an address; tell whether it is one. Those in `known` were let in once, and stay."""
+    if text in known:
+        return True
     if parse_ip(text) is None:
         causes.invalid(path, text, NOT_AN_IP)
-        return False
-    return True
+    elif ":" not in text and _has_leading_zero(text):
+        causes.invalid(path, text, "must not have leading 0s")
+    elif _mapped(text):
+        causes.invalid(path, text, "must not be an IPv4-mapped IPv6 address")
+    else:
+        return True
+    return False
 
 
-def ip_range(text: str, path: str, causes: Causes) -> bool:
-    """Check a range; tell whether it is one."""
-    if parse_range(text) is None:
+def ip_range(text: str, path: str, causes: Causes, known: Container[str] = ()) -> bool:
+    """Check a range; tell whether it is one. Those in `known` were let in once, and stay."""
+    if text in known:
+        return True
+    found = parse_range(text)
+    address, _, bits = text.partition("/")
+    if found is None:
         causes.invalid(path, text, _NOT_A_RANGE)
-        return False
-    return True
+    elif (":" not in address and _has_leading_zero(address)) or _padded(bits):
+        causes.invalid(path, text, "must not have leading 0s in IP or prefix length")
+    elif _mapped(address):
+        causes.invalid(path, text, "must not have an IPv4-mapped IPv6 address")
+    elif parse_ip(address) != found.network_address:
+        causes.invalid(path, text, "must not have bits set beyond the prefix length")
+    else:
+        return True
+    return False
+
+
+def canonical_range(text: str, path: str, causes: Causes) -> None:
+    """Check a range of a newer field, which must be in its shortest form too."""
+    if ip_range(text, path, causes) and str(parse_range(text)) != text:
+        causes.invalid(path, text, f'must be in canonical form ("{parse_range(text)}")')
+
+
+def _has_leading_zero(address: str) -> bool:
+    return any(map(_padded, address.split(".")))
+
+
+def _padded(number: str) -> bool:
+    return len(number) > 1 and number.startswith("0")
+
+
+def ip_advice(text: str, path: str) -> Iterator[str]:
+    """Say how an address should better be written."""
+    if is_ipv6(text) and str(parse_ip(text)) != text:
+        yield (
+            f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format '
+            f'("{parse_ip(text)}")'
+        )
+
+
+def range_advice(text: str, path: str) -> Iterator[str]:
+    """Say how a range should better be written."""
+    found = parse_range(text)
+    if found is not None and found.version == 6 and str(found) != text:
+        yield (
+            f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{found}")'
+        )
 
 
 def not_special(text: str, path: str, causes: Causes) -> None:

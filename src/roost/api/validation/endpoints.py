@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.validation import addresses
@@ -15,9 +17,20 @@ _PORTS_MAX = 20_000
 _ADDRESSES_MAX = 100
 _HINTS_MAX = 8
 _TYPES = ("FQDN", "IPv4", "IPv6")
+_TOPOLOGY_MAX = 16
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_OWN_CONTROLLERS = (
+    "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io",
+)  # fmt: skip
 
 
 def _endpoints(change: Change, causes: Causes) -> None:
+    known = {
+        address.get("ip") or ""
+        for subset in (change.old or {}).get("subsets") or ()
+        for key in ("addresses", "notReadyAddresses")
+        for address in subset.get(key) or ()
+    }
     for index, subset in enumerate(change.object.get("subsets") or ()):
         path = f"subsets[{index}]"
         ready, waiting = subset.get("addresses") or [], subset.get("notReadyAddresses") or []
@@ -25,15 +38,15 @@ def _endpoints(change: Change, causes: Causes) -> None:
             causes.required(path, "must specify `addresses` or `notReadyAddresses`")
         for key, values in (("addresses", ready), ("notReadyAddresses", waiting)):
             for at, address in enumerate(values):
-                _address(address, f"{path}.{key}[{at}]", causes)
+                _address(address, f"{path}.{key}[{at}]", causes, known)
         ports = subset.get("ports") or []
         for at, port in enumerate(ports):
             _port(port, f"{path}.ports[{at}]", causes, need_name=len(ports) > 1)
 
 
-def _address(value: Object, path: str, causes: Causes) -> None:
+def _address(value: Object, path: str, causes: Causes, known: Container[str]) -> None:
     text = value.get("ip") or ""
-    addresses.ip(text, f"{path}.ip", causes)
+    addresses.ip(text, f"{path}.ip", causes, known)
     host, node = value.get("hostname"), value.get("nodeName")
     if host:
         causes.faults(f"{path}.hostname", host, names.check_label(host))
@@ -64,12 +77,15 @@ def _slice(change: Change, causes: Causes) -> None:
     kind = value.get("addressType") or ""
     causes.one_of("addressType", kind, _TYPES)
     _slice_ports(value.get("ports") or [], causes)
-    endpoints = value.get("endpoints") or []
-    if endpoints != ((change.old or {}).get("endpoints") or []):
-        _slice_endpoints(endpoints, kind, causes)
+    endpoints, before = value.get("endpoints") or [], (change.old or {}).get("endpoints") or []
+    if endpoints != before:
+        known = {text for endpoint in before for text in endpoint.get("addresses") or ()}
+        _slice_endpoints(endpoints, kind, causes, known)
 
 
-def _slice_endpoints(values: list[Object], kind: str, causes: Causes) -> None:
+def _slice_endpoints(
+    values: list[Object], kind: str, causes: Causes, known: Container[str]
+) -> None:
     if len(values) > _ENDPOINTS_MAX:
         causes.too_many("endpoints", len(values), _ENDPOINTS_MAX)
         return
@@ -81,18 +97,18 @@ def _slice_endpoints(values: list[Object], kind: str, causes: Causes) -> None:
         elif len(texts) > _ADDRESSES_MAX:
             causes.too_many(f"{path}.addresses", len(texts), _ADDRESSES_MAX)
         for at, text in enumerate(texts):
-            _slice_address(text, kind, path, at, causes)
+            _slice_address(text, kind, path, at, causes, known)
         _slice_names(endpoint, path, causes)
 
 
-def _slice_address(text: str, kind: str, path: str, at: int, causes: Causes) -> None:
+def _slice_address(
+    text: str, kind: str, path: str, at: int, causes: Causes, known: Container[str]
+) -> None:
     where = f"{path}.addresses[{at}]"
     if kind in ("IPv4", "IPv6"):
-        found = addresses.parse_ip(text)
-        if found is None:
-            causes.invalid(where, text, addresses.NOT_AN_IP)
+        if not addresses.ip(text, where, causes, known):
             return
-        if (kind == "IPv6") != (found.version == 6):
+        if (kind == "IPv6") != addresses.is_ipv6(text):
             causes.invalid(f"{path}.addresses", text, f"must be an {kind} address")
         addresses.not_special(text, where, causes)
     elif kind == "FQDN":
@@ -116,6 +132,8 @@ def _slice_names(endpoint: Object, path: str, causes: Causes) -> None:
     if node is not None:
         causes.faults(f"{path}.nodeName", node, names.check_subdomain(node))
     topology = endpoint.get("deprecatedTopology")
+    if topology and len(topology) > _TOPOLOGY_MAX:
+        causes.too_many(f"{path}.deprecatedTopology", len(topology), _TOPOLOGY_MAX)
     if topology:
         causes.extend(names.check_labels(topology, f"{path}.deprecatedTopology"))
     host = endpoint.get("hostname")
@@ -167,7 +185,25 @@ def _slice_update(change: Change, causes: Causes) -> None:
 def _slice_warnings(change: Change) -> None:
     if change.object.get("addressType") == "FQDN":
         change.warnings.append("spec.addressType: FQDN endpoints are deprecated")
+    labels = (change.object.get("metadata") or {}).get("labels") or {}
+    if labels.get(_MANAGED_BY) in _OWN_CONTROLLERS:
+        return
+    for index, endpoint in enumerate(change.object.get("endpoints") or ()):
+        for at, text in enumerate(endpoint.get("addresses") or ()):
+            path = f"endpoints[{index}].addresses[{at}]"
+            change.warnings.extend(addresses.ip_advice(text, path))
 
 
-ENDPOINTS = Rules(always=_endpoints)
+def _endpoints_warnings(change: Change) -> None:
+    labels = (change.object.get("metadata") or {}).get("labels") or {}
+    if labels.get("endpoints.kubernetes.io/managed-by") == "endpoint-controller":
+        return
+    for index, subset in enumerate(change.object.get("subsets") or ()):
+        for key in ("addresses", "notReadyAddresses"):
+            for at, address in enumerate(subset.get(key) or ()):
+                path = f"subsets[{index}].{key}[{at}].ip"
+                change.warnings.extend(addresses.ip_advice(address.get("ip") or "", path))
+
+
+ENDPOINTS = Rules(always=_endpoints, warn=_endpoints_warnings)
 ENDPOINT_SLICE = Rules(always=_slice, update=_slice_update, warn=_slice_warnings, before=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
+
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.validation import addresses
@@ -144,7 +146,8 @@ def _ingress_create(change: Change, causes: Causes) -> None:
 
 def _ingress_status(change: Change, causes: Causes) -> None:
     balancer = (change.object.get("status") or {}).get("loadBalancer") or {}
-    balancer_status(balancer, "status.loadBalancer", causes, modes=False)
+    before = ((change.old or {}).get("status") or {}).get("loadBalancer") or {}
+    balancer_status(balancer, "status.loadBalancer", causes, before, modes=False)
 
 
 def _ingress_warnings(change: Change) -> None:
@@ -187,6 +190,7 @@ def _ingress_class_update(change: Change, causes: Causes) -> None:
 
 def _policy(change: Change, causes: Causes) -> None:
     spec = change.object.get("spec") or {}
+    known = {text for _, text in _ranges((change.old or {}).get("spec") or {})}
     label_selector(spec.get("podSelector"), "spec.podSelector", causes)
     for key, peers in (("ingress", "from"), ("egress", "to")):
         for index, rule in enumerate(spec.get(key) or ()):
@@ -194,7 +198,7 @@ def _policy(change: Change, causes: Causes) -> None:
             for at, port in enumerate(rule.get("ports") or ()):
                 _policy_port(port, f"{path}.ports[{at}]", causes)
             for at, peer in enumerate(rule.get(peers) or ()):
-                _peer(peer, f"{path}.{peers}[{at}]", causes)
+                _peer(peer, f"{path}.{peers}[{at}]", causes, known)
     kinds = spec.get("policyTypes") or []
     if len(kinds) > len(_DIRECTIONS):
         causes.invalid("spec.policyTypes", kinds, "may not specify more than two policyTypes")
@@ -226,13 +230,13 @@ def _policy_port(value: Object, path: str, causes: Causes) -> None:
             causes.faults(f"{path}.endPort", end, names.check_port_number(end))
 
 
-def _peer(peer: Object, path: str, causes: Causes) -> None:
+def _peer(peer: Object, path: str, causes: Causes, known: Container[str]) -> None:
     given = [
         key for key in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(key) is not None
     ]
     for key in given:
         if key == "ipBlock":
-            _ip_block(peer["ipBlock"], f"{path}.ipBlock", causes)
+            _ip_block(peer["ipBlock"], f"{path}.ipBlock", causes, known)
         else:
             label_selector(peer[key], f"{path}.{key}", causes)
     if not given:
@@ -241,28 +245,45 @@ def _peer(peer: Object, path: str, causes: Causes) -> None:
         causes.forbidden(path, "may not specify both ipBlock and another peer")
 
 
-def _ip_block(block: Object, path: str, causes: Causes) -> None:
+def _ip_block(block: Object, path: str, causes: Causes, known: Container[str]) -> None:
     text = block.get("cidr") or ""
     if not text:
         causes.required(f"{path}.cidr")
         return
     outer = addresses.parse_range(text)
-    addresses.ip_range(text, f"{path}.cidr", causes)
+    addresses.ip_range(text, f"{path}.cidr", causes, known)
     if outer is None:
         return
     for index, inner_text in enumerate(block.get("except") or ()):
         where = f"{path}.except[{index}]"
-        if not addresses.ip_range(inner_text, where, causes):
-            continue
+        addresses.ip_range(inner_text, where, causes, known)
         inner = addresses.parse_range(inner_text)
+        if inner is None:
+            continue
         inside = (
-            inner is not None
-            and inner.version == outer.version
+            inner.version == outer.version
             and inner.prefixlen > outer.prefixlen
             and inner.network_address in outer
         )
         if not inside:
             causes.invalid(where, inner_text, "must be a strict subset of `cidr`")
+
+
+def _ranges(spec: Object) -> Iterator[tuple[str, str]]:
+    """Yield the ranges of a policy, each with its path."""
+    for key, peers in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(key) or ()):
+            for at, peer in enumerate(rule.get(peers) or ()):
+                block, path = peer.get("ipBlock"), f"spec.{key}[{index}].{peers}[{at}].ipBlock"
+                if block is not None:
+                    yield f"{path}.cidr", block.get("cidr") or ""
+                    for place, text in enumerate(block.get("except") or ()):
+                        yield f"{path}.except[{place}]", text
+
+
+def _policy_warnings(change: Change) -> None:
+    for path, text in _ranges(change.object.get("spec") or {}):
+        change.warnings.extend(addresses.range_advice(text, path))
 
 
 def _service_cidr(change: Change, causes: Causes) -> None:
@@ -274,7 +295,7 @@ def _service_cidr(change: Change, causes: Causes) -> None:
         causes.invalid(path, {"CIDRs": ranges}, "may only hold up to 2 values")
         return
     for index, text in enumerate(ranges):
-        addresses.ip_range(text, f"{path}[{index}]", causes)
+        addresses.canonical_range(text, f"{path}[{index}]", causes)
     versions = [found.version for found in map(addresses.parse_range, ranges) if found]
     if len(versions) == 2 and versions[0] == versions[1]:
         causes.invalid(path, ranges, _TWO_OF_A_KIND)
@@ -319,7 +340,7 @@ INGRESS = Rules(
     always=_ingress, create=_ingress_create, status=_ingress_status, warn=_ingress_warnings
 )
 INGRESS_CLASS = Rules(always=_ingress_class, update=_ingress_class_update, namespaced=False)
-NETWORK_POLICY = Rules(always=_policy, whole=False)
+NETWORK_POLICY = Rules(always=_policy, warn=_policy_warnings, whole=False)
 SERVICE_CIDR = Rules(
     create=_service_cidr, update=_service_cidr_update, namespaced=False, whole=False
 )

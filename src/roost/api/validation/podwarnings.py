@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from roost.api.kind import Change
 from roost.api.names import check_label
 from roost.api.quantity import parse
+from roost.api.validation import addresses
 from roost.api.validation.causes import quoted
 from roost.api.validation.containers import all_containers
 from roost.api.validation.podmeta import SECCOMP_CONTAINER, SECCOMP_POD
@@ -97,6 +98,11 @@ def _warnings(meta: Object, spec: Object, path: str) -> Iterator[str]:
     if period is not None and period < 0:
         yield f"{path}spec.terminationGracePeriodSeconds: {_NEGATIVE}"
     yield from _of_affinity(spec, f"{path}spec.affinity")
+    for index, alias in enumerate(spec.get("hostAliases") or ()):
+        where = f"{path}spec.hostAliases[{index}].ip"
+        yield from addresses.ip_advice(alias.get("ip") or "", where)
+    for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
+        yield from addresses.ip_advice(server, f"{path}spec.dnsConfig.nameservers[{index}]")
 
 
 def _of_labels(spec: Object, path: str) -> Iterator[str]:

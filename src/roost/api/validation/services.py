@@ -298,12 +298,15 @@ def _families_kept(spec: Object, before: Object, causes: Causes) -> None:
         causes.invalid("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy"), text)
 
 
-def balancer_status(status: Object, path: str, causes: Causes, *, modes: bool) -> None:
+def balancer_status(
+    status: Object, path: str, causes: Causes, before: Object, *, modes: bool
+) -> None:
     """Check where a load balancer is; `modes`: each address must say how traffic arrives."""
+    known = {ingress.get("ip") for ingress in before.get("ingress") or ()}
     for index, ingress in enumerate(status.get("ingress") or ()):
         here, address, mode = f"{path}.ingress[{index}]", ingress.get("ip"), ingress.get("ipMode")
         if address:
-            addresses.ip(address, f"{here}.ip", causes)
+            addresses.ip(address, f"{here}.ip", causes, known)
         if modes:
             if mode is None and address:
                 causes.required(f"{here}.ipMode", "must be specified when `ip` is set")
@@ -321,11 +324,12 @@ def balancer_status(status: Object, path: str, causes: Causes, *, modes: bool) -
 
 def _status(change: Change, causes: Causes) -> None:
     balancer = (change.object.get("status") or {}).get("loadBalancer") or {}
+    before = ((change.old or {}).get("status") or {}).get("loadBalancer") or {}
     if balancer.get("ingress") and (change.object.get("spec") or {}).get("type") != "LoadBalancer":
         text = "may only be used when `spec.type` is 'LoadBalancer'"
         causes.forbidden("status.loadBalancer.ingress", text)
     else:
-        balancer_status(balancer, "status.loadBalancer", causes, modes=True)
+        balancer_status(balancer, "status.loadBalancer", causes, before, modes=True)
 
 
 def _warn(change: Change) -> None:
@@ -335,6 +339,8 @@ def _warn(change: Change) -> None:
     warn = change.warnings.append
     if _HINTS in (meta.get("annotations") or ()):
         warn(f"annotation {_HINTS} is deprecated, please use {_MODE} instead")
+    for index, address in enumerate(spec.get("clusterIPs") or ()):
+        change.warnings.extend(addresses.ip_advice(address, f"spec.clusterIPs[{index}]"))
     if headless:
         if spec.get("loadBalancerIP"):
             warn("spec.loadBalancerIP is ignored for headless services")
@@ -342,6 +348,13 @@ def _warn(change: Change) -> None:
             warn("spec.externalIPs is ignored for headless services")
         if spec.get("sessionAffinity") != "None":
             warn("spec.SessionAffinity is ignored for headless services")
+    for index, address in enumerate(external or ()):
+        change.warnings.extend(addresses.ip_advice(address, f"spec.externalIPs[{index}]"))
+    balancer = spec.get("loadBalancerIP") or ""
+    change.warnings.extend(addresses.ip_advice(balancer, "spec.loadBalancerIP"))
+    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        path = f"spec.loadBalancerSourceRanges[{index}]"
+        change.warnings.extend(addresses.range_advice(text, path))
     if external and not headless and kind != "ExternalName":
         warn("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     if external and kind == "ExternalName":

@@ -12,7 +12,7 @@ from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
 from roost.api.validation.claims import VOLUME_MODES, access_modes
 from roost.api.validation.differences import difference
 from roost.api.validation.rules import Rules
-from roost.api.validation.selectors import label_selector, node_selector
+from roost.api.validation.selectors import node_selector
 from roost.api.validation.volumesources import (
     COMMON,
     SourceRule,
@@ -189,12 +189,7 @@ def _volume_warnings(change: Change) -> None:
 
 def _class(change: Change, causes: Causes) -> None:
     value = change.object
-    provisioner = value.get("provisioner") or ""
-    if not provisioner:
-        causes.required("provisioner")
-    else:
-        faults = names.check_qualified_name(provisioner.lower())
-        causes.faults("provisioner", provisioner.lower(), faults)
+    _provisioner(value.get("provisioner") or "", "provisioner", causes)
     _parameters(value.get("parameters") or {}, causes)
     policies = ("Delete", "Retain")
     if value.get("reclaimPolicy") and value["reclaimPolicy"] not in policies:
@@ -206,6 +201,13 @@ def _class(change: Change, causes: Causes) -> None:
     elif mode not in modes:
         causes.not_supported("volumeBindingMode", mode, modes)
     _topologies(value.get("allowedTopologies") or [], causes)
+
+
+def _provisioner(name: str, path: str, causes: Causes) -> None:
+    if not name:
+        causes.required(path)
+    else:
+        causes.faults(path, name.lower(), names.check_qualified_name(name.lower()))
 
 
 def _parameters(values: Object, causes: Causes, *, needed: bool = False) -> None:
@@ -237,9 +239,13 @@ def _topologies(terms: list[Object], causes: Causes) -> None:
             if key in keys:
                 causes.duplicate(f"{here}.key", key)
             keys.add(key)
-        if term in seen:
+        wanted = {
+            requirement.get("key"): set(requirement.get("values") or ())
+            for requirement in term.get("matchLabelExpressions") or ()
+        }
+        if wanted in seen:
             causes.duplicate(f"{path}.matchLabelExpressions", "")
-        seen.append(term)
+        seen.append(wanted)
 
 
 def _class_update(change: Change, causes: Causes) -> None:
@@ -249,7 +255,7 @@ def _class_update(change: Change, causes: Causes) -> None:
 
 
 def _attributes_class(change: Change, causes: Causes) -> None:
-    csi_driver_name(change.object.get("driverName") or "", "driverName", causes)
+    _provisioner(change.object.get("driverName") or "", "driverName", causes)
     _parameters(change.object.get("parameters") or {}, causes, needed=True)
 
 
@@ -260,108 +266,10 @@ def _attributes_class_update(change: Change, causes: Causes) -> None:
             causes.forbidden(key, f"updates to {key} are forbidden.")
 
 
-def _driver(change: Change, causes: Causes) -> None:
-    spec = change.object.get("spec") or {}
-    for key in ("attachRequired", "podInfoOnMount", "storageCapacity"):
-        if spec.get(key) is None:
-            causes.required(f"spec.{key}")
-    audiences: set[str] = set()
-    for index, request in enumerate(spec.get("tokenRequests") or ()):
-        path, audience = f"spec.tokenRequests[{index}]", request.get("audience") or ""
-        if audience in audiences:
-            causes.duplicate(f"{path}.audience", audience)
-        audiences.add(audience)
-        seconds = request.get("expirationSeconds")
-        if seconds is not None and seconds < 600:
-            text = "may not specify a duration less than 10 minutes"
-            causes.invalid(f"{path}.expirationSeconds", seconds, text)
-    policies = ("File", "None", "ReadWriteOnceWithFSType")
-    if spec.get("fsGroupPolicy") and spec["fsGroupPolicy"] not in policies:
-        causes.not_supported("spec.fsGroupPolicy", spec["fsGroupPolicy"], policies)
-    modes = ("Ephemeral", "Persistent")
-    for mode in spec.get("volumeLifecycleModes") or ():
-        if mode not in modes:
-            causes.not_supported("spec.volumeLifecycleModes", mode, modes)
-
-
-def _driver_update(change: Change, causes: Causes) -> None:
-    spec, before = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
-    for key in ("attachRequired", "volumeLifecycleModes"):
-        causes.unchanged(f"spec.{key}", spec.get(key), before.get(key))
-
-
-def _driver_warnings(change: Change) -> None:
-    spec = change.object.get("spec") or {}
-    if spec.get("tokenRequests") and spec.get("serviceAccountTokenInSecrets") is None:
-        change.warnings.append(
-            "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to "
-            "true to prevent possible logging of tokens in volume attributes"
-        )
-
-
-def _csi_node(change: Change, causes: Causes) -> None:
-    seen: set[str] = set()
-    for index, driver in enumerate((change.object.get("spec") or {}).get("drivers") or ()):
-        path, name = f"spec.drivers[{index}]", driver.get("name") or ""
-        csi_driver_name(name, f"{path}.name", causes)
-        if not driver.get("nodeID"):
-            causes.required(f"{path}.nodeID")
-        if name in seen:
-            causes.duplicate(f"{path}.name", name)
-        seen.add(name)
-        for key in driver.get("topologyKeys") or ():
-            causes.faults(f"{path}.topologyKeys", key, names.check_qualified_name(key))
-        count = (driver.get("allocatable") or {}).get("count")
-        causes.not_negative(f"{path}.allocatable.count", count)
-
-
-def _attachment(change: Change, causes: Causes) -> None:
-    spec = change.object.get("spec") or {}
-    csi_driver_name(spec.get("attacher") or "", "spec.attacher", causes)
-    if not spec.get("nodeName"):
-        causes.required("spec.nodeName")
-    source = spec.get("source") or {}
-    name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
-    text = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
-    if inline is None and name is None:
-        causes.required("spec.source", text)
-    elif inline is not None and name is not None:
-        causes.forbidden("spec.source", text)
-    elif name == "":
-        text = "must specify non empty persistentVolumeName"
-        causes.required("spec.source.persistentVolumeName", text)
-
-
-def _attachment_update(change: Change, causes: Causes) -> None:
-    new, old = change.object.get("spec"), (change.old or {}).get("spec")
-    causes.unchanged("spec", new, old)
-
-
-def _capacity_object(change: Change, causes: Causes) -> None:
-    value = change.object
-    name = value.get("storageClassName") or ""
-    causes.faults("storageClassName", name, names.check_subdomain(name))
-    for key in ("capacity", "maximumVolumeSize"):
-        amount = value.get(key)
-        if amount is not None and parse(amount) < 0:
-            causes.invalid(key, amount, "must be greater than or equal to 0")
-    label_selector(value.get("nodeTopology"), "nodeTopology", causes)
-
-
-def _capacity_update(change: Change, causes: Causes) -> None:
-    new, old = change.object, change.old or {}
-    for key in ("nodeTopology", "storageClassName"):
-        causes.unchanged(key, new.get(key), old.get(key))
-
-
 PERSISTENT_VOLUME = Rules(
     always=_volume, update=_volume_update, warn=_volume_warnings, namespaced=False, before=True
 )
-STORAGE_CLASS = Rules(create=_class, update=_class_update, namespaced=False, whole=False)
+STORAGE_CLASS = Rules(always=_class, update=_class_update, namespaced=False, before=True)
 VOLUME_ATTRIBUTES_CLASS = Rules(
-    create=_attributes_class, update=_attributes_class_update, namespaced=False, whole=False
+    always=_attributes_class, update=_attributes_class_update, namespaced=False
 )
-CSI_DRIVER = Rules(always=_driver, update=_driver_update, warn=_driver_warnings, namespaced=False)
-CSI_NODE = Rules(always=_csi_node, namespaced=False)
-VOLUME_ATTACHMENT = Rules(always=_attachment, update=_attachment_update, namespaced=False)
-CSI_STORAGE_CAPACITY = Rules(always=_capacity_object, update=_capacity_update)
