@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from roost.api.values import Object
 from roost.node.summary import Measured, pod_stats, summary
@@ -10,7 +11,16 @@ from roost.node.tools import Tools
 from roost.node.worker import PodWorker
 from roost.runtimes.port import Stats, Usage
 
+#: A rate is told over at least so long, once there is so much of the past, and at most twice that
+#: while somebody asks.
 _RATE_OVER_S = 5.0
+
+
+class Look(NamedTuple):
+    """What a container had used at a time, in epoch seconds."""
+
+    usage: Usage
+    at: float
 
 
 class Meter:
@@ -21,6 +31,7 @@ class Meter:
         self._tools = tools
         self._started_at = tools.clock.now()
         self._measured: dict[str, Measured] = {}
+        self._looks: dict[str, Look] = {}
 
     async def summary(self, workers: Iterable[PodWorker]) -> Object:
         """Return the stats/v1alpha1 Summary of the node and its pods."""
@@ -38,14 +49,20 @@ class Meter:
         return summary(self._node_name, self._started_at, pods, self._measured.values(), now)
 
     def _measure(self, usages: list[Usage], now: float) -> None:
-        """Keep the newest use of each container, and one that is old enough to tell the rate by."""
-        found = {}
+        """Note the newest use of each container, and an older one to tell the rate by.
+
+        Whoever asks often must not move what the rate is told by: that stays for some seconds.
+        """
+        found, looks = {}, {}
         for usage in usages:
-            old = self._measured.get(usage.container_id)
-            if old is None:
-                found[usage.container_id] = Measured(usage, now)
-            elif now - old.at < _RATE_OVER_S:
-                found[usage.container_id] = Measured(usage, now, old.before, old.before_at)
-            else:
-                found[usage.container_id] = Measured(usage, now, old.usage, old.at)
-        self._measured = found
+            name = usage.container_id
+            look, known = self._looks.get(name), self._measured.get(name)
+            if look is None or known is None:
+                found[name], looks[name] = Measured(usage, now), Look(usage, now)
+                continue
+            before = look if known.before is None else Look(known.before, known.before_at)
+            if now - look.at >= _RATE_OVER_S:
+                before, look = look, Look(usage, now)
+            found[name] = Measured(usage, now, before.usage, before.at)
+            looks[name] = look
+        self._measured, self._looks = found, looks

@@ -17,7 +17,7 @@ from roost.node.agent import NodeAgent
 from roost.node.housekeeping import UsedImages, excess, removable
 from roost.node.images import credentials_of, go_duration, pull_policy, registry_of
 from roost.node.sources import SECRETS, Ref, Sources
-from roost.runtimes.port import Credentials, Image, SandboxSpec, SandboxStatus
+from roost.runtimes.port import Credentials, Image, SandboxSpec, SandboxStatus, Usage
 from roost.runtimes.simulated import SimulatedRuntime
 
 
@@ -228,3 +228,31 @@ def test_the_summary_tells_what_pods_use(world: World) -> None:
         assert second["node"]["nodeName"] == "node-1"
 
     run(main())
+
+
+def test_whoever_asks_every_second_is_told_what_was_used_lately(world: World) -> None:
+    """`kubectl top` looks twice within a second; watching it must not keep rates from being told."""
+    spent = 0.0
+
+    measure = world.runtime.usage
+
+    async def use() -> list[Usage]:
+        return [replace(one, cpu_seconds=spent) for one in await measure()]
+
+    async def main() -> list[int | None]:
+        nonlocal spent
+        world.add_pod("web")
+        world.runtime.usage = use  # type: ignore[method-assign]  # what a test decides is used
+        rates = []
+        async with world.agent() as agent:
+            await world.running("web")
+            for second in range(30):
+                seen = await agent.summary()
+                rates.append(seen["pods"][0]["containers"][0]["cpu"].get("usageNanoCores"))
+                spent += 0.5 if second < 10 else 0.0
+                await asyncio.sleep(1)
+        return rates
+
+    rates = run(main())
+    assert rates[:3] == [None, 500_000_000, 500_000_000]
+    assert rates[-1] == 0
