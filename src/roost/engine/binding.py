@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from roost.api.errors import NotFound
 from roost.api.values import Object
@@ -11,13 +12,27 @@ from roost.client.port import Client, DeleteOptions, PatchType
 from roost.client.recorder import EventRecorder
 from roost.decisions import conditions
 from roost.decisions.controller import Key
-from roost.decisions.meta import object_reference, stamp, uid_of
+from roost.decisions.meta import (
+    annotations_of,
+    deleting,
+    object_reference,
+    stamp,
+    uid_of,
+    version_of,
+)
 from roost.decisions.pods import node_of
-from roost.decisions.resources import PERSISTENT_VOLUME_CLAIMS, PODS
+from roost.decisions.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from roost.decisions.volumes import (
+    BOUND_BY_CONTROLLER,
+    SELECTED_NODE,
+    claim_reference,
+    is_bound,
+)
 from roost.ports.port import WallClock
 from roost.scheduler.decide import Preempt
 from roost.scheduler.shape import PodInfo
-from roost.scheduler.volumes import SELECTED_NODE, Volumes
+from roost.scheduler.snapshot import NodeInfo
+from roost.scheduler.volumes import Volumes
 
 #: How long a pod waits for the volumes of its claims on the node that was chosen.
 CLAIMS_TIMEOUT_S = 600.0
@@ -32,6 +47,7 @@ class Binder:
         clock: WallClock,
         informers: Informers,
         volumes: Volumes,
+        nodes: Mapping[str, NodeInfo],
         name: str,
     ) -> None:
         self.recorder = EventRecorder(client, clock, name)
@@ -39,6 +55,9 @@ class Binder:
         self._clock = clock
         self._informers = informers
         self._volumes = volumes
+        self._nodes = nodes
+        #: Volumes that are being given to claims, which the caches do not show yet.
+        self._given: set[str] = set()
         self._name = name
         self._claims_moved = asyncio.Event()
 
@@ -68,24 +87,64 @@ class Binder:
         )
 
     async def _bind_claims(self, info: PodInfo, node: str) -> None:
-        """Announce the node to whoever makes volumes, and wait until all claims have theirs.
+        """Give the pod's claims volumes that are there, announce the node to whoever makes new ones,
+        and wait until all claims have theirs.
 
-        When that takes too long the announcement is taken back.
+        When that takes too long, or the provisioner gives up, the announcement is taken back.
         """
-        waiting = self._volumes.unbound(info.shape)
-        await self._announce(waiting, node)
+        known = self._nodes.get(node)
+        chosen = self._volumes.choose(info.shape, known, self._given) if known else None
+        if chosen is None:
+            raise TimeoutError("the volumes of its claims are not to be had any more")
+        names = {name for _, name in chosen.volumes}
+        self._given |= names
         try:
-            async with asyncio.timeout(CLAIMS_TIMEOUT_S):
-                while self._volumes.unbound(info.shape):
-                    await self._claims_moved.wait()
-        except TimeoutError:
-            await self._announce(waiting, None)
-            raise
+            for claim, volume in chosen.volumes:
+                await self._reserve(claim, volume)
+            await self._announce(chosen.new, node)
+            try:
+                async with asyncio.timeout(CLAIMS_TIMEOUT_S):
+                    await self._until_bound(info, chosen.new)
+            except TimeoutError:
+                await self._announce(chosen.new, None)
+                raise
+        finally:
+            self._given -= names
 
-    async def _announce(self, claims: list[Key], node: str | None) -> None:
+    async def _until_bound(self, info: PodInfo, new: Sequence[Key]) -> None:
+        told: set[Key] = set()
+        while self._volumes.unbound(info.shape):
+            for key in new:
+                claim = self._volumes.claims.get(key)
+                if claim is None or deleting(claim):
+                    raise TimeoutError(f'persistentvolumeclaim "{key.name}" not found')
+                if SELECTED_NODE in annotations_of(claim):
+                    told.add(key)
+                elif key in told and not is_bound(claim):
+                    raise TimeoutError(
+                        f'selectedNode annotation reset for PVC "{key.namespace}/{key.name}"'
+                    )
+            await self._claims_moved.wait()
+
+    async def _reserve(self, claim: Key, volume: str) -> None:
+        """Write the claim into a volume; the binder of claims does the rest."""
+        known, found = self._volumes.volumes[volume], self._volumes.claims[claim]
+        metadata: Object = {"resourceVersion": version_of(known)}
+        if known["spec"].get("claimRef") is None:
+            metadata["annotations"] = {BOUND_BY_CONTROLLER: "yes"}
+        body = {"metadata": metadata, "spec": {"claimRef": claim_reference(found)}}
+        await self._client.patch(PERSISTENT_VOLUMES, volume, body)
+
+    async def _announce(self, claims: Sequence[Key], node: str | None) -> None:
         body = {"metadata": {"annotations": {SELECTED_NODE: node}}}
         for claim in claims:
-            await self._client.patch(PERSISTENT_VOLUME_CLAIMS, claim.name, body, claim.namespace)
+            try:
+                await self._client.patch(
+                    PERSISTENT_VOLUME_CLAIMS, claim.name, body, claim.namespace
+                )
+            except NotFound:
+                if node is not None:
+                    raise
 
     async def report(self, info: PodInfo, reason: str, message: str, nominated: str) -> None:
         """Set the PodScheduled condition and the nominated node, where they differ."""

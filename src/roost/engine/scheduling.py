@@ -93,7 +93,10 @@ class Scheduling:
         self._chance = chance
         self._informers = informers or Informers(client, chance)
         self._owns_informers = informers is None
-        self._binder = Binder(client, clock, self._informers, self.scheduler.volumes, name)
+        self._binder = Binder(
+            client, clock, self._informers, self.scheduler.volumes,
+            self.scheduler.snapshot.nodes, name,
+        )  # fmt: skip
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._assumed: dict[Key, PodInfo] = {}

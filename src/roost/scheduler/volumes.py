@@ -1,26 +1,35 @@
 """Claims of a pod: is there a volume, and on which nodes can it be used?
 
-Bound claims restrict the pod to where their volumes are. An unbound claim whose class waits for its
-first consumer is left to the caller to bind (it announces the chosen node and waits); any other unbound
-claim makes the pod wait.
+Bound claims restrict the pod to where their volumes are. For an unbound claim whose class waits for its
+first consumer a volume that the node reaches is chosen, or it is left to a provisioner; the caller binds
+it before the pod. Any other unbound claim makes the pod wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from roost.api.quantity import parse
 from roost.api.values import Object
-from roost.decisions.affinity import term_matches
 from roost.decisions.controller import Key
-from roost.decisions.meta import annotations_of, deleting
+from roost.decisions.meta import annotations_of, deleting, name_of
+from roost.decisions.volumes import (
+    NO_PROVISIONER,
+    SELECTED_NODE,
+    best_match,
+    class_of,
+    is_bound,
+    phase_of,
+    reaches,
+    request_of,
+    waits_for_consumer,
+)
 from roost.scheduler.filters import Rejection
 from roost.scheduler.shape import Shape
 from roost.scheduler.snapshot import NodeInfo
 
 PLUGIN = "VolumeBinding"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-_NO_PROVISIONER = "kubernetes.io/no-provisioner"
 _WRONG_NODE = Rejection(
     PLUGIN, ("node(s) didn't match PersistentVolume's node affinity",), final=True
 )
@@ -29,10 +38,12 @@ _NO_VOLUME = Rejection(
 )
 
 
-def is_bound(claim: Object) -> bool:
-    """Say whether a claim has its volume."""
-    status = claim.get("status") or {}
-    return bool(claim["spec"].get("volumeName")) and status.get("phase") == "Bound"
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the open claims of a pod get on one node: volumes that are there, and new ones."""
+
+    volumes: tuple[tuple[Key, str], ...] = ()
+    new: tuple[Key, ...] = ()
 
 
 @dataclass(slots=True)
@@ -51,7 +62,7 @@ class Volumes:
                 return f'persistentvolumeclaim "{name}" not found'
             if deleting(claim):
                 return f'persistentvolumeclaim "{name}" is being deleted'
-            if (claim.get("status") or {}).get("phase") == "Lost":
+            if phase_of(claim) == "Lost":
                 volume = claim["spec"].get("volumeName", "")
                 return (
                     f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume '
@@ -73,37 +84,56 @@ class Volumes:
             if claim is None:
                 return _NO_VOLUME
             if is_bound(claim):
-                if not self._reaches(self.volumes.get(claim["spec"]["volumeName"]), node):
+                volume = self.volumes.get(claim["spec"]["volumeName"])
+                if volume is None or not reaches(volume, node.labels, node.name):
                     return _WRONG_NODE
             elif annotations_of(claim).get(SELECTED_NODE, node.name) != node.name:
                 return _WRONG_NODE
-            elif not self._can_provision(claim) and not self._available(claim, node):
-                return _NO_VOLUME
-        return None
+        return None if self.choose(shape, node) is not None else _NO_VOLUME
+
+    def choose(self, shape: Shape, node: NodeInfo, taken: Collection[str] = ()) -> Chosen | None:
+        """Return what the pod's open claims get on a node; None if one of them gets nothing.
+
+        `taken` are volumes that others were just given. Smaller claims choose first.
+        """
+        keys = self.unbound(shape)
+        if not keys:
+            return Chosen()
+        keys.sort(key=lambda key: parse(request_of(self.claims[key])))
+        used, found, new = set(taken), [], []
+        for key in keys:
+            claim = self.claims[key]
+            if SELECTED_NODE not in annotations_of(claim):
+                volume = best_match(
+                    claim,
+                    (one for name, one in self.volumes.items() if name not in used),
+                    lambda one: reaches(one, node.labels, node.name),
+                )
+                if volume is not None:
+                    used.add(name_of(volume))
+                    found.append((key, name_of(volume)))
+                    continue
+            if not self._can_provision(claim, node):
+                return None
+            new.append(key)
+        return Chosen(tuple(found), tuple(new))
 
     def _class_of(self, claim: Object) -> Object:
-        return self.classes.get(claim["spec"].get("storageClassName") or "", {})
+        return self.classes.get(class_of(claim), {})
 
     def _waits(self, claim: Object) -> bool:
-        return bool(self._class_of(claim).get("volumeBindingMode") == "WaitForFirstConsumer")
+        return waits_for_consumer(self._class_of(claim))
 
-    def _can_provision(self, claim: Object) -> bool:
-        return bool(self._class_of(claim).get("provisioner") not in (None, _NO_PROVISIONER))
-
-    def _available(self, claim: Object, node: NodeInfo) -> bool:
-        wanted = claim["spec"].get("storageClassName") or ""
-        return any(
-            (volume["spec"].get("storageClassName") or "") == wanted
-            and (volume.get("status") or {}).get("phase") == "Available"
-            and set(claim["spec"].get("accessModes") or ())
-            <= set(volume["spec"].get("accessModes") or ())
-            and self._reaches(volume, node)
-            for volume in self.volumes.values()
-        )
-
-    def _reaches(self, volume: Object | None, node: NodeInfo) -> bool:
-        if volume is None:
+    def _can_provision(self, claim: Object, node: NodeInfo) -> bool:
+        """Say whether the class has a provisioner that serves the node."""
+        storage_class = self._class_of(claim)
+        if storage_class.get("provisioner") in (None, NO_PROVISIONER):
             return False
-        required = (volume["spec"].get("nodeAffinity") or {}).get("required")
-        terms: Iterable[Object] = (required or {}).get("nodeSelectorTerms") or ()
-        return required is None or any(term_matches(t, node.labels, node.name) for t in terms)
+        topologies = storage_class.get("allowedTopologies") or ()
+        return not topologies or any(
+            all(
+                node.labels.get(one["key"]) in one["values"]
+                for one in term.get("matchLabelExpressions") or ()
+            )
+            for term in topologies
+        )

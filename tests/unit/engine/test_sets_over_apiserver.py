@@ -78,6 +78,7 @@ def test_a_stateful_set_goes_in_order_and_waits_for_its_claims() -> None:
 
 async def bind_claim(w: World, name: str) -> None:
     """Make a volume for a claim, as a provisioner does."""
+    claim = await w.get(PERSISTENT_VOLUME_CLAIMS, name)
     volume: Object = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -86,13 +87,11 @@ async def bind_claim(w: World, name: str) -> None:
             "capacity": {"storage": "1Gi"},
             "accessModes": ["ReadWriteOnce"],
             "hostPath": {"path": f"/data/{name}"},
+            "storageClassName": claim["spec"].get("storageClassName", ""),
+            "claimRef": {"namespace": "default", "name": name, "uid": claim["metadata"]["uid"]},
         },
     }
     await w.client.create(PERSISTENT_VOLUMES, volume)
-    body = {"spec": {"volumeName": name}}
-    await w.client.patch(PERSISTENT_VOLUME_CLAIMS, name, body, "default")
-    status = {"status": {"phase": "Bound"}}
-    await w.client.patch(PERSISTENT_VOLUME_CLAIMS, name, status, "default", subresource="status")
 
 
 def test_a_claim_that_waits_for_its_consumer_learns_the_node() -> None:
@@ -128,7 +127,11 @@ def test_a_claim_that_waits_for_its_consumer_learns_the_node() -> None:
             await w.client.create(PODS, pod, "default")
             await asyncio.sleep(5)
             found = await w.get(PERSISTENT_VOLUME_CLAIMS, "data")
-            assert found["metadata"]["annotations"] == {"volume.kubernetes.io/selected-node": "n1"}
+            assert found["metadata"]["annotations"] == {
+                "volume.kubernetes.io/selected-node": "n1",
+                "volume.kubernetes.io/storage-provisioner": "example.com/local",
+                "volume.beta.kubernetes.io/storage-provisioner": "example.com/local",
+            }
             assert "nodeName" not in (await w.get(PODS, "p"))["spec"]
             await bind_claim(w, "data")
             await asyncio.sleep(5)
