@@ -95,7 +95,7 @@ class GoClient:
             )
         elif "token" in user:
             headers = {"Authorization": f"Bearer {user['token']}", **headers}
-        self._headers = headers
+        self.headers = headers
         self._place = urlsplit(self.url)
         self._kept = threading.local()
 
@@ -113,7 +113,7 @@ class GoClient:
         **headers: str,
     ) -> tuple[int, bytes, str]:
         """Return code, body and content type."""
-        wanted = {**self._headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        wanted = {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
         address = f"{path}?{urlencode(query)}" if query else path
         for attempt in (1, 2):
             connection = getattr(self._kept, "connection", None) or self.connect()
@@ -181,7 +181,7 @@ class Resource:
 
     @property
     def accept(self) -> str:
-        return f"{PROTOBUF},{JSON}" if self.binary else JSON
+        return f"{PROTOBUF}, */*" if self.binary else JSON
 
     def path(self, name: str, sub: str = "") -> str:
         return "/".join(filter(None, (self.root, name, sub)))
@@ -293,10 +293,9 @@ class Watch:
     def __post_init__(self) -> None:
         client, resource = self.resource.client, self.resource
         self._connection = client.connect()
-        media = f"{PROTOBUF};stream=watch,{PROTOBUF},{JSON}" if resource.binary else JSON
         self._connection.request(
             "GET", f"{resource.root}?{urlencode(self.query)}",
-            headers={**client._headers, "Accept": media},
+            headers={**client.headers, "Accept": resource.accept},
         )  # fmt: skip
         self._answer = self._connection.getresponse()
         if self._answer.status >= 400:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goclient import Kind
+from typedclient import Kind
 
 
 def _core(kind: str, plural: str, namespaced: bool = True) -> Kind:  # noqa: FBT001, FBT002 - a table

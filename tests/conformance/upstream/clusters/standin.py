@@ -12,7 +12,7 @@ import itertools
 import threading
 from datetime import UTC, datetime
 
-from goclient import GoClient, Refused, Thing
+from typedclient import GoClient, Refused, Thing
 from kinds import LEASES, NODES, PODS
 
 #: What ends by itself, by the name of the image.
