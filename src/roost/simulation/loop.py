@@ -1,0 +1,341 @@
+"""An event loop whose clock jumps: what would take an hour takes as long as there is work to do.
+
+Rules: callbacks run in the order in which they were scheduled, timers of the same instant too, so one
+program gives one history; time moves only when nothing is ready; and there is no selector, socket or
+thread, so it runs in a web page as well. A task that only keeps something alive rests in `heartbeat`,
+and who waits for its silence sets a `watchdog`: while every heart beats and nothing else is due, the
+clock leaps over the beats in between (only the last one before the next event is carried out).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any, Final, TypeVar
+
+ResultT = TypeVar("ResultT")
+
+#: So many cancelled timers are carried along before they are weeded out.
+_CANCELLED_KEPT: Final = 1000
+#: In a leap a watchdog is put off to so long after the heart it listens to, in seconds.
+_PUT_OFF_S: Final = 1.0
+
+
+class Deadlock(RuntimeError):
+    """Nothing is ready and no timer is set; the text says who waits, and where."""
+
+
+class _Task(asyncio.Task[Any]):
+    """A task with a number for a hash: sets of tasks are then in the same order in every process."""
+
+    def __init__(self, coro: Any, *, number: int, **more: Any) -> None:
+        self.number = number
+        super().__init__(coro, **more)
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class _Beat:
+    """A task that rests between two beats."""
+
+    __slots__ = ("due", "era", "name", "number", "period_s", "waiter")
+
+    def __init__(self, name: str, number: int, due: float, period_s: float) -> None:
+        self.name = name
+        self.number = number
+        self.due = due
+        self.period_s = period_s
+        self.waiter: asyncio.Future[None]
+        self.era = 0
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """See the module. `leaps` and `turns` count for benchmarks and tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._numbers = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._cancelled = 0
+        self._goal: float | None = None  # None: run until something stops the loop
+        self._beats: dict[int, _Beat] = {}
+        self._beat_heap: list[tuple[float, int, _Beat]] = []
+        self._era = 0  # grows whenever something else than a beat happens
+        self._fresh = 0  # hearts that rest since a beat of this era
+        self._watchdogs: list[tuple[float, int, str, asyncio.TimerHandle]] = []
+        self._beating: dict[str, int] = {}
+        self.leaps = 0
+        self.turns = 0
+        self.set_task_factory(_make_task)  # type: ignore[arg-type]  # typeshed wants a Future
+
+    # -- the clock ----------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Return the seconds since the beginning of the world."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass, and everything happen that is due in them."""
+        self.advance_to(self._now + seconds)
+
+    def advance_to(self, instant: float) -> None:
+        """Run everything that is due up to and including `instant`; it is then that instant."""
+        if self._ready:
+            self.disturb()
+        self._goal = max(instant, self._now)
+        try:
+            with _alone():
+                self.run_forever()
+        finally:
+            self._goal = None
+
+    def settle(self) -> None:
+        """Run what is ready, and what that makes ready; no time passes."""
+        self.advance_to(self._now)
+
+    def finish(self, coro: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Run a coroutine to its end and return its result; time passes as far as it waits.
+
+        Raises what it raises, and Deadlock when it can never end.
+        """
+        self.disturb()
+        with _alone():
+            task = self.create_task(coro)
+            try:
+                return self.run_until_complete(task)
+            except Deadlock:
+                task.cancel()
+                raise
+
+    def next_due(self) -> float | None:
+        """Return the time of the next thing to happen; None: nothing is planned."""
+        self._weed()
+        dues = [heap[0][0] for heap in (self._timers, self._beat_heap, self._watchdogs) if heap]
+        return min(dues, default=None)
+
+    # -- heartbeats ---------------------------------------------------------------------------
+
+    async def heartbeat(self, period_s: float, name: str = "") -> None:
+        """Rest for a period, as one who does the same again and again while nothing else happens.
+
+        The rest may be longer, a multiple of the period, when nobody could tell the difference.
+        """
+        beat = _Beat(name, self._number(), self._now + period_s, period_s)
+        beat.waiter, beat.era = self.create_future(), self._era
+        self._beats[beat.number] = beat
+        self._beating[name] = self._beating.get(name, 0) + 1
+        self._fresh += 1
+        heapq.heappush(self._beat_heap, (beat.due, beat.number, beat))
+        try:
+            await beat.waiter
+        finally:
+            self._forget(beat)
+
+    def watchdog(self, name: str, when: float, callback: Callable[[], object]) -> asyncio.Handle:
+        """Call back at `when`, unless leaps over the beats of heart `name` put that off."""
+        handle = asyncio.TimerHandle(when, callback, (), self)
+        handle._scheduled = False  # noqa: SLF001 - it is not in the heap that counts cancellations
+        heapq.heappush(self._watchdogs, (when, self._number(), name, handle))
+        return handle
+
+    def disturb(self) -> None:
+        """Say that something happened: every heart has to beat before the next leap."""
+        self._era += 1
+        self._fresh = 0
+
+    def _forget(self, beat: _Beat) -> None:
+        if self._beats.pop(beat.number, None) is None:
+            return
+        left = self._beating[beat.name] - 1
+        if left:
+            self._beating[beat.name] = left
+        else:
+            del self._beating[beat.name]
+        if beat.era == self._era:
+            self._fresh -= 1
+        if not beat.waiter.done() or beat.waiter.cancelled():
+            self.disturb()  # a heart stopped: nobody leaps before the others were heard
+
+    # -- what asyncio asks of a loop ----------------------------------------------------------
+
+    def call_later(  # type: ignore[override]  # typeshed's type variables are of 3.11 and later
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, self._number(), handle))
+        handle._scheduled = True  # noqa: SLF001 - asyncio's own protocol between loop and handle
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        if handle._scheduled:  # type: ignore[attr-defined]  # noqa: SLF001
+            self._cancelled += 1
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _write_to_self(self) -> None:
+        """There is no selector to wake."""
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are no events from outside."""
+
+    def _run_once(self) -> None:
+        ready: Any = self._ready  # type: ignore[attr-defined]
+        if not ready and not self._move():
+            self.stop()
+            return
+        self.turns += 1
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    # -- how time moves -----------------------------------------------------------------------
+
+    def _move(self) -> bool:
+        """Move the clock to the next instant and make ready what is due then; False at the goal."""
+        self._weed()
+        goal = math.inf if self._goal is None else self._goal
+        timers, beats = self._timers, self._beat_heap
+        due = timers[0][0] if timers else math.inf
+        if beats and beats[0][0] <= min(due, goal):
+            limit = min(due, goal, self._unheard())
+            if self._fresh == len(self._beats) and limit < math.inf:
+                self._leap(limit)
+        instant = min(due, beats[0][0] if beats else math.inf)
+        if self._watchdogs:
+            instant = min(instant, self._watchdogs[0][0])
+        if instant == math.inf and self._goal is None:
+            raise Deadlock(self.waiting())
+        if instant > goal:
+            self._now = goal
+            return False
+        self._now = max(self._now, instant)
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        """Make ready all that is due now: timers, then hearts, then watchdogs."""
+        now, timers, ready = self._now, self._timers, self._ready  # type: ignore[attr-defined]
+        while timers and timers[0][0] <= now:
+            handle = heapq.heappop(timers)[2]
+            handle._scheduled = False  # noqa: SLF001
+            if handle.cancelled():
+                self._cancelled -= 1
+            else:
+                self.disturb()
+                ready.append(handle)
+        while self._beat_heap and self._beat_heap[0][0] <= now:
+            beat = heapq.heappop(self._beat_heap)[2]
+            if beat.number in self._beats and not beat.waiter.done():
+                beat.waiter.set_result(None)
+                self._forget(beat)
+        while self._watchdogs and self._watchdogs[0][0] <= now:
+            handle = heapq.heappop(self._watchdogs)[3]
+            if not handle.cancelled():
+                ready.append(handle)
+
+    def _unheard(self) -> float:
+        """Return when the first watchdog is due whose heart does not beat."""
+        beating = self._beating
+        return min((w for w, _, name, _ in self._watchdogs if name not in beating), default=math.inf)
+
+    def _leap(self, limit: float) -> None:
+        """Put every heart forward to its last beat up to `limit`, and watchdogs behind them."""
+        last: dict[str, float] = {}
+        for beat in self._beats.values():
+            skipped = math.floor((limit - beat.due) / beat.period_s)
+            if skipped > 0:
+                beat.due += skipped * beat.period_s
+                self.leaps += skipped
+            last[beat.name] = max(beat.due, last.get(beat.name, 0.0))
+        self._beat_heap = [(beat.due, beat.number, beat) for beat in self._beats.values()]
+        heapq.heapify(self._beat_heap)
+        self._watchdogs = [
+            (max(when, last[name] + _PUT_OFF_S) if name in last else when, number, name, handle)
+            for when, number, name, handle in self._watchdogs
+            if not handle.cancelled()
+        ]
+        heapq.heapify(self._watchdogs)
+
+    def _weed(self) -> None:
+        """Drop what was cancelled from the heads of the heaps, and all of it now and then."""
+        timers = self._timers
+        if self._cancelled > _CANCELLED_KEPT and self._cancelled * 2 > len(timers):
+            self._timers = timers = [entry for entry in timers if not entry[2].cancelled()]
+            heapq.heapify(timers)
+            self._cancelled = 0
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+            self._cancelled -= 1
+        while self._watchdogs and self._watchdogs[0][3].cancelled():
+            heapq.heappop(self._watchdogs)
+        while self._beat_heap and self._beat_heap[0][2].number not in self._beats:
+            heapq.heappop(self._beat_heap)
+
+    # -- reports ------------------------------------------------------------------------------
+
+    def waiting(self) -> str:
+        """Say which tasks wait, and where, oldest first."""
+        tasks = [task for task in asyncio.all_tasks(self) if isinstance(task, _Task)]
+        lines = [
+            f"  {task.get_name()}: {_place(task)}"
+            for task in sorted(tasks, key=lambda task: task.number)
+            if not task.done()
+        ]
+        return "\n".join((f"nothing can happen any more; {len(lines)} tasks wait:", *lines))
+
+
+def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> _Task:
+    return _Task(coro, number=loop._number(), loop=loop, **more)  # noqa: SLF001 - of this module
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    """Return where a task waits: the innermost place of its own code."""
+    coro: Any = task.get_coro()
+    name = getattr(coro, "__qualname__", str(coro))
+    line = 0
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None) or getattr(coro, "ag_frame", None)
+        if frame is not None:
+            name, line = frame.f_code.co_qualname, frame.f_lineno
+        following = getattr(coro, "cr_await", None)
+        coro = following if following is not None else getattr(coro, "ag_await", None)
+    return f"{name}, line {line}"
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hide a loop that runs around this one, as in a notebook or a page, while this one runs."""
+    around = asyncio._get_running_loop()
+    if around is None:
+        yield
+        return
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(around)
