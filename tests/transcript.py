@@ -74,18 +74,27 @@ def steps_of(text: str) -> list[Step]:
 
 
 def answer_of(
-    command: str, folder: Path, environment: Mapping[str, str], within: Sequence[str]
+    command: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    within: Sequence[str],
+    words: Mapping[str, str],
 ) -> str:
     """Run a command and return its answer as a transcript has it."""
-    done = subprocess.run(
-        [*within, "bash", "-c", command],
-        capture_output=True, text=True, timeout=60, check=False, cwd=folder, env=dict(environment),
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [*within, "bash", "-c", command],
+            capture_output=True, text=True, timeout=60, check=False, cwd=folder,
+            env=dict(environment), stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "[no end after 60 s]"
     lines = [*done.stdout.splitlines(), *(f"! {line}" for line in done.stderr.splitlines())]
     if done.returncode:
         lines.append(f"[exit {done.returncode}]")
-    text = "\n".join(line.rstrip() for line in lines).replace(str(folder), "<folder>").strip("\n")
+    text = "\n".join(line.rstrip() for line in lines).strip("\n")
+    for plain, word in {str(folder): "<folder>", **words}.items():
+        text = text.replace(plain, word)
     for pattern, word in _WORDS:
         text = re.sub(pattern, word, text, flags=re.MULTILINE)
     return text
@@ -104,14 +113,15 @@ def matches(expected: str, answer: str) -> bool:
 
 def play(
     path: Path, folder: Path, environment: Mapping[str, str], *, rewrite: bool,
-    within: Sequence[str] = (),
+    within: Sequence[str] = (), words: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Play a transcript in a folder of its own; `within` precedes each command."""
+    """Play a transcript in a folder of its own; `within` precedes each command, `words` says what
+    stands for texts of this one run."""
     text = path.read_text()
     lines = text.splitlines()
     shift, wrong = 0, []
     for step in steps_of(text):
-        answer = answer_of(step.command, folder, environment, within)
+        answer = answer_of(step.command, folder, environment, within, words or {})
         if matches(step.expected, answer):
             continue
         wrong.append(f"$ {step.command}\n--- expected\n{step.expected}\n--- answered\n{answer}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,27 @@ def test_an_ended_container_leaves_no_process_in_a_shared_namespace(tmp_path: Pa
             await listing.close()
             assert b"sleep 1000" in printed
             assert b"sleep 999" not in printed
+
+    asyncio.run(body())
+
+
+def test_a_container_that_looks_into_another_sees_its_processes_alone(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            target = here.spec(sandbox, "sleep 1000", "target")
+            beside = here.spec(sandbox, "sleep 2000", "beside")
+            for spec in (target, beside):
+                await here.runtime.start_container(spec)
+            looking = replace(here.spec(sandbox, "ps", "looking"), processes_of=target.id)
+            await here.runtime.start_container(looking)
+            await here.ended(looking.id)
+            printed = text_of(looking.log_path)
+            assert "sleep 1000" in printed
+            assert "sleep 2000" not in printed
+            late = replace(here.spec(sandbox, "ps", "late"), processes_of=looking.id)
+            with pytest.raises(RuntimeFault, match="is not running"):
+                await here.runtime.start_container(late)
 
     asyncio.run(body())
 

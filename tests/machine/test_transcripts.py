@@ -20,4 +20,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "transcripts" / "cluster"
 def test_transcript(path: Path, cluster: Cluster, space: Space, tmp_path: Path, rewrite: bool):
     environment = surroundings(tmp_path, Path(cluster.kubeconfig), cluster.data, space.name)
     environment["IMAGE"] = f"{cluster.registry}/busybox:1"
-    play(path, tmp_path, environment, rewrite=rewrite, within=cluster.namespace.command())
+    environment["DEBIAN"] = f"{cluster.registry}/debian:1"
+    play(
+        path, tmp_path, environment, rewrite=rewrite, within=cluster.namespace.command(),
+        words={space.name: "<namespace>", cluster.registry: "<registry>"},
+    )  # fmt: skip

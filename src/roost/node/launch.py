@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roost.api.values import Object
 from roost.node import podspec, resources
 from roost.node.env import command_line, expand
-from roost.node.facts import ImageFacts
+from roost.node.facts import ImageFacts, PodFacts
 from roost.node.layout import Layout
 from roost.node.security import security_of
 from roost.node.sources import Refused
@@ -110,6 +110,20 @@ def container_mounts(
     return tuple(sorted(mounts, key=lambda mount: mount.target.rstrip("/").count("/")))
 
 
+def target_of(container: Object, facts: PodFacts) -> str:
+    """Return the id of the container that a debugging container looks into, "" for none.
+
+    Raises Refused when it has never been started.
+    """
+    name = container.get("targetContainerName") or ""
+    if not name:
+        return ""
+    seen = facts.container(name).seen
+    if seen is None:
+        raise Refused("CreateContainerConfigError", f"unable to find target container {name}")
+    return seen.id
+
+
 def container_spec(
     pod: Object,
     container: Object,
@@ -121,6 +135,7 @@ def container_spec(
     mounts: tuple[Mount, ...],
     layout: Layout,
     memory_bytes: int,
+    processes_of: str = "",
 ) -> ContainerSpec:
     """Return one attempt at a container on a node with that much memory; raises Refused."""
     name = container["name"]
@@ -143,4 +158,5 @@ def container_spec(
         stdin_once=bool(container.get("stdinOnce")),
         log_path=layout.log(pod, name, attempt),
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
+        processes_of=processes_of,
     )

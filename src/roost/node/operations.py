@@ -16,7 +16,13 @@ from roost.node.checks import Patient, ask
 from roost.node.downward import Surroundings
 from roost.node.env import environment
 from roost.node.facts import ContainerFacts, ImageFacts, PodFacts, SandboxFacts
-from roost.node.launch import container_mounts, container_spec, sandbox_spec, wanted_mounts
+from roost.node.launch import (
+    container_mounts,
+    container_spec,
+    sandbox_spec,
+    target_of,
+    wanted_mounts,
+)
 from roost.node.naming import hostname_of, hosts_file, resolv_conf
 from roost.node.podnetwork import host_ports_of
 from roost.node.pulling import reference_to
@@ -168,6 +174,7 @@ class Operations:
             mounts=container_mounts(pod, container, attempt, volumes, layout),
             layout=layout,
             memory_bytes=self._settings.capacity.memory_bytes,
+            processes_of=target_of(container, facts),
         )
         message = layout.termination_message(uid, name, attempt)
         if self._tools.files.read(message) is None:

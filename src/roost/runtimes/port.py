@@ -98,6 +98,8 @@ class ContainerSpec:
     stdin_once: bool = False
     log_path: str = ""  # absolute; the kubelet's log format
     stop_signal: str = ""  # "" is the image's, else SIGTERM
+    #: The id of a running container whose processes this one sees and may signal; "" for none.
+    processes_of: str = ""
 
 
 class State(StrEnum):

@@ -8,13 +8,14 @@ import pytest
 
 from fakes.node import container, pod
 from roost.node import resources
-from roost.node.launch import container_mounts, sandbox_spec, wanted_mounts
+from roost.node.facts import ContainerFacts, PodFacts, Seen
+from roost.node.launch import container_mounts, sandbox_spec, target_of, wanted_mounts
 from roost.node.layout import Layout
 from roost.node.naming import ClusterNames, hostname_of, hosts_file, resolv_conf
 from roost.node.podnetwork import host_ports_of
 from roost.node.security import security_of
 from roost.node.sources import Refused
-from roost.runtimes.port import Mount
+from roost.runtimes.port import Mount, State
 
 LAYOUT = Layout.under("/data")
 NAMES = ClusterNames(host_resolv_conf="search corp.example\nnameserver 1.1.1.1\noptions rotate\n")
@@ -209,3 +210,13 @@ def test_container_limits_round_up() -> None:
     one = container(resources={"limits": {"cpu": "1500u", "memory": "1Ki"}})
     found = resources.container_limits(pod("a", one), one, 1 << 30)
     assert (found.cpu_millis, found.memory_bytes) == (2, 1024)
+
+
+def test_a_debugging_container_is_told_whom_to_look_into() -> None:
+    debugger = {**container("look"), "targetContainerName": "main"}
+    seen = Seen("id-main", "sandbox", 0, State.RUNNING)
+    known = PodFacts(containers={"main": ContainerFacts(seen=seen)})
+    assert target_of(debugger, known) == "id-main"
+    assert target_of(container("look"), PodFacts()) == ""
+    with pytest.raises(Refused, match="unable to find target container main"):
+        target_of(debugger, PodFacts())

@@ -81,6 +81,15 @@ class Containers:
         """Watch nothing any more; containers run on."""
         self._watch.close()
 
+    def process_namespace(self, container_id: str) -> str:
+        """Return the path of the namespace of a running container's processes; raises RuntimeFault."""
+        container = self.known.get(container_id)
+        if container is None or container.verdict.state is not State.RUNNING:
+            raise RuntimeFault(
+                "CreateContainerError", f"invalid target container: {container_id} is not running"
+            )
+        return f"/proc/{container.record.pid}/ns/pid"
+
     # ------------------------------------------------------------------ recovery
 
     def load(self) -> None:

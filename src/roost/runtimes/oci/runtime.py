@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -160,10 +160,13 @@ class OciRuntime:
         image = self._images.store.find(spec.image)
         if image is None:
             raise RuntimeFault("CreateContainerError", f"no image {spec.image!r}")
+        shared = self._sandboxes.shared(sandbox.spec)
+        if spec.processes_of and not shared.pid and not sandbox.spec.host_pid:
+            shared = replace(shared, pid=self._containers.process_namespace(spec.processes_of))
         return Order(
             spec,
             sandbox.spec,
-            self._sandboxes.shared(sandbox.spec),
+            shared,
             self._images.config(image.id),
             tuple(self._images.store.lower_folders(image.id)),
         )
