@@ -54,8 +54,11 @@ class Authorizer(Protocol):
 class InProcessClient:
     """A roost.client.port.Client on a server in this process."""
 
-    def __init__(self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None) -> None:
+    def __init__(
+        self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None, rest_s: float = 0
+    ) -> None:
         self._core = core
+        self._rest_s = rest_s
         self._verbs = verbs
         self._authorizer = authorizer
         self._user = user or _LOOPBACK
@@ -147,10 +150,13 @@ class InProcessClient:
             leave = await self._core.feed.join(request.prefix, form, render, watcher)
         except Compacted as error:
             raise expired(since, error.oldest) from error
+        now = asyncio.get_running_loop().time
+        not_before = 0.0
         try:
             while not inbox.ended:
-                batch = await inbox.take(_BOOKMARK_S)
+                batch = await inbox.take(_BOOKMARK_S, not_before)
                 if batch:
+                    not_before = now() + self._rest_s
                     yield batch
                 elif not inbox.ended and self._core.feed.revision >= since:
                     yield [_bookmark(kind, self._core.feed.revision)]
@@ -292,14 +298,19 @@ class _Inbox:
         self.ended = True
         self._changed.set()
 
-    async def take(self, patience_s: float) -> Sequence[WatchEvent]:
-        """Return all that waits; empty when nothing came for `patience_s` seconds."""
+    async def take(self, patience_s: float, not_before: float) -> Sequence[WatchEvent]:
+        """Return all that waits, from the loop's time `not_before` on; empty when nothing came for
+        `patience_s` seconds."""
+        loop = asyncio.get_running_loop()
         if not self._batches and not self.ended:
+            timer = loop.call_later(patience_s, self._changed.set)
             try:
-                async with asyncio.timeout(patience_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                return ()
+                await self._changed.wait()
+            finally:
+                timer.cancel()
+        rest_s = not_before - loop.time()
+        if rest_s > 0 and not self.ended:
+            await asyncio.sleep(rest_s)
         self._changed.clear()
         batches, self._batches, self._waiting = self._batches, [], 0
         if len(batches) == 1:

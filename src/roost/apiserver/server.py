@@ -159,9 +159,13 @@ class ApiServer:
             await part.load()
         self.core.allocator.load(await self.core.lookup.list(_SERVICES))
 
-    def client(self, user: User | None = None) -> InProcessClient:
-        """Return a client in process; as `user` it is authorised, as None it may do everything."""
-        return InProcessClient(self.core, self._verbs, self.authorizer, user)
+    def client(self, user: User | None = None, *, rest_s: float = 0.0) -> InProcessClient:
+        """Return a client in process; as `user` it is authorised, as None it may do everything.
+
+        Its watches rest so long after each batch: what comes meanwhile is one batch, which costs far
+        less. What comes after a quiet spell is not delayed.
+        """
+        return InProcessClient(self.core, self._verbs, self.authorizer, user, rest_s)
 
     def _elsewhere(self) -> list[Elsewhere]:
         """Return what discovery shows beside the registry."""

@@ -78,6 +78,8 @@ SCHEDULER: Final = "scheduler"
 QUOTAS: Final = Resource("", "v1", "resourcequotas")
 _MANAGER: Final = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))
 _SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
+#: How long controllers let changes of one resource gather while there are ever more of them.
+_REST_S: Final = 0.004
 
 
 class ServerError(Exception):
@@ -269,7 +271,7 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
         quota=QuotaRules(usage_of, quota_matches),
         certificates=certificate_rules(parts.authorizer),
     )
-    manager: Client = parts.api.client(_MANAGER)
+    manager: Client = parts.api.client(_MANAGER, rest_s=_REST_S)
     fixed = [name for name in names if name not in EVERYWHERE]
     engine = Engine(
         manager, parts.clock, parts.chance, controllers(fixed, setup),

@@ -75,6 +75,8 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
         self._turn = 0
+        #: Controllers that have not begun: a cache of theirs is not filled yet.
+        self._starting: list[_Running] = []
         self._running: dict[str, _Running] = {}
         self._group: asyncio.TaskGroup | None = None
         self._watched: set[Resource] = set()
@@ -89,6 +91,7 @@ class Engine:
         self.remove(controller.name)
         running = _Running(controller)
         self._running[controller.name] = running
+        self._starting.append(running)
         for watch in controller.watches:
             informer = self.informers.informer(watch.resource)
             for name, function in watch.indexes.items():
@@ -104,6 +107,8 @@ class Engine:
     def remove(self, name: str) -> None:
         """Stop a controller; what it has begun is finished."""
         running = self._running.pop(name, None)
+        if running in self._starting:
+            self._starting.remove(running)
         for resource, listener in running.listeners if running else ():
             informer = self.informers.find(resource)
             if informer is not None:
@@ -152,18 +157,20 @@ class Engine:
             await self._woken.wait()
             self._woken.clear()
             await asyncio.sleep(0)  # let every informer that has something deliver it first
-            self._start_controllers()
+            if self._starting or not self.synced.is_set():
+                self._start_controllers()
+            time = now()
             for running in self._running.values():
-                running.queue.release(now())
+                running.queue.release(time)
             self._round(group)
             self._arm()
 
     def _start_controllers(self) -> None:
-        for running in self._running.values():
-            if running.ready:
-                continue
+        starting, self._starting = self._starting, []
+        for running in starting:
             watches = running.controller.watches
             if not all(self.informers.informer(w.resource).synced.is_set() for w in watches):
+                self._starting.append(running)
                 continue
             running.ready = True
             for key in running.controller.start_keys:
@@ -172,7 +179,7 @@ class Engine:
                 for obj in self.informers[watch.resource].all():
                     for key in watch.keys(obj, self.informers):
                         running.queue.add(key)
-        if not self.synced.is_set() and all(r.ready for r in self._running.values()):
+        if not self._starting:
             self.synced.set()
 
     def _listener(self, running: _Running, watch: Watch) -> Callable[[Sequence[Delta]], None]:
@@ -199,20 +206,18 @@ class Engine:
 
     def _round(self, group: asyncio.TaskGroup) -> None:
         """Decide up to KEYS_PER_ROUND keys, one of each controller in turn."""
-        order = [r for r in self._running.values() if r.ready]
-        taken, empty = 0, 0
-        while order and empty < len(order) and self._in_flight < PLANS_AT_ONCE:
+        order = [r for r in self._running.values() if r.ready and len(r.queue)]
+        taken = 0
+        while order and self._in_flight < PLANS_AT_ONCE:
             if taken >= KEYS_PER_ROUND:
                 self._woken.set()
                 return
-            running = order[self._turn % len(order)]
-            self._turn += 1
-            if not len(running.queue):
-                empty += 1
-                continue
-            empty = 0
             taken += 1
+            self._turn += 1
+            running = order[self._turn % len(order)]
             self._decide(running, running.queue.take(), group)
+            if not len(running.queue):
+                order.remove(running)
 
     def _decide(self, running: _Running, key: Key, group: asyncio.TaskGroup) -> None:
         controller, queue, counters = running.controller, running.queue, running.counters

@@ -165,10 +165,11 @@ class SqliteStore:
         for event in events:
             if self._staged.get(event.key) is event:
                 del self._staged[event.key]
-        self._table.apply(events)
+        # Before the watchers: who waits for an answer goes on first. Nobody runs before both are done.
         for event, done in batch:
             if not done.done():
                 done.set_result(event.record)
+        self._table.apply(events)
         self._tell_watching()
         self._flush()
 
