@@ -93,3 +93,11 @@ def resource_claim_template(change: Change) -> None:
     spec = part(change.object, "spec")
     part(spec, "metadata")
     resource_claim_spec(part(spec, "spec"))
+
+
+def resource_slice(change: Change) -> None:
+    """Note since when the devices of a ResourceSlice are tainted."""
+    for device in part(change.object, "spec").get("devices") or ():
+        for taint in device.get("taints") or ():
+            if change.now and not taint.get("timeAdded"):
+                taint["timeAdded"] = change.now

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from roost.api.columns import control as control_columns
 from roost.api.defaults import storage as storage_defaults
+from roost.api.groups.selectable import text
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import storage as storage_strategy
 from roost.api.strategies.strategy import COUNTED, PLAIN
 from roost.api.validation import devices as devices_rules
+from roost.api.validation import deviceslices as slices_rules
 
 GROUP = "resource.k8s.io"
 
@@ -64,7 +66,9 @@ KINDS = (
         columns=control_columns.RESOURCE_SLICES,
         singular="resourceslice",
         returns_deleted=True,
+        fields={"spec.driver": text("spec.driver"), "spec.nodeName": text("spec.nodeName")},
+        default=storage_defaults.resource_slice,
         prepare=COUNTED,
-        validate=devices_rules.RESOURCE_SLICE,
+        validate=slices_rules.RESOURCE_SLICE,
     ),
 )

@@ -1,40 +1,54 @@
-"""Rules for claims of devices: resource claims, their templates, device classes and slices."""
+"""Rules for claims of devices: resource claims, their templates and device classes."""
 
 from __future__ import annotations
 
 from roost.api import names
 from roost.api.kind import Change
-from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
+from roost.api.validation import claimstatus
+from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes, Structure
+from roost.api.validation.claimstatus import request_names, request_reference
+from roost.api.validation.deviceparts import (
+    config,
+    each,
+    fully_qualified,
+    label,
+    name_of,
+    selectors,
+    tolerations,
+)
 from roost.api.validation.goform import Shape, of, shape, structure
+from roost.api.validation.resources import is_extended
 from roost.api.validation.rules import Rules
-from roost.api.validation.volumesources import csi_driver_name
 from roost.api.values import Object
 
 _REQUESTS_MAX = 32
+_CHOICES_MAX = 8
 _MODES = ("All", "ExactCount")
-_NOT_A_REQUEST = (
-    "must be the name of a request in the claim or the name of a request and a subrequest "
-    "separated by '/'"
-)
 _ONE_KIND = "exactly one of `exactly` or `firstAvailable` is required"
 _ONE_ATTRIBUTE = (
     'exactly one of "matchAttribute" or "distinctAttribute" is required, '
     "but multiple fields are set"
 )
-_POOL_MAX_BYTES = 253
 
+_SELECTOR: Shape = shape(("CEL=cel", *of(shape(("Expression", "")))))
+_TOLERATION: Shape = shape(
+    ("Key", ""), ("Operator", ""), ("Value", ""), ("Effect", ""), "TolerationSeconds"
+)
+_CAPACITY: Shape = shape("Requests")
 _EXACT: Shape = shape(
-    ("DeviceClassName", ""), "Selectors", ("AllocationMode", ""), ("Count", 0), "AdminAccess",
-    "Tolerations", "Capacity",
+    ("DeviceClassName", ""), ("Selectors", *of(_SELECTOR)), ("AllocationMode", ""), ("Count", 0),
+    "AdminAccess", ("Tolerations", *of(_TOLERATION)), ("Capacity", *of(_CAPACITY)),
 )  # fmt: skip
 _SUB: Shape = shape(
-    ("Name", ""), ("DeviceClassName", ""), "Selectors", ("AllocationMode", ""), ("Count", 0),
-    "Tolerations", "Capacity",
+    ("Name", ""), ("DeviceClassName", ""), ("Selectors", *of(_SELECTOR)), ("AllocationMode", ""),
+    ("Count", 0), ("Tolerations", *of(_TOLERATION)), ("Capacity", *of(_CAPACITY)),
 )  # fmt: skip
+_REQUEST: Shape = shape(("Name", ""), ("Exactly", *of(_EXACT)), ("FirstAvailable", *of(_SUB)))
 _CLAIM: Shape = shape(
     ("Devices", *structure(shape(
-        ("Requests", *of(shape(("Name", ""), ("Exactly", *of(_EXACT)), ("FirstAvailable", *of(_SUB))))),
-        "Constraints", "Config",
+        ("Requests", *of(_REQUEST)),
+        ("Constraints", *of(shape("Requests", "MatchAttribute", "DistinctAttribute"))),
+        ("Config", *of(shape("Requests", ("Opaque", *of(shape(("Driver", ""), "Parameters")))))),
     ))),
 )  # fmt: skip
 
@@ -42,57 +56,46 @@ _CLAIM: Shape = shape(
 def claim_spec(spec: Object, path: str, causes: Causes) -> None:
     """Check the spec of a claim."""
     devices, path = spec.get("devices") or {}, f"{path}.devices"
+    known = request_names(devices)
+
+    def reference(name: str, where: str, found: Causes) -> None:
+        request_reference(name, known, where, found)
+
+    def named(value: Object, where: str, found: Causes) -> None:
+        values = value.get("requests") or []
+        each(values, _REQUESTS_MAX, reference, f"{where}.requests", found, str)
+
+    def constraint(value: Object, where: str, found: Causes) -> None:
+        named(value, where, found)
+        _constraint(value, where, found)
+
+    def told(value: Object, where: str, found: Causes) -> None:
+        named(value, where, found)
+        config(value, where, found)
+
     requests = devices.get("requests") or []
-    known = _request_names(requests)
-    if len(requests) > _REQUESTS_MAX:
-        causes.too_many(f"{path}.requests", len(requests), _REQUESTS_MAX)
-    for index, request in enumerate(requests):
-        here = f"{path}.requests[{index}]"
-        _request(request, here, causes)
-        if any(other.get("name") == request.get("name") for other in requests[:index]):
-            causes.duplicate(here, request.get("name"))
-    for key in ("constraints", "config"):
-        values = devices.get(key) or []
-        if len(values) > _REQUESTS_MAX:
-            causes.too_many(f"{path}.{key}", len(values), _REQUESTS_MAX)
-        for index, value in enumerate(values):
-            here = f"{path}.{key}[{index}]"
-            for at, name in enumerate(value.get("requests") or ()):
-                if name not in known:
-                    causes.invalid(f"{here}.requests[{at}]", name, _NOT_A_REQUEST)
-            if key == "constraints":
-                _constraint(value, here, causes)
-            else:
-                _config(value, here, causes)
-
-
-def _request_names(requests: list[Object]) -> set[str]:
-    known: set[str] = set()
-    for request in requests:
-        name = request.get("name") or ""
-        known.add(name)
-        known.update(f"{name}/{sub.get('name')}" for sub in request.get("firstAvailable") or ())
-    return known
+    each(requests, _REQUESTS_MAX, _request, f"{path}.requests", causes, name_of)
+    constraints = devices.get("constraints") or []
+    each(constraints, _REQUESTS_MAX, constraint, f"{path}.constraints", causes)
+    each(devices.get("config") or [], _REQUESTS_MAX, told, f"{path}.config", causes)
 
 
 def _request(request: Object, path: str, causes: Causes) -> None:
-    name = request.get("name") or ""
-    causes.faults(f"{path}.name", name, names.check_label(name))
+    label(name_of(request), f"{path}.name", causes)
     exactly, choices = request.get("exactly"), request.get("firstAvailable") or []
     if exactly is None and not choices:
         causes.required(path, _ONE_KIND)
     elif exactly is not None and choices:
-        text = f"{_ONE_KIND}, but multiple fields are set"
-        causes.invalid(path, None, text)
+        causes.invalid(path, None, f"{_ONE_KIND}, but multiple fields are set")
     elif exactly is not None:
         _device(exactly, f"{path}.exactly", causes)
     else:
-        for index, choice in enumerate(choices):
-            here, sub = f"{path}.firstAvailable[{index}]", choice.get("name") or ""
-            causes.faults(f"{here}.name", sub, names.check_label(sub))
-            _device(choice, here, causes)
-            if any(other.get("name") == sub for other in choices[:index]):
-                causes.duplicate(here, sub)
+        each(choices, _CHOICES_MAX, _choice, f"{path}.firstAvailable", causes, name_of)
+
+
+def _choice(choice: Object, path: str, causes: Causes) -> None:
+    label(name_of(choice), f"{path}.name", causes)
+    _device(choice, path, causes)
 
 
 def _device(value: Object, path: str, causes: Causes) -> None:
@@ -101,9 +104,7 @@ def _device(value: Object, path: str, causes: Causes) -> None:
         causes.required(f"{path}.deviceClassName")
     else:
         causes.faults(f"{path}.deviceClassName", name, names.check_subdomain(name))
-    for index, selector in enumerate(value.get("selectors") or ()):
-        if selector.get("cel") is None:
-            causes.required(f"{path}.selectors[{index}].cel")
+    selectors(value.get("selectors") or [], f"{path}.selectors", causes)
     mode, count = value.get("allocationMode"), value.get("count") or 0
     if mode == "All":
         if count:
@@ -114,21 +115,17 @@ def _device(value: Object, path: str, causes: Causes) -> None:
             causes.invalid(f"{path}.count", count, NOT_POSITIVE)
     else:
         causes.not_supported(f"{path}.allocationMode", mode or "", _MODES)
+    tolerations(value.get("tolerations") or [], f"{path}.tolerations", causes)
 
 
 def _constraint(value: Object, path: str, causes: Causes) -> None:
-    if value.get("matchAttribute") is None and value.get("distinctAttribute") is None:
+    same, distinct = value.get("matchAttribute"), value.get("distinctAttribute")
+    if same is not None:
+        fully_qualified(same, f"{path}.matchAttribute", causes)
+    elif distinct is not None:
+        fully_qualified(distinct, f"{path}.distinctAttribute", causes)
+    else:
         causes.required(path, _ONE_ATTRIBUTE)
-
-
-def _config(value: Object, path: str, causes: Causes) -> None:
-    opaque = value.get("opaque")
-    if opaque is None:
-        causes.required(path, "exactly one field must be specified")
-        return
-    csi_driver_name(opaque.get("driver") or "", f"{path}.opaque.driver", causes)
-    if opaque.get("parameters") is None:
-        causes.required(f"{path}.opaque.parameters")
 
 
 def _claim(change: Change, causes: Causes) -> None:
@@ -151,44 +148,24 @@ def _template(change: Change, causes: Causes) -> None:
 
 def _template_update(change: Change, causes: Causes) -> None:
     new, old = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
-    causes.unchanged("spec", new, old)
+    if new != old:
+        meta = Structure(sorted((new.get("metadata") or {}).items(), reverse=True))
+        shown = Structure(**meta, Spec=_CLAIM.show(new.get("spec") or {}))
+        causes.invalid("spec", shown, IMMUTABLE)
 
 
 def _class(change: Change, causes: Causes) -> None:
-    spec = change.object.get("spec") or {}
-    for index, selector in enumerate(spec.get("selectors") or ()):
-        if selector.get("cel") is None:
-            causes.required(f"spec.selectors[{index}].cel")
-    for index, value in enumerate(spec.get("config") or ()):
-        _config(value, f"spec.config[{index}]", causes)
+    spec, before = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
+    chosen = spec.get("selectors") or []
+    if change.old is None or chosen != (before.get("selectors") or []):
+        selectors(chosen, "spec.selectors", causes)
+    each(spec.get("config") or [], _REQUESTS_MAX, config, "spec.config", causes)
+    name = spec.get("extendedResourceName")
+    if name is not None and not is_extended(name):
+        text = "must be a valid extended resource name"
+        causes.invalid("spec.extendedResourceName", name, text)
 
 
-def _slice(change: Change, causes: Causes) -> None:
-    spec = change.object.get("spec") or {}
-    csi_driver_name(spec.get("driver") or "", "spec.driver", causes)
-    pool = spec.get("pool") or {}
-    name = pool.get("name") or ""
-    if not name:
-        causes.required("spec.pool.name")
-    else:
-        if len(name) > _POOL_MAX_BYTES:
-            causes.too_long("spec.pool.name", _POOL_MAX_BYTES)
-        for part in name.split("/"):
-            causes.faults("spec.pool.name", part, names.check_subdomain(part))
-    if (pool.get("resourceSliceCount") or 0) <= 0:
-        number = pool.get("resourceSliceCount") or 0
-        causes.invalid("spec.pool.resourceSliceCount", number, NOT_POSITIVE)
-    causes.not_negative("spec.pool.generation", pool.get("generation"))
-    taken: set[str] = set()
-    for index, device in enumerate(spec.get("devices") or ()):
-        path, device_name = f"spec.devices[{index}]", device.get("name") or ""
-        causes.faults(f"{path}.name", device_name, names.check_label(device_name))
-        if device_name in taken:
-            causes.duplicate(path, device_name)
-        taken.add(device_name)
-
-
-RESOURCE_CLAIM = Rules(create=_claim, update=_claim_update)
-RESOURCE_CLAIM_TEMPLATE = Rules(create=_template, update=_template_update)
+RESOURCE_CLAIM = Rules(create=_claim, update=_claim_update, status=claimstatus.status)
+RESOURCE_CLAIM_TEMPLATE = Rules(create=_template, update=_template_update, whole=False)
 DEVICE_CLASS = Rules(always=_class, namespaced=False)
-RESOURCE_SLICE = Rules(always=_slice, namespaced=False)

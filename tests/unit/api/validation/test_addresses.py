@@ -38,8 +38,10 @@ def test_advice_about_ranges(refused: Refused) -> None:
     warnings: list[str] = []
     assert refused(*POLICY, policy("2001:DB8::/32"), warnings=warnings) == []
     assert warnings == [
-        'spec.ingress[0].from[0].ipBlock.cidr: IPv6 CIDR value "2001:DB8::/32" should be in '
-        'RFC 5952 canonical format ("2001:db8::/32")'
+        (
+            'spec.ingress[0].from[0].ipBlock.cidr: IPv6 CIDR value "2001:DB8::/32" should be in '
+            'RFC 5952 canonical format ("2001:db8::/32")'
+        )
     ]
 
 
@@ -73,8 +75,10 @@ def test_advice_about_addresses_is_not_for_the_own_controllers(refused: Refused)
     warnings: list[str] = []
     assert refused("discovery.k8s.io", "EndpointSlice", body, warnings=warnings) == []
     assert warnings == [
-        'endpoints[0].addresses[0]: IPv6 address "2001:DB8:0::1" should be in RFC 5952 canonical '
-        'format ("2001:db8::1")'
+        (
+            'endpoints[0].addresses[0]: IPv6 address "2001:DB8:0::1" should be in RFC 5952 canonical '
+            'format ("2001:db8::1")'
+        )
     ]
     body["metadata"] = {
         "labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}

@@ -17,15 +17,23 @@ def test_a_driver(refused: Refused) -> None:
         "nodeAllocatableUpdatePeriodSeconds": 5,
     }
     assert refused(STORAGE, "CSIDriver", {"spec": spec}) == [
-        'spec.fsGroupPolicy: Unsupported value: "Some": supported values: '
-        '"File", "None", "ReadWriteOnceWithFSType"',
-        "spec.tokenRequests[0].expirationSeconds: Invalid value: 8589934592: "
-        "may not specify a duration larger than 2^32 seconds",
+        (
+            'spec.fsGroupPolicy: Unsupported value: "Some": supported values: '
+            '"File", "None", "ReadWriteOnceWithFSType"'
+        ),
+        (
+            "spec.tokenRequests[0].expirationSeconds: Invalid value: 8589934592: "
+            "may not specify a duration larger than 2^32 seconds"
+        ),
         'spec.tokenRequests[1].audience: Duplicate value: "a"',
-        'spec.volumeLifecycleModes: Unsupported value: "Odd": supported values: '
-        '"Persistent", "Ephemeral"',
-        "spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 5: "
-        "must be greater than or equal to 10 seconds",
+        (
+            'spec.volumeLifecycleModes: Unsupported value: "Odd": supported values: '
+            '"Persistent", "Ephemeral"'
+        ),
+        (
+            "spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 5: "
+            "must be greater than or equal to 10 seconds"
+        ),
     ]
 
 
@@ -54,8 +62,10 @@ def test_only_the_number_of_volumes_of_a_driver_may_change(refused: Refused) -> 
     other = {"spec": {"drivers": [{"name": "d", "nodeID": "m", "allocatable": {"count": 3}}]}}
     assert refused(STORAGE, "CSINode", more, old) == []
     assert refused(STORAGE, "CSINode", other, old) == [
-        'spec.drivers: Invalid value: {"Name":"d","NodeID":"m","TopologyKeys":null,'
-        '"Allocatable":null}: field is immutable'
+        (
+            'spec.drivers: Invalid value: {"Name":"d","NodeID":"m","TopologyKeys":null,'
+            '"Allocatable":null}: field is immutable'
+        )
     ]
 
 
@@ -66,8 +76,10 @@ def test_an_attachment_is_for_ever(refused: Refused) -> None:
         }
 
     assert refused(STORAGE, "VolumeAttachment", attachment("b"), attachment("a")) == [
-        'spec: Invalid value: {"Attacher":"d","Source":{"PersistentVolumeName":"v",'
-        '"InlineVolumeSpec":null},"NodeName":"b"}: field is immutable'
+        (
+            'spec: Invalid value: {"Attacher":"d","Source":{"PersistentVolumeName":"v",'
+            '"InlineVolumeSpec":null},"NodeName":"b"}: field is immutable'
+        )
     ]
 
 
