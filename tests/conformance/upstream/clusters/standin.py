@@ -102,7 +102,7 @@ class Nodes:
             with contextlib.suppress(AssertionError, OSError, Refused):
                 with pods.watch() as watch:
                     while not self._end.is_set():
-                        kind, pod = watch.next(5)
+                        kind, pod = watch.next(25)
                         self._running.wait()
                         if kind != "DELETED" and pod.get("spec", {}).get("nodeName"):
                             self._act(pod)

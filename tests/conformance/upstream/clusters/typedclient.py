@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import queue
+import socket
 import ssl
 import threading
 import time
@@ -297,6 +298,7 @@ class Watch:
             "GET", f"{resource.root}?{urlencode(self.query)}",
             headers={**client.headers, "Accept": resource.accept},
         )  # fmt: skip
+        self._socket = self._connection.sock
         self._answer = self._connection.getresponse()
         if self._answer.status >= 400:
             raw = self._answer.read()
@@ -353,7 +355,8 @@ class Watch:
         self.stop()
 
     def stop(self) -> None:
-        self._connection.close()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def newer(one: Thing, other: Thing) -> bool:
