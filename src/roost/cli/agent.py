@@ -29,6 +29,7 @@ from roost.client.http import HttpClient
 from roost.client.informer import Informers
 from roost.client.kubeconfig import KubeconfigError, load_kubeconfig
 from roost.client.recorder import EventRecorder
+from roost.decisions.volumes import LOCAL_PATH_ROOT
 from roost.network.dataplane import NftablesDataplane
 from roost.network.dns.process import DnsProcess, host_nameservers
 from roost.network.plan import NetworkError, NodeNetwork
@@ -36,6 +37,7 @@ from roost.network.podnetwork import BridgePodNetwork
 from roost.network.proxy import ServiceProxy
 from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
+from roost.node.localvolumes import LocalVolumes
 from roost.node.naming import ClusterNames
 from roost.node.podfiles import DiskPodFiles
 from roost.node.tools import NodeSettings, Runtimes, Tools
@@ -135,15 +137,27 @@ async def _run_node(parts: Parts, kubelet: KubeletServer, ready: Callable[[], No
     )
     parts.pods.on_host_ports = proxy.poke
     control = AgentControl(parts.runtime)
+    volumes = LocalVolumes(
+        parts.client, parts.chance, name, _layout(parts.places).volumes, _remove_directory
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(agent.run(), name="node")
         tasks.create_task(recorder.run(), name="events")
         tasks.create_task(informers.run(), name="informers")
         tasks.create_task(proxy.run(), name="services")
         tasks.create_task(dns.supervise(), name="dns")
+        tasks.create_task(volumes.run(), name="local volumes")
         tasks.create_task(control.run(parts.places.control_socket), name="control")
         await agent.registration.registered.wait()
         ready()
+
+
+async def _remove_directory(path: str) -> None:
+    """Remove a directory, but nothing that is mounted in it. Raises OSError."""
+    # In a process of its own: it may take long.
+    done = await SystemProcesses().run(["rm", "-rf", "--one-file-system", "--", path])
+    if done.code != 0:
+        raise OSError(errno.EIO, done.stderr.decode(errors="replace").strip(), path)
 
 
 def _layout(places: Places) -> Layout:
@@ -199,6 +213,7 @@ def _node_settings(parts: Parts) -> NodeSettings:
         names=ClusterNames(host_resolv_conf=_read("/etc/resolv.conf"), host_hosts=hosts),
         kubelet_port=parts.settings.kubelet_port,
         node_info=read_node_info(),
+        annotations={LOCAL_PATH_ROOT: _layout(parts.places).volumes},
     )
 
 

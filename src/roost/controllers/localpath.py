@@ -36,6 +36,7 @@ from roost.decisions.resources import (
 )
 from roost.decisions.volumes import (
     LOCAL_PATH,
+    LOCAL_PATH_ROOT,
     PROVISIONED_BY,
     SELECTED_NODE,
     STORAGE_PROVISIONER,
@@ -46,8 +47,6 @@ from roost.decisions.volumes import (
     waits_for_consumer,
 )
 
-#: The annotation of a node that says below which folder it keeps volumes.
-ROOT = "roost.dev/local-path"
 HOSTNAME = "kubernetes.io/hostname"
 _OURS = "local-path"
 
@@ -107,7 +106,8 @@ def view(caches: Caches, key: Key, _now: float) -> View | None:
     if waits_for_consumer(storage_class):
         return None
     able = sorted(
-        (node for node in caches[NODES].all() if ROOT in annotations_of(node)), key=name_of
+        (node for node in caches[NODES].all() if LOCAL_PATH_ROOT in annotations_of(node)),
+        key=name_of,
     )
     return ClaimView(claim, storage_class, "", able[0] if able else None)
 
@@ -121,7 +121,7 @@ def _provision(view: ClaimView) -> Plan:
     claim = view.claim
     regarding = object_reference(PERSISTENT_VOLUME_CLAIMS, "PersistentVolumeClaim", claim)
     name = f"pvc-{uid_of(claim)}"
-    root = annotations_of(view.node).get(ROOT) if view.node is not None else None
+    root = annotations_of(view.node).get(LOCAL_PATH_ROOT) if view.node is not None else None
     fault = ""
     if view.node is None or not root:
         where = f'node "{view.selected}"' if view.selected else "no node"

@@ -28,8 +28,10 @@ _DEFAULT_MARKS = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
 )
-#: The class that makes and announces the volumes of `roost up`.
+#: The provisioner of `roost up`, and the finalizer of its volumes.
 LOCAL_PATH = "roost.dev/local-path"
+#: The annotation of a node that says below which folder it keeps such volumes.
+LOCAL_PATH_ROOT = "roost.dev/local-path"
 
 
 def class_of(obj: Object) -> str:

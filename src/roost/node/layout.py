@@ -37,6 +37,11 @@ class Layout:
         return f"{self.root}/agent/pods"
 
     @property
+    def volumes(self) -> str:
+        """The directories of local-path volumes, each of the volume's name."""
+        return f"{self.root}/volumes"
+
+    @property
     def references(self) -> str:
         """ConfigMaps and Secrets as last read, so that restarts work while the server is away."""
         return f"{self.memory}/references"

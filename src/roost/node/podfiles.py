@@ -184,7 +184,8 @@ def _mounted_below(root: str) -> list[str]:
 def _host_path(planned: HostFolder) -> str:
     path = Path(planned.path)
     if planned.type in {"", "DirectoryOrCreate"} and not path.exists():
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.mkdir(mode=planned.mode, parents=True, exist_ok=True)
+        path.chmod(planned.mode)  # whatever the umask took away
     elif planned.type == "FileOrCreate" and not path.exists():
         path.touch(mode=0o644)
     if planned.type:

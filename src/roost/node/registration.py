@@ -106,8 +106,12 @@ class Registration:
                 node = await client.get(NODES, name)
         labels = node["metadata"].get("labels") or {}
         missing = {k: v for k, v in own_labels(self._settings).items() if labels.get(k) != v}
-        if missing:
-            node = await client.patch(NODES, name, {"metadata": {"labels": missing}})
+        known = node["metadata"].get("annotations") or {}
+        stated = self._settings.annotations.items()
+        unsaid = {key: value for key, value in stated if known.get(key) != value}
+        if missing or unsaid:
+            own = {"metadata": {"labels": missing, "annotations": unsaid}}
+            node = await client.patch(NODES, name, own)
         now = self._tools.clock.now()
         before = node.get("status") or {}
         beat = now - self._heartbeat_at >= _HEARTBEAT_S

@@ -18,11 +18,13 @@ from roost.decisions.resources import (
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
 )
+from roost.decisions.volumes import LOCAL_PATH, PROVISIONED_BY
 from roost.node.downward import Surroundings, field_value, resource_value
 from roost.node.sources import SECRETS, NotYetKnown, Refused, Sources, claim_of, token_ref
 
 _DEFAULT_MODE = 0o644
 _GROUP_READ = 0o440
+_SHARED_FOLDER = 0o777
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,12 @@ class Scratch:
 
 @dataclass(frozen=True, slots=True)
 class HostFolder:
-    """A path of the node; `type` as in hostPath."""
+    """A path of the node; `type` as in hostPath. A folder that is missing is made with `mode`."""
 
     volume: str
     path: str
     type: str = ""
+    mode: int = 0o755
 
 
 Planned: TypeAlias = Payload | Scratch | HostFolder
@@ -143,6 +146,10 @@ def _claimed(pod: Object, volume: Object, sources: Sources) -> Planned:
         host = spec["hostPath"]
         return HostFolder(volume["name"], host["path"], host.get("type") or "DirectoryOrCreate")
     if "local" in spec:
+        annotations = persistent["metadata"].get("annotations") or {}
+        if annotations.get(PROVISIONED_BY) == LOCAL_PATH:  # of ours: made when first used
+            path = spec["local"]["path"]
+            return HostFolder(volume["name"], path, "DirectoryOrCreate", _SHARED_FOLDER)
         return HostFolder(volume["name"], spec["local"]["path"], "Directory")
     kinds = ", ".join(
         sorted(key for key, value in spec.items() if isinstance(value, dict) and key in _DRIVERS)

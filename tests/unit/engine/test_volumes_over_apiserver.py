@@ -8,7 +8,6 @@ from typing import Any
 from fakes.timeless import run
 from fakes.world import World, world
 from roost.api.values import Object
-from roost.controllers.localpath import ROOT
 from roost.decisions.meta import annotations_of, name_of
 from roost.decisions.resources import (
     EVENTS,
@@ -18,6 +17,7 @@ from roost.decisions.resources import (
     PODS,
     STORAGE_CLASSES,
 )
+from roost.decisions.volumes import LOCAL_PATH_ROOT as ROOT
 
 
 def claim(name: str = "data", size: str = "1Gi", **spec: Any) -> Object:
@@ -246,7 +246,7 @@ def test_an_ephemeral_volume_gets_a_claim_that_goes_with_its_pod() -> None:
             await w.kubelets.add("n1")
             template = {"metadata": {"labels": {"a": "b"}}, "spec": claim()["spec"]}
             scratch = {"name": "s", "ephemeral": {"volumeClaimTemplate": template}}
-            await make(w, volume("v"), pod("p", **{"volumes": [scratch]}))
+            await make(w, volume("v"), pod("p", volumes=[scratch]))
             await asyncio.sleep(3)
             found = await w.get(PERSISTENT_VOLUME_CLAIMS, "p-s")
             assert found["metadata"]["labels"] == {"a": "b"}

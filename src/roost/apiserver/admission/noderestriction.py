@@ -21,6 +21,7 @@ from roost.apiserver.admission.base import (
     MIRROR,
     NODES,
     PODS,
+    VOLUMES,
     Base,
     is_mirror,
     refuse,
@@ -30,6 +31,7 @@ from roost.apiserver.admission.base import (
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
 from roost.apiserver.pki.requests import KUBELET_CLIENT, KUBELET_SERVING, read_request
+from roost.decisions.volumes import LOCAL_PATH
 
 _PODS = Resource("", "v1", "pods")
 _NODES = Resource("", "v1", "nodes")
@@ -239,6 +241,27 @@ def _without_growth(claim: Object) -> Object:
     return found
 
 
+async def _volume(request: Admission, _lookup: Lookup, node: str) -> str | None:
+    """A node lets go of the volumes that it kept itself; that is all it changes of them."""
+    old, new = request.old, request.object
+    if request.operation != "UPDATE" or request.subresource or old is None or new is None:
+        return f'node "{node}" can only update the finalizers of its own volumes'
+    required = (spec_of(old).get("nodeAffinity") or {}).get("required") or {}
+    hosts = [
+        one.get("values")
+        for term in required.get("nodeSelectorTerms") or ()
+        for one in term.get("matchExpressions") or ()
+        if one.get("key") == "kubernetes.io/hostname" and one.get("operator") == "In"
+    ]
+    before, after = copy_of(old), copy_of(new)
+    for one in (before, after):
+        one["metadata"].pop("managedFields", None)
+    kept = [name for name in before["metadata"].pop("finalizers", ()) if name != LOCAL_PATH]
+    if hosts != [[node]] or kept != after["metadata"].pop("finalizers", []) or before != after:
+        return f'node "{node}" can only take "{LOCAL_PATH}" from the finalizers of its own volumes'
+    return None
+
+
 async def _token(request: Admission, lookup: Lookup, node: str) -> str | None:
     if request.subresource != "token":
         return None
@@ -339,6 +362,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     PODS: _pod,
     NODES: _node,
     CLAIMS: _claim,
+    VOLUMES: _volume,
     ("", "serviceaccounts"): _token,
     ("coordination.k8s.io", "leases"): _lease,
     ("storage.k8s.io", "csinodes"): _csi_node,
