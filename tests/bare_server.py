@@ -23,11 +23,11 @@ class BareServer:
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *flags: str) -> None:
         with (self.root / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "roost", "server", "--data-dir", str(self.data),
-                 "--port", "0", "--bind-address", "127.0.0.1"],
+                 "--port", "0", "--bind-address", "127.0.0.1", *flags],
                 stdout=log, stderr=log, env=clean_environment(),
             )  # fmt: skip
 
