@@ -22,7 +22,6 @@ from roost.apiserver.access.identity import from_certificate
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.outside import OutsideTokens
-from roost.apiserver.pki.signing import SigningKeys
 from roost.apiserver.static_tokens import StaticTokens
 from roost.apiserver.vouching import Vouchers
 from roost.ports.port import WallClock
@@ -59,7 +58,7 @@ class Authenticator:
     def __init__(
         self,
         clock: WallClock,
-        keys: SigningKeys,
+        keys: tokens.Keys,
         lookup: Lookup,
         static: StaticTokens | None = None,
         *,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol, overload
 
 from roost.api.errors import NotFound
@@ -51,19 +52,34 @@ class Authorizer(Protocol):
     def authorize(self, request: Attributes) -> Decision: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a client asks, and what it wants to be told."""
+
+    rest_s: float = 0.0  # a watch rests so long after each batch
+    bookmark_s: float | None = (
+        _BOOKMARK_S  # quiet for so long, a watch gets a bookmark; None: never
+    )
+    manager: str = ""  # under which it owns fields; "": as the user is called
+    trusted: bool = False  # not authorised
+    validation: str = "Ignore"  # what becomes of fields that nobody knows: Ignore, Warn or Strict
+
+
 class InProcessClient:
     """A roost.client.port.Client on a server in this process."""
 
     def __init__(
-        self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None, rest_s: float = 0
+        self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None, manner: Manner
     ) -> None:
         self._core = core
-        self._rest_s = rest_s
+        self._rest_s, self._bookmark_s = manner.rest_s, manner.bookmark_s
         self._verbs = verbs
         self._authorizer = authorizer
         self._user = user or _LOOPBACK
-        self._checked = user is not None
-        self._manager = self._user.name.rpartition(":")[2]
+        self._checked = user is not None and not manner.trusted
+        self._manager = manner.manager or self._user.name.rpartition(":")[2]
+        self._validation = manner.validation
+        self._inboxes: dict[_Inbox, None] = {}
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._core.registry.find(resource.group, resource.version, resource.plural)
@@ -93,8 +109,15 @@ class InProcessClient:
             raise forbidden(attributes, decision.reason)
 
     def _context(self, manager: str = "") -> WriteContext:
-        options = WriteOptions(field_manager=manager or self._manager, field_validation="Ignore")
+        options = WriteOptions(
+            field_manager=manager or self._manager, field_validation=self._validation
+        )
         return WriteContext(self._user, options)
+
+    def sever(self) -> None:
+        """End all watches of this client, as a connection that breaks does."""
+        for inbox in tuple(self._inboxes):
+            inbox.end()
 
     # -- reading
 
@@ -152,15 +175,17 @@ class InProcessClient:
             raise expired(since, error.oldest) from error
         now = asyncio.get_running_loop().time
         not_before = 0.0
+        self._inboxes[inbox] = None
         try:
             while not inbox.ended:
-                batch = await inbox.take(_BOOKMARK_S, not_before)
+                batch = await inbox.take(self._bookmark_s, not_before)
                 if batch:
                     not_before = now() + self._rest_s
                     yield batch
                 elif not inbox.ended and self._core.feed.revision >= since:
                     yield [_bookmark(kind, self._core.feed.revision)]
         finally:
+            self._inboxes.pop(inbox, None)
             leave()
 
     # -- writing
@@ -203,6 +228,8 @@ class InProcessClient:
     ) -> Object:  # fmt: skip
         kind = self._kind(resource)
         query = {"fieldManager": field_manager} if field_manager else {}
+        if self._validation != "Ignore":
+            query["fieldValidation"] = self._validation
         if type is PatchType.APPLY:
             query["force"] = "true" if force else "false"
         return await self._through(
@@ -298,16 +325,19 @@ class _Inbox:
         self.ended = True
         self._changed.set()
 
-    async def take(self, patience_s: float, not_before: float) -> Sequence[WatchEvent]:
+    async def take(self, patience_s: float | None, not_before: float) -> Sequence[WatchEvent]:
         """Return all that waits, from the loop's time `not_before` on; empty when nothing came for
         `patience_s` seconds."""
         loop = asyncio.get_running_loop()
         if not self._batches and not self.ended:
-            timer = loop.call_later(patience_s, self._changed.set)
+            timer = None
+            if patience_s is not None:
+                timer = loop.call_later(patience_s, self._changed.set)
             try:
                 await self._changed.wait()
             finally:
-                timer.cancel()
+                if timer is not None:
+                    timer.cancel()
         rest_s = not_before - loop.time()
         if rest_s > 0 and not self.ended:
             await asyncio.sleep(rest_s)

@@ -19,7 +19,6 @@ from roost.apiserver.admission.port import Lookup, Plugin
 from roost.apiserver.attributes import Admission, Attributes, Call, Decision, Handler, User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
-from roost.apiserver.pki.signing import SigningKeys
 from roost.ports.port import Ids, WallClock
 
 AUTHENTICATION = "authentication.k8s.io"
@@ -33,7 +32,7 @@ _DEFAULT_LIFE_S = 3600
 def handlers(
     authenticator: Authenticator,
     authorizer: Authorizer,
-    keys: SigningKeys,
+    keys: tokens.Keys,
     lookup: Lookup,
     clock: WallClock,
     ids: Ids,
@@ -263,7 +262,7 @@ def _refuse(faults: list[Cause]) -> None:
 class TokenRequests:
     """serviceaccounts/NAME/token."""
 
-    keys: SigningKeys
+    keys: tokens.Keys
     lookup: Lookup
     clock: WallClock
     ids: Ids

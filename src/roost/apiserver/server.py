@@ -35,7 +35,7 @@ from roost.apiserver.forms import Forms
 from roost.apiserver.health import Health
 from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.identities import Identities
-from roost.apiserver.inprocess import InProcessClient
+from roost.apiserver.inprocess import InProcessClient, Manner
 from roost.apiserver.inspection import inspect
 from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
 from roost.apiserver.metrics import Metrics
@@ -159,13 +159,16 @@ class ApiServer:
             await part.load()
         self.core.allocator.load(await self.core.lookup.list(_SERVICES))
 
-    def client(self, user: User | None = None, *, rest_s: float = 0.0) -> InProcessClient:
+    def client(
+        self, user: User | None = None, *, rest_s: float = 0.0, manner: Manner | None = None
+    ) -> InProcessClient:
         """Return a client in process; as `user` it is authorised, as None it may do everything.
 
         Its watches rest so long after each batch: what comes meanwhile is one batch, which costs far
-        less. What comes after a quiet spell is not delayed.
+        less. What comes after a quiet spell is not delayed. `manner` says that and more.
         """
-        return InProcessClient(self.core, self._verbs, self.authorizer, user, rest_s)
+        how = manner or Manner(rest_s=rest_s)
+        return InProcessClient(self.core, self._verbs, self.authorizer, user, how)
 
     def _elsewhere(self) -> list[Elsewhere]:
         """Return what discovery shows beside the registry."""
@@ -345,7 +348,15 @@ def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attri
 
 def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return Warning headers: each text once, quoted as RFC 7234 wants it."""
-    return tuple(("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(warnings))
+    lines = (line for text in warnings for line in _lines(text))
+    return tuple(("Warning", f'299 - "{_quoted(line)}"') for line in dict.fromkeys(lines))
+
+
+def _lines(text: str) -> list[str]:
+    """Return the complaint of a YAML reader as one warning for each line; others as they are."""
+    if not text.startswith("yaml: "):
+        return [text]
+    return [line.strip() for line in text.removeprefix("yaml: ").split("\n")]
 
 
 def _quoted(text: str) -> str:

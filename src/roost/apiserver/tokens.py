@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 
@@ -26,7 +26,6 @@ from roost.apiserver.access.identity import (
 )
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import User
-from roost.apiserver.pki.signing import ALGORITHM, SigningKeys
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 ACCOUNTS = Resource("", "v1", "serviceaccounts")
@@ -39,6 +38,23 @@ LEGACY_LIFE_S = 3607
 _EXTENDED_LIFE_S = 365 * 24 * 3600
 #: An object that is being deleted keeps its tokens alive for so long.
 _DELETION_GRACE_S = 60
+
+
+class Keys(Protocol):
+    """What signs tokens and verifies them: pki.signing.SigningKeys, or a simulation's."""
+
+    @property
+    def algorithm(self) -> str: ...
+
+    @property
+    def private(self) -> Any: ...
+
+    @property
+    def key_id(self) -> str: ...
+
+    def verifying(self, key_id: str | None) -> Any:
+        """Return the key that verifies tokens with this `kid`, None if it is not ours."""
+        ...
 
 
 class BadToken(Exception):
@@ -81,7 +97,7 @@ class Token:
 
 
 def issue(
-    keys: SigningKeys, bound: Bound, audiences: Sequence[str], life_s: int, *, now: float,
+    keys: Keys, bound: Bound, audiences: Sequence[str], life_s: int, *, now: float,
     token_id: str, issuer: str = ISSUER,
 ) -> str:  # fmt: skip
     """Return a new token.
@@ -105,11 +121,11 @@ def issue(
         "nbf": started,
         "sub": service_account_name(bound.namespace, bound.account),
     }
-    return jwt.encode(claims, keys.private, ALGORITHM, headers={"kid": keys.key_id})
+    return jwt.encode(claims, keys.private, keys.algorithm, headers={"kid": keys.key_id})
 
 
 def verify(
-    keys: SigningKeys, text: str, audiences: Sequence[str], *, now: float, issuer: str = ISSUER
+    keys: Keys, text: str, audiences: Sequence[str], *, now: float, issuer: str = ISSUER
 ) -> Token:
     """Return what a token says, its audiences cut down to those asked for.
 
@@ -130,7 +146,7 @@ def verify(
     return Token(token.bound, common, token.expires, token.token_id)
 
 
-def _decode(keys: SigningKeys, text: str, issuer: str) -> Object:
+def _decode(keys: Keys, text: str, issuer: str) -> Object:
     # A token of another issuer shall be passed on, so the issuer is looked at before the signature.
     try:
         header = jwt.get_unverified_header(text)
@@ -140,7 +156,7 @@ def _decode(keys: SigningKeys, text: str, issuer: str) -> Object:
         claims: Object = jwt.decode(
             text,
             key,
-            algorithms=[ALGORITHM],
+            algorithms=[keys.algorithm],
             issuer=issuer,
             # The time is the caller's, not the machine's; audiences are compared by the caller.
             options={"verify_exp": False, "verify_nbf": False, "verify_iat": False,

@@ -23,6 +23,7 @@ from roost.api.registry import builtin
 from roost.api.schema.node import Node
 from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
+from roost.apiserver.addons import add_addons
 from roost.apiserver.admission import chain
 from roost.apiserver.admission.noderestriction import NodeRestriction
 from roost.apiserver.admission.registered import Registered
@@ -52,7 +53,6 @@ from roost.cli.access import (
     trusted_clients,
     vouchers,
 )
-from roost.cli.addons import add_addons
 from roost.cli.identity import issue_node
 from roost.cli.measures import show_controllers, show_process, show_scheduler
 from roost.cli.operations import (

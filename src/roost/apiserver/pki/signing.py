@@ -18,6 +18,8 @@ ALGORITHM = "ES256"
 class SigningKeys:
     """The signing key and every key that still verifies."""
 
+    algorithm = ALGORITHM
+
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self.private = key
         self.public = key.public_key()
