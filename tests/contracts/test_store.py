@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def draft(text: str = "") -> Draft:
     return Draft(b'{"metadata":{"resourceVersion":"', b'","name":"%b"}}' % text.encode())
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite on the loop"])
 def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario], None]:
     """Runs a scenario against a fresh store."""
 
@@ -39,7 +40,8 @@ def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario],
         if request.param == "memory":
             store = MemoryStore()
         else:
-            store = await SqliteStore.open(tmp_path / "roost.db")
+            quick_s = inf if "loop" in request.param else 0.0
+            store = await SqliteStore.open(tmp_path / "roost.db", quick_s=quick_s)
         async with asyncio.timeout(20):
             await scenario(store)
         await store.close()

@@ -4,12 +4,14 @@ The database is the log; current records and recent events are also kept in memo
 never touch the disk. All writes that wait when the disk is ready become one transaction: `commit` checks
 and numbers them on the event loop, one thread writes them, and only when that is on disk are they made
 visible, published and acknowledged. If a transaction fails, all that were numbered after it fail too.
+A write that is alone, on a disk quicker than the waking of a thread, is written at once (ADR 10).
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,14 +25,22 @@ HISTORY_BYTES: Final = 16 << 20
 #: Rows that one transaction of a compaction may remove: a bound on how long it delays writers.
 _COMPACTION_ROWS: Final = 2_000
 
+#: Up to this average, a write alone is made on the event loop: to wake the thread takes about as long.
+QUICK_S: Final = 0.0004
+#: How much the newest write counts in the average.
+_NEWEST: Final = 0.125
+
 ResultT = TypeVar("ResultT")
 
 
 class SqliteStore:
     """A Store in one file; see roost.store.port.Store. Open it with `await SqliteStore.open(path)`."""
 
-    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, database: Database, thread: ThreadPoolExecutor, quick_s: float = QUICK_S
+    ) -> None:
         self._database = database
+        self._quick_s = quick_s
         self._thread = thread
         self._loop = asyncio.get_running_loop()
         self._table = Table(HISTORY_BYTES)
@@ -43,12 +53,19 @@ class SqliteStore:
         #: Those who wait until the next transaction is over, whatever becomes of it.
         self._watching: list[asyncio.Future[None]] = []
         self._failed: StoreError | None = None
+        #: How long the last writes took on average; before the first: as if the disk were slow.
+        self._write_s = QUICK_S * 4
+        #: What the thread has to do beside writing.
+        self._chores = 0
         #: Why the last transaction was not written.
         self._fault = ""
 
     @classmethod
-    async def open(cls, path: Path) -> SqliteStore:
-        """Open or make the store in the file `path`. Raises Damaged when it cannot be used."""
+    async def open(cls, path: Path, *, quick_s: float = QUICK_S) -> SqliteStore:
+        """Open or make the store in the file `path`. Raises Damaged when it cannot be used.
+
+        While writes take less than `quick_s` seconds on average, one alone is made on the loop.
+        """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         database = Database(path)
         loop = asyncio.get_running_loop()
@@ -57,7 +74,7 @@ class SqliteStore:
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        store = cls(database, thread)
+        store = cls(database, thread, quick_s)
         store._table = Table(HISTORY_BYTES, state.revision)
         store._table.load(state.records)
         store._compacted = state.compacted
@@ -141,17 +158,22 @@ class SqliteStore:
             return
         self._writing, self._queue = self._queue, []
         events = [event for event, _ in self._writing]
+        if len(events) == 1 and not self._chores and self._write_s < self._quick_s:
+            self._written(self._write(events))
+            return
         loop = self._loop
+        self._thread.submit(lambda: loop.call_soon_threadsafe(self._written, self._write(events)))
 
-        def write() -> None:
-            error: BaseException | None = None
-            try:
-                self._database.append(events)
-            except (StoreError, sqlite3.Error, OSError) as caught:
-                error = caught
-            loop.call_soon_threadsafe(self._written, error)
-
-        self._thread.submit(write)
+    def _write(self, events: Sequence[Event]) -> BaseException | None:
+        """Write one transaction; return what went wrong."""
+        began = time.perf_counter()
+        try:
+            self._database.append(events)
+        except (StoreError, sqlite3.Error, OSError) as error:
+            return error
+        took_s = time.perf_counter() - began
+        self._write_s += (took_s - self._write_s) * _NEWEST
+        return None
 
     def _written(self, error: BaseException | None) -> None:
         batch, self._writing = self._writing, []
@@ -215,7 +237,11 @@ class SqliteStore:
         self._thread.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
-        return await self._loop.run_in_executor(self._thread, work)
+        self._chores += 1
+        try:
+            return await self._loop.run_in_executor(self._thread, work)
+        finally:
+            self._chores -= 1
 
 
 def _state_after(event: Event) -> Record | None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import aclosing
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -156,9 +157,10 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, spoil):
     assert path.read_bytes() == spoil
 
 
-def test_a_full_disk_refuses_the_write_and_later_ones_work(tmp_path):
+@pytest.mark.parametrize("quick_s", [0.0, inf], ids=["in the thread", "on the loop"])
+def test_a_full_disk_refuses_the_write_and_later_ones_work(tmp_path, quick_s):
     async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "roost.db")
+        store = await SqliteStore.open(tmp_path / "roost.db", quick_s=quick_s)
         record = await store.commit("/a", draft(), ABSENT)
         connection = store._database._connection
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -168,6 +170,8 @@ def test_a_full_disk_refuses_the_write_and_later_ones_work(tmp_path):
             return_exceptions=True,
         )
         assert all(isinstance(result, Full) for result in results)
+        with pytest.raises(Full):
+            await store.commit("/alone", draft("x" * 100_000), ABSENT)
         assert store.revision() == record.revision
         assert store.fault()  # health checks tell it ...
         connection.execute("PRAGMA max_page_count = 100000")
