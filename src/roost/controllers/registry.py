@@ -105,6 +105,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 SERVICE_ACCOUNT,
                 statefulset.CONTROLLER,
                 storageprotection.CLAIMS,
+                storageprotection.CLASSES,
                 storageprotection.VOLUMES,
                 tainteviction.CONTROLLER,
                 ttlafterfinished.CONTROLLER,

@@ -2,7 +2,7 @@
 
 Admission puts a finalizer on each of them; this takes it away from one that is being deleted once no
 scheduled pod that has not ended uses the claim, and once the volume is bound to no claim. Follows
-"Storage Object in Use Protection".
+"Storage Object in Use Protection". A VolumeAttributesClass stays while a claim or volume names it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import deleting, name_of, namespace_of, ref_of
 from roost.decisions.plan import NOTHING, Patch, Plan
 from roost.decisions.pods import finished, node_of
-from roost.decisions.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from roost.decisions.resources import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    VOLUME_ATTRIBUTES_CLASSES,
+)
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+CLASS_FINALIZER = "kubernetes.io/vac-protection"
 _BY_CLAIM = "claim"
+_BY_CLASS = "attributes class"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A claim or volume, and whether somebody uses it."""
+    """A claim, volume or class, and whether somebody uses it."""
 
     resource: Resource
     object: Object
@@ -82,6 +89,30 @@ def _volume_view(caches: Caches, key: Key, _now: float) -> View | None:
     return View(PERSISTENT_VOLUMES, volume, VOLUME_FINALIZER, bound)
 
 
+def classes_of(obj: Object) -> Iterable[str]:
+    """Return the classes that a claim wants, has or is on its way to, or that a volume has."""
+    status = obj.get("status") or {}
+    names = (
+        obj["spec"].get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    )
+    return {name for name in names if name}
+
+
+def _class_keys(obj: Object, _caches: Caches) -> Iterable[Key]:
+    return [Key("", name) for name in classes_of(obj)]
+
+
+def _class_view(caches: Caches, key: Key, _now: float) -> View | None:
+    found = caches[VOLUME_ATTRIBUTES_CLASSES].get(*key)
+    if found is None:
+        return None
+    users = (PERSISTENT_VOLUMES, PERSISTENT_VOLUME_CLAIMS)
+    in_use = any(caches[resource].by(_BY_CLASS, key.name) for resource in users)
+    return View(VOLUME_ATTRIBUTES_CLASSES, found, CLASS_FINALIZER, in_use)
+
+
 CLAIMS = Controller(
     name="persistentvolumeclaim-protection-controller",
     watches=(
@@ -96,5 +127,16 @@ VOLUMES = Controller(
     name="persistentvolume-protection-controller",
     watches=(Watch(PERSISTENT_VOLUMES, own_key),),
     view=_volume_view,
+    reconcile=reconcile,
+)
+
+CLASSES = Controller(
+    name="volumeattributesclass-protection-controller",
+    watches=(
+        Watch(VOLUME_ATTRIBUTES_CLASSES, own_key),
+        Watch(PERSISTENT_VOLUMES, _class_keys, {_BY_CLASS: classes_of}),
+        Watch(PERSISTENT_VOLUME_CLAIMS, _class_keys, {_BY_CLASS: classes_of}),
+    ),
+    view=_class_view,
     reconcile=reconcile,
 )

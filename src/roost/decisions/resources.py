@@ -33,3 +33,4 @@ CERTIFICATE_SIGNING_REQUESTS = Resource("certificates.k8s.io", "v1", "certificat
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")
 STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses")
+VOLUME_ATTRIBUTES_CLASSES = Resource("storage.k8s.io", "v1", "volumeattributesclasses")

@@ -7,13 +7,21 @@ import pytest
 from roost.controllers.storageprotection import (
     CLAIM_FINALIZER,
     CLAIMS,
+    CLASS_FINALIZER,
+    CLASSES,
     VOLUME_FINALIZER,
     VOLUMES,
     claims_of,
+    classes_of,
 )
 from roost.decisions.controller import Key
 from roost.decisions.plan import NOTHING, Patch, Plan, Ref
-from roost.decisions.resources import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS
+from roost.decisions.resources import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    VOLUME_ATTRIBUTES_CLASSES,
+)
 
 
 class Cache:
@@ -83,3 +91,29 @@ def test_ephemeral_volumes_have_claims_of_their_own():
     found = pod()
     found["spec"]["volumes"].append({"name": "e", "ephemeral": {}})
     assert list(claims_of(found)) == ["c", "p-e"]
+
+
+def test_a_class_stays_while_a_claim_or_volume_names_it():
+    metadata = {"name": "a", "uid": "u", "resourceVersion": "7", "deletionTimestamp": "t",
+                "finalizers": [CLASS_FINALIZER]}  # fmt: skip
+
+    def freed(volumes, claims):
+        caches = {
+            VOLUME_ATTRIBUTES_CLASSES: Cache({"metadata": metadata}),
+            PERSISTENT_VOLUMES: Cache(index=volumes),
+            PERSISTENT_VOLUME_CLAIMS: Cache(index=claims),
+        }
+        return CLASSES.reconcile(CLASSES.view(caches, Key("", "a"), 0.0)) != NOTHING
+
+    user = {"metadata": {"name": "x"}, "spec": {"volumeAttributesClassName": "a"}}
+    assert [freed((), ()), freed((user,), ()), freed((), (user,))] == [True, False, False]
+
+
+def test_a_claim_names_the_classes_that_it_wants_has_and_goes_to():
+    status = {
+        "currentVolumeAttributesClassName": "b",
+        "modifyVolumeStatus": {"targetVolumeAttributesClassName": "c"},
+    }
+    found = {"spec": {"volumeAttributesClassName": "a"}, "status": status}
+    assert classes_of(found) == {"a", "b", "c"}
+    assert classes_of({"spec": {}}) == set()
