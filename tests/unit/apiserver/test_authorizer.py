@@ -252,6 +252,20 @@ def test_a_mirror_pod_opens_nothing_to_its_node(authorizer: Authorizer):
     assert not authorizer.authorize(ask(NODE, "get", "secrets", name="s")).allowed
 
 
+def test_objects_of_a_node_that_refer_to_nothing_can_all_go(authorizer: Authorizer):
+    def attachment(name: str) -> dict:
+        metadata = {"name": name}
+        return {"kind": "VolumeAttachment", "metadata": metadata, "spec": {"nodeName": "n"}}
+
+    for name in ("a", "b"):
+        authorizer.put(attachment(name))
+    for name in ("a", "b"):
+        authorizer.remove(attachment(name))
+    group = "storage.k8s.io"
+    request = ask(NODE, "get", "volumeattachments", "", name="a", group=group)
+    assert not authorizer.authorize(request).allowed
+
+
 def test_events_of_the_store_keep_the_index(authorizer: Authorizer):
     def event(revision: int, text: bytes, *, deleted: bool = False) -> Event:
         record = Record("/registry/core/pods/ns/p", revision, 1, text)

@@ -7,7 +7,7 @@ dictionary look-ups, however many pods there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from roost.api.values import Object
@@ -37,9 +37,7 @@ class Relations:
         self.remove(vertex)
         if node:
             self._node_of[vertex] = node
-            reached = self._reached.setdefault(node, {})
-            for target in targets:
-                reached[target] = reached.get(target, 0) + 1
+            self._reach(node, targets)
         elif targets:
             self._claim_of[vertex] = targets[0]
             for target in targets[1:]:
@@ -60,7 +58,16 @@ class Relations:
                 if not volumes:
                     del self._volumes_with[target]
 
-    def _release(self, node: str, targets: Iterable[Vertex]) -> None:
+    def _reach(self, node: str, targets: Sequence[Vertex]) -> None:
+        if not targets:  # as of a VolumeAttachment: no entry that the first to go would take away
+            return
+        reached = self._reached.setdefault(node, {})
+        for target in targets:
+            reached[target] = reached.get(target, 0) + 1
+
+    def _release(self, node: str, targets: Sequence[Vertex]) -> None:
+        if not targets:
+            return
         reached = self._reached[node]
         for target in targets:
             reached[target] -= 1
