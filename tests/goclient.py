@@ -72,6 +72,10 @@ class Reply:
 
     def value(self) -> Object:
         """Return the object; raises Refused if the answer is an error."""
+        if self.code >= 400 and self.media not in (PROTOBUF, JSON):
+            # As newUnstructuredResponseError: what is not a Status has the reason of its code.
+            reason = {404: "NotFound", 409: "Conflict"}.get(self.code, "Unknown")
+            raise Refused(self.code, {"reason": reason, "message": self.body.decode()})
         found: Object = (
             objects.decode(self.body)[2] if self.media == PROTOBUF else json.loads(self.body)
         )
@@ -246,10 +250,7 @@ class Resource:
     @contextmanager
     def watch(self, namespace: str = "", **query: Any) -> Iterator[Watch]:
         path = self.path(namespace) + "?" + urlencode({"watch": "true", **query})
-        accept = f"{self.form};stream=watch" if self.form == PROTOBUF else self.accept
-        if self.form == PROTOBUF:
-            accept = self.accept
-        opened = Watch(self.api.connect(120), path, accept)
+        opened = Watch(self.api.connect(120), path, self.accept)
         try:
             yield opened
         finally:

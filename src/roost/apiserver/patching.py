@@ -154,7 +154,7 @@ class Patches:
         check_options(media, context)
         wanted = expected("autoscaling", "v1", "Scale")
         if media == APPLY_PATCH:
-            patch: Value = read_configuration(request.body)
+            patch: Value = read_configuration(request.body)[0]
             media = MERGE_PATCH
         else:
             patch = read_patch(request.body)
@@ -170,7 +170,7 @@ class Patches:
         return build
 
     def _configuration(self, target: Target, body: bytes, context: WriteContext) -> Build:
-        config = read_configuration(body)
+        config, repeated = read_configuration(body)
         kind, node = target.kind, self._bodies.node(target.kind)
         options = context.options
 
@@ -184,6 +184,7 @@ class Patches:
                     has_status="status" in kind.subresources,
                 ),
             )  # fmt: skip
+            check_repeated(repeated, context)
             new = self._bodies.decoded(kind, applied, WriteContext(context.user))
             self._bodies.check_name(new, target.name)
             return new
@@ -278,13 +279,22 @@ def decode_patched(
     return decoded
 
 
-def read_configuration(body: bytes) -> Object:
-    """Return the object of an apply; raises BadRequest."""
+def check_repeated(repeated: list[str], context: WriteContext) -> None:
+    """Refuse an applied document with repeated keys, or warn of it; raises BadRequest."""
+    validation = context.options.field_validation
+    if repeated and validation == "Strict":
+        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {repeated[0]}")
+    if validation == "Warn":
+        context.warnings += repeated
+
+
+def read_configuration(body: bytes) -> tuple[Object, list[str]]:
+    """Return the object of an apply and what a strict reader complains of; raises BadRequest."""
     try:
-        value, _ = yaml.parse(body)
+        value, repeated = yaml.parse(body)
     except yaml.MalformedYAML as error:
         text = f"error decoding YAML: error converting YAML to JSON: {error}"
         raise BadRequest(text) from None
     if not isinstance(value, dict):
         raise BadRequest("error decoding YAML: the body is not an object")
-    return value
+    return value, repeated

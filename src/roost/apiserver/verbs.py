@@ -27,7 +27,7 @@ from roost.apiserver.deletion import delete_request
 from roost.apiserver.evicting import Evictions
 from roost.apiserver.forms import Forms, prepare
 from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
-from roost.apiserver.negotiation import Form, negotiate, wants_pretty
+from roost.apiserver.negotiation import BUILTIN_TYPES, Form, negotiate, wants_pretty
 from roost.apiserver.options import list_options, write_options
 from roost.apiserver.patching import Patches
 from roost.apiserver.proxies import Proxies
@@ -133,6 +133,8 @@ class Verbs:
         _ = call.form
         handler = self.core.handlers.get((kind.group, kind.plural, info.subresource))
         if handler is not None:
+            if call.form.transform == "Table":  # there are no columns of what is computed
+                raise failures.only_accepted(BUILTIN_TYPES)
             return await self._handle(call, handler)
         return await self._verbs[info.verb](call)
 

@@ -5,8 +5,6 @@ One server process for each module, with all controllers. Nodes are objects with
 
 from __future__ import annotations
 
-import random
-import string
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from bare_server import BareServer
+from conformance_names import unique
 from goclient import GoClient
 
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -51,10 +50,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoClient]:
         yield client
     finally:
         server.stop()
-
-
-def unique(prefix: str) -> str:
-    return prefix + "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
 
 
 def wait_for_one(api: GoClient, kind: str, plural: str, namespace: str, name: str) -> None:
