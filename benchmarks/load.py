@@ -159,12 +159,22 @@ def config_map(name: str) -> bytes:
     return json.dumps({**body, "data": {"key": "v" * 256}}).encode()
 
 
-_PATHS = {"pod": "pods", "configmap": "configmaps"}
-_BODIES = {"pod": pod, "configmap": config_map}
+def card(name: str) -> bytes:
+    """A custom resource of the size of `config_map`; see benchmarks.api.CARDS."""
+    body = {"apiVersion": "bench.example.com/v1", "kind": "Card", "metadata": {"name": name}}
+    return json.dumps({**body, "spec": {"key": "v" * 256}}).encode()
+
+
+_BODIES = {"pod": pod, "configmap": config_map, "card": card}
+
+
+def path_of(kind: str, namespace: str) -> str:
+    root = "/apis/bench.example.com/v1" if kind == "card" else "/api/v1"
+    return f"{root}/namespaces/{namespace}/{kind}s"
 
 
 async def create(load: Load, kind: str, namespace: str, count: int, connections: int) -> dict:
-    path = f"/api/v1/namespaces/{namespace}/{_PATHS[kind]}"
+    path = path_of(kind, namespace)
     bodies = [load.post(path, _BODIES[kind](f"o{number}")) for number in range(count)]
     seconds = await load.spread(connections, count, bodies.__getitem__, 201)
     return {"per_s": count / seconds, "seconds": seconds}
@@ -172,7 +182,7 @@ async def create(load: Load, kind: str, namespace: str, count: int, connections:
 
 async def latency(load: Load, kind: str, namespace: str, count: int) -> dict:
     """Create one object after another over one connection."""
-    path = f"/api/v1/namespaces/{namespace}/{_PATHS[kind]}"
+    path = path_of(kind, namespace)
     connection = await load.connect()
     times = []
     for number in range(count):
@@ -255,8 +265,8 @@ async def body_of(connection: Connection, load: Load, path: str) -> bytes:
     return b"".join(connection.body)
 
 
-async def get(load: Load, namespace: str, count: int, connections: int) -> dict:
-    request = load.get(f"/api/v1/namespaces/{namespace}/pods/o7")
+async def get(load: Load, kind: str, namespace: str, count: int, connections: int) -> dict:
+    request = load.get(f"{path_of(kind, namespace)}/o7")
     seconds = await load.spread(connections, count, lambda _: request, 200)
     return {"per_s": count / seconds, "seconds": seconds}
 

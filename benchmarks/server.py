@@ -59,6 +59,14 @@ class Server:
             raise RuntimeError(f"the load client failed: {last}")
         return json.loads(done.stdout)
 
+    def apply(self, text: str) -> None:
+        """Apply a definition of a custom resource and wait until it is served."""
+        kubectl = ["kubectl", "--kubeconfig", str(self.kubeconfig)]
+        given = text.encode()
+        subprocess.run([*kubectl, "apply", "-f", "-"], input=given, check=True, capture_output=True)
+        wait = ["wait", "--for=condition=Established", "-f", "-", "--timeout=10s"]
+        subprocess.run([*kubectl, *wait], input=given, check=True, capture_output=True)
+
     def namespace(self, name: str) -> None:
         """Make a namespace and wait for its default service account."""
         kubectl = ["kubectl", "--kubeconfig", str(self.kubeconfig)]
