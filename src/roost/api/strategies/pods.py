@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.quantity import compare, is_zero
-from roost.api.strategies.strategy import Strategy, next_generation, take
+from roost.api.strategies.disabled import drop_of_pod
+from roost.api.strategies.podcreation import app_armor_fields, match_label_keys
+from roost.api.strategies.strategy import STATUS_META, Strategy, next_generation, take
 from roost.api.values import Object
 
 _COUNTED = ("cpu", "memory")
@@ -63,9 +65,17 @@ def _create(change: Change) -> None:
             }
         ]
     change.object["metadata"]["generation"] = 1
+    drop_of_pod(spec, {})
+    match_label_keys(change.object)
+    app_armor_fields(change)
 
 
 def _update(change: Change) -> None:
+    drop_of_pod(change.object.get("spec") or {}, (change.old or {}).get("spec") or {})
+    _count_generation(change)
+
+
+def _count_generation(change: Change) -> None:
     if change.old is not None and change.object.get("spec") != change.old.get("spec"):
         next_generation(change)
 
@@ -80,6 +90,22 @@ def _status(change: Change) -> None:
     before = old.get("status") or {}
     if not status.get("qosClass") and before.get("qosClass"):
         status["qosClass"] = before["qosClass"]
+    _keep_observed(status, before)
+
+
+def _keep_observed(status: Object, before: Object) -> None:
+    """Keep the generations that were observed, where a writer does not know of them."""
+    key = "observedGeneration"
+    if not status.get(key) and before.get(key):
+        status[key] = before[key]
+    known: dict[str, list[int]] = {}
+    for condition in before.get("conditions") or ():
+        known.setdefault(condition.get("type") or "", []).append(condition.get(key) or 0)
+    for condition in status.get("conditions") or ():
+        seen = known.get(condition.get("type") or "")
+        number = seen.pop(0) if seen else 0
+        if number and not condition.get(key):
+            condition[key] = number
 
 
 _PODS = Strategy(status={}, create=_create, update=_update, status_update=_status)
@@ -98,23 +124,40 @@ def pod(change: Change) -> None:
         take(change.object, old, "spec")
         take(change.object.setdefault("spec", {}), wanted, "ephemeralContainers")
         take(change.object, old, "status")
+        _keep_meta(change.object["metadata"], old.get("metadata") or {})
     elif change.subresource == "resize":
         _resize(change, old)
-    _update(change)
+    _count_generation(change)
+
+
+def _keep_meta(meta: Object, before: Object) -> None:
+    for key in STATUS_META:
+        take(meta, before, key)
 
 
 def _resize(change: Change, old: Object) -> None:
-    """Let resources through, and nothing else of the spec, when the containers are the same."""
-    wanted = change.object.get("spec") or {}
+    """Let resources through, and nothing else of the spec, when the containers are the same.
+
+    Others than before are for validation to refuse.
+    """
+    wanted, before = change.object.get("spec") or {}, old.get("spec") or {}
+    merged = {name: wanted.get(name) or [] for name in ("containers", "initContainers")}
+    if any(len(merged[name]) != len(before.get(name) or ()) for name in merged):
+        return
     take(change.object, old, "spec")
     take(change.object, old, "status")
+    _keep_meta(change.object["metadata"], old.get("metadata") or {})
     spec = change.object.setdefault("spec", {})
-    if wanted.get("resources") is not None:
-        spec["resources"] = wanted["resources"]
-    for name in ("containers", "initContainers"):
-        by_name = {c.get("name"): c for c in wanted.get(name) or ()}
-        for container in spec.get(name) or ():
-            found = by_name.get(container.get("name"), {})
-            for key in _RESIZED:
-                if key in found:
-                    container[key] = found[key]
+    take(spec, wanted, "resources")
+    for name, containers in merged.items():
+        if containers:
+            spec[name] = _with_resources(spec[name], containers)
+
+
+def _with_resources(kept: list[Object], wanted: list[Object]) -> list[Object]:
+    if any(one.get("name") != other.get("name") for one, other in zip(kept, wanted, strict=True)):
+        return wanted
+    for container, found in zip(kept, wanted, strict=True):
+        for key in _RESIZED:
+            take(container, found, key)
+    return kept

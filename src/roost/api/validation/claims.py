@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from roost.api import names
 from roost.api.kind import Change
-from roost.api.quantity import compare, parse
+from roost.api.quantity import compare, parse, to_int
 from roost.api.validation import resources
 from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
 from roost.api.validation.differences import difference
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
+from roost.api.validation.volumewarnings import of_claim_spec
 from roost.api.values import Object
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 VOLUME_MODES = ("Block", "Filesystem")
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+CLASS_ATTRIBUTE = 'deprecated since v1.8; use "storageClassName" attribute instead'
+_RESIZING = (
+    "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizePending",
+    "NodeResizeInProgress", "NodeResizeInfeasible",
+)  # fmt: skip
 _EXCLUSIVE = "may not use ReadWriteOncePod with other access modes"
 _FIXED = (
     "spec is immutable after creation except resources.requests and "
@@ -106,6 +113,7 @@ def _claim(change: Change, causes: Causes) -> None:
 def _update(change: Change, causes: Causes) -> None:
     new, old = change.object, change.old or {}
     spec, before = new.get("spec") or {}, old.get("spec") or {}
+    _class_annotation(new, old, causes)
     fixed, was = _what_is_fixed(new, spec, before), _what_is_fixed(old, before, before)
     if fixed != was:
         causes.forbidden("spec", _FIXED + difference(was, fixed))
@@ -117,6 +125,18 @@ def _update(change: Change, causes: Causes) -> None:
     if spec.get("volumeMode") != before.get("volumeMode"):
         causes.invalid("volumeMode", spec.get("volumeMode"), IMMUTABLE)
     _class_of_attributes(spec, before, causes)
+
+
+def _class_annotation(new: Object, old: Object, causes: Causes) -> None:
+    """Refuse another class in the annotation; a field may take over what the annotation said."""
+    mine, had = (
+        ((one.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION)
+        for one in (new, old)
+    )
+    name, before = ((one.get("spec") or {}).get("storageClassName") for one in (new, old))
+    moved = had is not None and before is None and name == had and mine in (None, had)
+    if not moved and (mine or "") != (had or ""):
+        causes.invalid(f"metadata.annotations.{CLASS_ANNOTATION}", mine or "", IMMUTABLE)
 
 
 def _class_of_attributes(spec: Object, before: Object, causes: Causes) -> None:
@@ -155,9 +175,38 @@ def _what_is_fixed(claim: Object, spec: Object, before: Object) -> Object:
 def _status(change: Change, causes: Causes) -> None:
     status = change.object.get("status") or {}
     for name, value in sorted((status.get("capacity") or {}).items()):
-        if parse(value) < 0:
-            text = "must be a valid resource quantity"
-            causes.invalid(f"status.capacity[{name}]", int(parse(value)), text)
+        _not_negative(value, f"status.capacity[{name}]", causes)
+    path = "status.allocatedResourceStatus"
+    for name, state in sorted((status.get("allocatedResourceStatuses") or {}).items()):
+        _resource_key(name, path, causes)
+        if state not in _RESIZING:
+            causes.not_supported(path, name, sorted(_RESIZING))
+    path = "status.allocatedResources"
+    for name, value in sorted((status.get("allocatedResources") or {}).items()):
+        before = len(causes)
+        _resource_key(name, path, causes)
+        if len(causes) == before:
+            _not_negative(value, f"{path}[{name}]", causes)
 
 
-PERSISTENT_VOLUME_CLAIM = Rules(always=_claim, update=_update, status=_status, before=True)
+def _not_negative(value: str, path: str, causes: Causes) -> None:
+    if parse(value) < 0:
+        causes.invalid(path, to_int(value), "must be a valid resource quantity")
+
+
+def _resource_key(name: str, path: str, causes: Causes) -> None:
+    faults = names.check_qualified_name(name)
+    causes.faults(path, name, faults)
+    if not faults and resources.is_native(name) and name != "storage":
+        causes.not_supported(path, name, ("storage",))
+
+
+def _warn(change: Change) -> None:
+    if CLASS_ANNOTATION in ((change.object.get("metadata") or {}).get("annotations") or ()):
+        change.warnings.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {CLASS_ATTRIBUTE}")
+    change.warnings.extend(of_claim_spec(change.object.get("spec") or {}, "spec"))
+
+
+PERSISTENT_VOLUME_CLAIM = Rules(
+    always=_claim, update=_update, status=_status, warn=_warn, before=True
+)

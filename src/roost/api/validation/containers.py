@@ -23,6 +23,8 @@ _NOT_FOR_EPHEMERAL = (
 _EPHEMERAL = "cannot be set for an Ephemeral Container"
 _RULE_ACTIONS = ("Restart", "RestartAllContainers")
 _RULE_OPERATORS = ("In", "NotIn")
+_RULES_MAX = 20
+_RULE_VALUES_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,22 @@ def _restart(value: Object, path: str, causes: Causes) -> None:
     if rules and policy is None:
         text = "must specify restartPolicy when restart rules are used"
         causes.required(f"{path}.restartPolicy", text)
+    if len(rules or ()) > _RULES_MAX:
+        causes.too_many(f"{path}.restartPolicyRules", len(rules), _RULES_MAX)
     for index, rule in enumerate(rules or ()):
         here = f"{path}.restartPolicyRules[{index}]"
-        causes.one_of(f"{here}.action", rule.get("action"), _RULE_ACTIONS)
+        action = rule.get("action") or ""
+        if action not in _RULE_ACTIONS:
+            causes.not_supported(f"{here}.action", action, _RULE_ACTIONS)
         codes = rule.get("exitCodes")
         if codes is None:
             causes.required(f"{here}.exitCodes", "must be specified")
-        else:
-            causes.one_of(f"{here}.exitCodes.operator", codes.get("operator"), _RULE_OPERATORS)
+            continue
+        operator, values = codes.get("operator") or "", codes.get("values") or []
+        if operator not in _RULE_OPERATORS:
+            causes.not_supported(f"{here}.exitCodes.operator", operator, _RULE_OPERATORS)
+        if len(values) > _RULE_VALUES_MAX:
+            causes.too_many(f"{here}.exitCodes.values", len(values), _RULE_VALUES_MAX)
 
 
 def init(
@@ -101,9 +111,6 @@ def init(
             for key in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
                 if value.get(key) is not None:
                     causes.forbidden(f"{here}.{key}", _NOT_FOR_INIT)
-            if value.get("resizePolicy"):
-                text = "must not be set for init containers"
-                causes.invalid(f"{here}.resizePolicy", value["resizePolicy"], text)
 
 
 def ephemeral(

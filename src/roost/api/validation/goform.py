@@ -167,6 +167,9 @@ _POD_SPEC = shape(
     "ResourceClaims", ("Resources", *of(_RESOURCES)), "HostnameOverride", "SchedulingGroup",
 )  # fmt: skip
 
+_REQUIREMENT = shape(("Key", ""), ("Operator", ""), "Values")
+NODE_TERM = shape(("MatchExpressions", *of(_REQUIREMENT)), ("MatchFields", *of(_REQUIREMENT)))
+SUCCESS_POLICY = shape(("Rules", *of(shape("SucceededIndexes", "SucceededCount"))))
 DEPLOYMENT_STRATEGY = shape(
     ("Type", ""), ("RollingUpdate", *of(shape(("MaxUnavailable", 0), ("MaxSurge", 0))))
 )

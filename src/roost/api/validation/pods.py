@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from roost.api import names
 from roost.api.kind import Change
-from roost.api.quantity import compare
-from roost.api.strategies.pods import quality_of_service
-from roost.api.validation import addresses, podmeta, podwarnings, scheduling
+from roost.api.validation import addresses, goform, podmeta, podwarnings, scheduling
 from roost.api.validation.causes import Causes
 from roost.api.validation.containers import image_of_pod
 from roost.api.validation.differences import difference
+from roost.api.validation.podresize import resize
 from roost.api.validation.podspec import pod_spec
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
@@ -144,22 +143,51 @@ def _what_is_fixed(spec: Object, before: Object) -> Object:
 
 def _gated(fixed: Object, before: Object, causes: Causes) -> None:
     """Let a pod that waits at its gates become pickier about nodes, and take that out of `fixed`."""
-    new, old = fixed.pop("nodeSelector", None) or {}, before.get("nodeSelector")
+    new, old = fixed.pop("nodeSelector", None), before.get("nodeSelector")
     for key, value in (old or {}).items():
-        if new.get(key) != value:
-            text = f"only additions are allowed (no mutations or deletions), but found {key}"
+        if (new or {}).get(key) != value:
+            text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
             causes.invalid("spec.nodeSelector", new, text)
             break
     if old is not None:
         fixed["nodeSelector"] = old
     affinity, had = dict(fixed.get("affinity") or {}), before.get("affinity") or {}
-    affinity.pop("nodeAffinity", None)
+    nodes = affinity.pop("nodeAffinity", None)
+    _gated_affinity(nodes or {}, had.get("nodeAffinity") or {}, causes)
     if "nodeAffinity" in had:
         affinity["nodeAffinity"] = had["nodeAffinity"]
     if affinity or before.get("affinity") is not None:
         fixed["affinity"] = affinity
     else:
         fixed.pop("affinity", None)
+
+
+def _gated_affinity(new: Object, old: Object, causes: Causes) -> None:
+    """Let what nodes must have only grow, within each of the terms there are."""
+    key = "requiredDuringSchedulingIgnoredDuringExecution"
+    path = f"spec.affinity.nodeAffinity.{key}.nodeSelectorTerms"
+    had = (old.get(key) or {}).get("nodeSelectorTerms") or []
+    terms = (new.get(key) or {}).get("nodeSelectorTerms") or []
+    if new == old or not had:
+        return
+    if len(terms) != len(had):
+        text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        causes.invalid(path, [goform.NODE_TERM.show(term) for term in terms] or None, text)
+        return
+    for index, (mine, was) in enumerate(zip(terms, had, strict=True)):
+        if not _only_grew(mine, was):
+            text = "only additions are allowed (no mutations or deletions)"
+            causes.invalid(f"{path}[{index}]", goform.NODE_TERM.show(mine), text)
+
+
+def _only_grew(term: Object, was: Object) -> bool:
+    parts = ("matchExpressions", "matchFields")
+    if not any(was.get(part) for part in parts):
+        return not any(term.get(part) for part in parts)
+    return all(
+        (term.get(part) or [])[: len(was.get(part) or ())] == (was.get(part) or [])
+        for part in parts
+    )
 
 
 def _status(change: Change, causes: Causes) -> None:
@@ -178,13 +206,36 @@ def _status(change: Change, causes: Causes) -> None:
     if old.get("qosClass"):
         causes.unchanged("status.qosClass", new.get("qosClass"), old["qosClass"])
     policy = before.get("restartPolicy") or ""
-    for key, restarts in (
-        ("containerStatuses", policy),
-        ("initContainerStatuses", policy),
-        ("ephemeralContainerStatuses", "Never"),
+    sidecars = {
+        container.get("name")
+        for container in before.get("initContainers") or ()
+        if container.get("restartPolicy") == "Always"
+    }
+    for key, restarts, skipped in (
+        ("containerStatuses", policy, set()),
+        ("initContainerStatuses", policy, sidecars),
+        ("ephemeralContainerStatuses", "Never", set()),
     ):
-        _states(new.get(key) or [], old.get(key) or [], restarts, f"status.{key}", causes)
-    _ips(new, causes)
+        had = [one if one.get("name") not in skipped else {} for one in old.get(key) or ()]
+        _states(new.get(key) or [], had, restarts, f"status.{key}", causes)
+    _claim_statuses(new.get("resourceClaimStatuses") or [], spec, causes)
+    _ips(new, old, causes)
+
+
+def _claim_statuses(values: list[Object], spec: Object, causes: Causes) -> None:
+    claims = {claim.get("name") for claim in spec.get("resourceClaims") or ()}
+    taken: set[str] = set()
+    for index, value in enumerate(values):
+        path, name = f"status.resourceClaimStatuses[{index}].name", value.get("name") or ""
+        if name not in claims:
+            text = "must match the name of an entry in `spec.resourceClaims`"
+            causes.invalid(path, name, text)
+        if name in taken:
+            causes.duplicate(path, name)
+        taken.add(name)
+        claim = value.get("resourceClaimName")
+        if claim is not None:
+            causes.faults(path, claim, names.check_subdomain(claim))
 
 
 def _states(new: list[Object], old: list[Object], policy: str, path: str, causes: Causes) -> None:
@@ -202,18 +253,44 @@ def _states(new: list[Object], old: list[Object], policy: str, path: str, causes
                 causes.forbidden(f"{path}[{index}].state", text)
 
 
-def _ips(status: Object, causes: Causes) -> None:
+def _ips(status: Object, before: Object, causes: Causes) -> None:
     hosts = status.get("hostIPs") or []
-    own = [entry.get("ip") or "" for entry in status.get("podIPs") or ()]
-    for index, text in enumerate(own):
-        addresses.ip(text, f"status.podIPs[{index}]", causes)
-    if len(own) > 1 and (len(own) > 2 or not addresses.one_of_each_family(own)):
-        text = "may specify no more than one IP for each IP family"
-        causes.invalid("status.podIPs", [{"IP": one} for one in own], text)
-    if hosts and status.get("hostIP") != hosts[0].get("ip"):
-        causes.invalid("status.hostIPs[0].ip", hosts[0].get("ip"), "must be equal to `hostIP`")
-    for index, entry in enumerate(hosts):
-        addresses.ip(entry.get("ip") or "", f"status.hostIPs[{index}]", causes)
+    _ip_list(status.get("podIPs") or [], before.get("podIPs") or [], "status.podIPs", causes)
+    if hosts and (status.get("hostIP") or "") != (hosts[0].get("ip") or ""):
+        causes.invalid(
+            "status.hostIPs[0].ip", hosts[0].get("ip") or "", "must be equal to `hostIP`"
+        )
+    _ip_list(hosts, before.get("hostIPs") or [], "status.hostIPs", causes, twice_first=True)
+
+
+def _ip_list(
+    entries: list[Object],
+    before: list[Object],
+    path: str,
+    causes: Causes,
+    *,
+    twice_first: bool = False,
+) -> None:
+    """Check addresses: at most one of each family. `twice_first`: repeated ones come first."""
+    texts = [entry.get("ip") or "" for entry in entries]
+    known = {entry.get("ip") for entry in before}
+    for index, text in enumerate(texts):
+        addresses.ip(text, f"{path}[{index}]", causes, known)
+    if len(texts) < 2:
+        return
+
+    def families() -> None:
+        if len(texts) > 2 or not addresses.one_of_each_family(texts):
+            text = "may specify no more than one IP for each IP family"
+            causes.invalid(path, [{"IP": one} for one in texts], text)
+
+    def twice() -> None:
+        for index, text in enumerate(texts):
+            if text in texts[:index]:
+                causes.duplicate(f"{path}[{index}]", {"IP": text})
+
+    for check in (twice, families) if twice_first else (families, twice):
+        check()
 
 
 def _ephemeral(change: Change, causes: Causes) -> None:
@@ -236,42 +313,8 @@ def _ephemeral(change: Change, causes: Causes) -> None:
 
 
 def _resize(change: Change, causes: Causes) -> None:
-    _, spec, _, before = _parts(change)
     _whole(change, causes)
-    old = change.old or {}
-    if quality_of_service(spec) != quality_of_service(before):
-        shown = (old.get("status") or {}).get("qosClass") or ""
-        text = "Pod QOS Class may not change as a result of resizing"
-        causes.invalid("spec", shown, text)
-    for key in ("initContainers", "containers"):
-        pairs = zip(spec.get(key) or (), before.get(key) or (), strict=False)
-        for index, (container, was) in enumerate(pairs):
-            sidecar = key == "containers" or container.get("restartPolicy") == "Always"
-            if sidecar:
-                _resized(container, was, f"spec.{key}[{index}].resources", causes)
-            elif container != was:
-                text = "resources for non-sidecar init containers are immutable"
-                causes.forbidden("spec", text)
-
-
-def _resized(container: Object, was: Object, path: str, causes: Causes) -> None:
-    new, old = container.get("resources") or {}, was.get("resources") or {}
-    for key in ("requests", "limits"):
-        if any(name not in (new.get(key) or {}) for name in old.get(key) or ()):
-            causes.forbidden(f"{path}.{key}", f"resource {key} cannot be removed")
-    policies = {
-        p.get("resourceName"): p.get("restartPolicy") for p in container.get("resizePolicy") or ()
-    }
-    mine, had = (new.get("limits") or {}).get("memory"), (old.get("limits") or {}).get("memory")
-    if mine is not None and had is None and policies.get("memory") != "RestartContainer":
-        text = "memory limits cannot be added unless resizePolicy is RestartContainer"
-        causes.forbidden(f"{path}.limits[memory]", text)
-    for key in ("requests", "limits"):
-        mine_all, old_all = new.get(key) or {}, old.get(key) or {}
-        others = {*mine_all, *old_all} - {"cpu", "memory"}
-        if any(compare(mine_all.get(n, "0"), old_all.get(n, "0")) for n in others):
-            causes.forbidden("spec", "only cpu and memory resources are mutable")
-            return
+    resize(change, causes)
 
 
 POD = Rules(

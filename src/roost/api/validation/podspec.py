@@ -18,11 +18,13 @@ _INT32_MAX = 2**31 - 1
 _NAMESERVERS_MAX = 3
 _SEARCHES_MAX = 32
 _SEARCH_CHARACTERS_MAX = 2048
+#: What a Windows pod may not have, in the real server's order; what starts with a dot is the pod's.
 _WINDOWS_POD = (
-    "appArmorProfile", "seLinuxOptions", "seccompProfile", "fsGroup", "fsGroupChangePolicy",
-    "sysctls", "runAsUser", "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy",
-    "seLinuxChangePolicy",
+    "appArmorProfile", "seLinuxOptions", ".hostUsers", ".hostPID", ".hostIPC", "seccompProfile",
+    "fsGroup", "fsGroupChangePolicy", "sysctls", ".shareProcessNamespace", "runAsUser",
+    "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxChangePolicy",
 )  # fmt: skip
+_WINDOWS_IF_TRUE = (".hostPID", ".hostIPC")
 _WINDOWS_CONTAINER = (
     "appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities",
     "readOnlyRootFilesystem", "privileged", "allowPrivilegeEscalation", "procMount", "runAsUser",
@@ -35,7 +37,7 @@ def pod_spec(spec: Object, path: str, causes: Causes, pod_name: str | None = Non
     """Check a pod's spec; `pod_name` is None for templates, which know no names."""
     if spec.get("terminationGracePeriodSeconds") is None:
         causes.required(f"{path}.terminationGracePeriodSeconds")
-    valid = volumes(spec.get("volumes") or [], pod_name or "", f"{path}.volumes", causes)
+    valid = volumes(spec.get("volumes") or [], pod_name, f"{path}.volumes", causes)
     claims = spec.get("resourceClaims") or []
     if claims:
         _resource_claims(claims, f"{path}.resourceClaims", causes)
@@ -284,13 +286,13 @@ def _operating_system(spec: Object, path: str, causes: Causes) -> None:
 
 
 def _windows(spec: Object, path: str, causes: Causes) -> None:
-    context = spec.get("securityContext") or {}
     for key in _WINDOWS_POD:
-        if context.get(key) is not None:
+        if key.startswith("."):
+            found = spec.get(key[1:])
+            if found or (found is not None and key not in _WINDOWS_IF_TRUE):
+                causes.forbidden(f"{path}{key}", _NOT_ON_WINDOWS)
+        elif (spec.get("securityContext") or {}).get(key) is not None:
             causes.forbidden(f"{path}.securityContext.{key}", _NOT_ON_WINDOWS)
-    for key in ("hostUsers", "hostPID", "hostIPC", "shareProcessNamespace"):
-        if spec.get(key):
-            causes.forbidden(f"{path}.{key}", _NOT_ON_WINDOWS)
     for container, where in all_containers(spec, path):
         context = container.get("securityContext") or {}
         for key in _WINDOWS_CONTAINER:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from roost.api.kind import Change
 from roost.api.names import check_label
-from roost.api.quantity import parse
 from roost.api.validation import addresses
 from roost.api.validation.causes import quoted
 from roost.api.validation.containers import all_containers
-from roost.api.validation.podmeta import SECCOMP_CONTAINER, SECCOMP_POD
+from roost.api.validation.podmeta import APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD
+from roost.api.validation.volumewarnings import fraction, of_volumes
 from roost.api.values import Object
 
 _LABELS = {
@@ -37,35 +37,27 @@ _ANNOTATIONS = {
         'non-functional in v1.11+; use the "sysctls" field instead'
     ),
 }
-_VOLUMES = {
-    "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
-    "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
-    "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
-    "flocker": "deprecated in v1.22, non-functional in v1.25+",
-    "storageos": "deprecated in v1.22, non-functional in v1.25+",
-    "quobyte": "deprecated in v1.22, non-functional in v1.25+",
-    "glusterfs": "deprecated in v1.25, non-functional in v1.26+",
-    "cephfs": "deprecated in v1.28, non-functional in v1.31+",
-    "rbd": "deprecated in v1.28, non-functional in v1.31+",
-}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _NO_POD = "a null labelSelector results in matching no pod"
 _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
+APP_ARMOR_FIELD = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 _NEGATIVE = "must be >= 0; negative values are invalid and will be treated as 1"
 
 
 def of_pod(change: Change) -> None:
-    """Warn about a pod."""
+    """Warn about a new pod; people do not change pods by hand."""
+    if change.old is not None:
+        return
     meta, spec = change.object.get("metadata") or {}, change.object.get("spec") or {}
-    if change.old is None:
-        _of_name(change, "the Pod's hostname")
+    of_name(change, "the Pod's hostname")
     change.warnings.extend(_warnings(meta, spec, ""))
 
 
-def _of_name(change: Change, used: str) -> None:
+def of_name(change: Change, used: str = "Pod names and hostnames") -> None:
+    """Warn about the name of a new object that is to be a host name too."""
     faults = check_label((change.object.get("metadata") or {}).get("name") or "")
-    if faults:
+    if change.old is None and faults:
         change.warnings.append(
             f"metadata.name: this is used in {used}, which can result in surprising behavior; "
             f"a DNS label is recommended: [{' '.join(faults)}]"
@@ -73,14 +65,38 @@ def _of_name(change: Change, used: str) -> None:
 
 
 def of_template(change: Change) -> None:
-    """Warn about the name and the pod template of a workload, unless that did not change."""
+    """Warn about the name and the pod template of a workload, unless it asks for the same."""
+    of_name(change)
+    at_template(change, "spec", "template")
+
+
+def of_nameless_template(change: Change) -> None:
+    """Warn about the pod template alone of a workload, unless it asks for the same."""
+    at_template(change, "spec", "template")
+
+
+def of_pod_template(change: Change) -> None:
+    """Warn about a PodTemplate."""
+    at_template(change, "template")
+
+
+def same_generation(change: Change) -> bool:
+    """Tell whether a change asks for nothing new, so that nobody is warned again."""
     if change.old is None:
-        _of_name(change, "Pod names and hostnames")
-    template = (change.object.get("spec") or {}).get("template") or {}
-    if change.old is not None and template == (change.old.get("spec") or {}).get("template"):
+        return False
+    before, after = change.old.get("metadata") or {}, change.object.get("metadata") or {}
+    return bool(before.get("generation") == after.get("generation"))
+
+
+def at_template(change: Change, *keys: str) -> None:
+    """Warn about the pod template at a path, unless the object asks for the same."""
+    if same_generation(change):
         return
+    template: Object = change.object
+    for key in keys:
+        template = template.get(key) or {}
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
-    change.warnings.extend(_warnings(meta, spec, "spec.template."))
+    change.warnings.extend(_warnings(meta, spec, ".".join(keys) + "."))
 
 
 def _warnings(meta: Object, spec: Object, path: str) -> Iterator[str]:
@@ -88,10 +104,10 @@ def _warnings(meta: Object, spec: Object, path: str) -> Iterator[str]:
     for key, text in _ANNOTATIONS.items():
         if key in (meta.get("annotations") or ()):
             yield f"{path}metadata.annotations[{key}]: {text}"
-    yield from _of_volumes(spec, f"{path}spec.volumes")
+    yield from of_volumes(spec.get("volumes") or [], f"{path}spec.volumes")
     yield from _of_duplicates(spec, f"{path}spec")
     for name in ("memory", "ephemeral-storage"):
-        yield from _fraction((spec.get("overhead") or {}).get(name), f"{path}spec.overhead[{name}]")
+        yield from fraction((spec.get("overhead") or {}).get(name), f"{path}spec.overhead[{name}]")
     yield from _of_containers(meta, spec, path)
     yield from _of_ports(spec, f"{path}spec")
     period = spec.get("terminationGracePeriodSeconds")
@@ -114,10 +130,10 @@ def _of_labels(spec: Object, path: str) -> Iterator[str]:
     base = f"{path}.affinity.nodeAffinity"
     for index, term in enumerate(required.get("nodeSelectorTerms") or ()):
         where = f"{base}.{_REQUIRED}.nodeSelectorTerms[{index}]"
-        yield from _of_term(term, where)
+        yield from of_term(term, where)
     for index, weighted in enumerate(node.get(_PREFERRED) or ()):
         where = f"{base}.{_PREFERRED}[{index}].preference"
-        yield from _of_term(weighted.get("preference") or {}, where)
+        yield from of_term(weighted.get("preference") or {}, where)
     for index, spread in enumerate(spec.get("topologySpreadConstraints") or ()):
         here, key = f"{path}.topologySpreadConstraints[{index}]", spread.get("topologyKey")
         if key in _LABELS:
@@ -138,19 +154,12 @@ def _of_affinity(spec: Object, path: str) -> Iterator[str]:
                 yield f"{where}: {_NO_POD}"
 
 
-def _of_term(term: Object, path: str) -> Iterator[str]:
+def of_term(term: Object, path: str) -> Iterator[str]:
+    """Warn about the labels that a term of a node selector names."""
     for index, requirement in enumerate(term.get("matchExpressions") or ()):
         key = requirement.get("key")
         if key in _LABELS:
             yield f"{path}.matchExpressions[{index}].key: {key} is {_LABELS[key]}"
-
-
-def _of_volumes(spec: Object, path: str) -> Iterator[str]:
-    for index, volume in enumerate(spec.get("volumes") or ()):
-        for key in volume:
-            if key in _VOLUMES and volume[key] is not None:
-                shown = "storageOS" if key == "storageos" else key
-                yield f"{path}[{index}].{shown}: {_VOLUMES[key]}"
 
 
 def _of_duplicates(spec: Object, path: str) -> Iterator[str]:
@@ -169,31 +178,30 @@ def _of_duplicates(spec: Object, path: str) -> Iterator[str]:
             yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
 
 
-def _fraction(value: str | None, path: str) -> Iterator[str]:
-    if value is not None and not isinstance(parse(value), int):
-        yield f"{path}: fractional byte value {quoted(value)} is invalid, must be an integer"
-
-
 def _of_containers(meta: Object, spec: Object, path: str) -> Iterator[str]:
     annotations = meta.get("annotations") or {}
-    if SECCOMP_POD in annotations and not _has_seccomp(spec):
+    of_pod = spec.get("securityContext") or {}
+    if SECCOMP_POD in annotations and not of_pod.get("seccompProfile"):
         yield f"{path}metadata.annotations[{SECCOMP_POD}]: {_SECCOMP}"
     for container, where in all_containers(spec, f"{path}spec"):
         key = f"{SECCOMP_CONTAINER}{container.get('name')}"
-        if key in annotations and not _has_seccomp(container):
+        if key in annotations and not _has(container, {}, "seccompProfile"):
             yield f"{path}metadata.annotations[{key}]: {_SECCOMP}"
+        key = f"{APP_ARMOR}{container.get('name')}"
+        if path and key in annotations and not _has(container, of_pod, "appArmorProfile"):
+            yield f"{path}metadata.annotations[{key}]: {APP_ARMOR_FIELD}"
         resources = container.get("resources")
         if resources:
             for name in ("memory", "ephemeral-storage"):
                 for which in ("limits", "requests"):
                     value = (resources.get(which) or {}).get(name)
-                    yield from _fraction(value, f"{where}.resources.{which}[{name}]")
+                    yield from fraction(value, f"{where}.resources.{which}[{name}]")
         if len(container.get("env") or ()) > 1:
             yield from _of_variables(container["env"], f"{where}.env")
 
 
-def _has_seccomp(holder: Object) -> bool:
-    return bool((holder.get("securityContext") or {}).get("seccompProfile"))
+def _has(container: Object, of_pod: Object, key: str) -> bool:
+    return ((container.get("securityContext") or {}).get(key) or of_pod.get(key)) is not None
 
 
 def _of_variables(values: list[Object], path: str) -> Iterator[str]:
@@ -217,12 +225,23 @@ def _of_ports(spec: Object, path: str) -> Iterator[str]:
         for index, port in enumerate(container.get("ports") or ()):
             here = f"{where}.ports[{index}]"
             address, host = port.get("hostIP") or "", port.get("hostPort") or 0
+            if address and not host:
+                yield f"{here}: hostIP set without hostPort: {_shown_port(port)}"
             key = (port.get("containerPort") or 0, port.get("protocol") or "")
             for other, its_address, its_host in taken.get(key, ()):
                 if (address, host) == (its_address, its_host):
                     yield f"{here}: duplicate port definition with {other}"
                 elif not host or not its_host:
                     yield f"{here}: overlapping port definition with {other}"
-                elif host == its_host and (not address or not its_address):
+                elif host == its_host and bool(address) != bool(its_address):
                     yield f"{here}: dangerously ambiguous port definition with {other}"
             taken.setdefault(key, []).append((here, address, host))
+
+
+def _shown_port(port: Object) -> str:
+    """Return a port as Go prints the structure."""
+    return (
+        f"{{Name:{port.get('name') or ''} HostPort:{port.get('hostPort') or 0} "
+        f"ContainerPort:{port.get('containerPort') or 0} Protocol:{port.get('protocol') or ''} "
+        f"HostIP:{port.get('hostIP') or ''}}}"
+    )

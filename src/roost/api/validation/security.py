@@ -80,7 +80,8 @@ def pod(spec: Object, path: str, causes: Causes) -> None:
     _windows(value.get("windowsOptions"), f"{here}.windowsOptions", causes)
     _app_armor(value.get("appArmorProfile"), f"{here}.appArmorProfile", causes)
     _choice(value, "supplementalGroupsPolicy", ("Merge", "Strict"), here, causes)
-    _choice(value, "seLinuxChangePolicy", ("MountOption", "Recursive"), here, causes)
+    # MountOption needs the feature gate SELinuxMount, which is off in v1.36.
+    _choice(value, "seLinuxChangePolicy", ("Recursive",), here, causes)
 
 
 def _choice(value: Object, key: str, known: tuple[str, ...], path: str, causes: Causes) -> None:

@@ -9,20 +9,30 @@ from roost.api.kind import Change
 from roost.api.quantity import parse, to_int
 from roost.api.validation import paths
 from roost.api.validation.causes import IMMUTABLE, NOT_POSITIVE, Causes
-from roost.api.validation.claims import VOLUME_MODES, access_modes
+from roost.api.validation.claims import (
+    CLASS_ANNOTATION,
+    CLASS_ATTRIBUTE,
+    VOLUME_MODES,
+    access_modes,
+)  # fmt: skip
 from roost.api.validation.differences import difference
+from roost.api.validation.podwarnings import of_term
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import node_selector
 from roost.api.validation.volumesources import (
     COMMON,
+    ISCSI_NAME_MAX,
+    ISCSI_NAME_TOO_LONG,
     SourceRule,
     cinder,
     csi_driver_name,
+    iscsi,
     needs,
     one_source,
     secret_ref,
     storage_os,
 )  # fmt: skip
+from roost.api.validation.volumewarnings import of_persistent_source
 from roost.api.values import Object
 
 _RECLAIM = ("Delete", "Recycle", "Retain")
@@ -86,8 +96,24 @@ def _azure_file(value: Object, path: str, causes: Causes) -> None:
         causes.required(f"{path}.secretNamespace")
 
 
+def _glusterfs(value: Object, path: str, causes: Causes) -> None:
+    needs("endpoints", "path")(value, path, causes)
+    namespace, where = value.get("endpointsNamespace"), f"{path}.endpointsNamespace"
+    if namespace == "":
+        text = "if the endpointnamespace is set, it must be a valid namespace name"
+        causes.invalid(where, namespace, text)
+    elif namespace is not None:
+        causes.faults(where, namespace, names.check_label(namespace))
+
+
+def _iscsi(value: Object, path: str, causes: Causes) -> None:
+    iscsi(value, path, causes, persistent=True)
+
+
 _RULES: dict[str, SourceRule] = {
     **COMMON,
+    "glusterfs": _glusterfs,
+    "iscsi": _iscsi,
     "cinder": _namespaced(cinder),
     "storageos": _namespaced(storage_os),
     "azureFile": _azure_file,
@@ -114,9 +140,16 @@ def _volume(change: Change, causes: Causes) -> None:
             text = "must specify required node constraints"
             causes.required("spec.nodeAffinity.required", text)
     one_source(spec, _ORDER, _RULES, "spec", causes)
+    _iscsi_name_length(change.object, spec.get("iscsi") or {}, causes)
     if spec.get("local") is not None and affinity is None:
         causes.required("spec.nodeAffinity", "Local volume requires node affinity")
     _volume_rest(spec, policy, causes)
+
+
+def _iscsi_name_length(volume: Object, source: Object, causes: Causes) -> None:
+    name, portal = volume["metadata"].get("name") or "", source.get("targetPortal") or ""
+    if source.get("initiatorName") is not None and len(f"{name}:{portal}") > ISCSI_NAME_MAX:
+        causes.invalid("spec.iscsi.targetportal", portal, ISCSI_NAME_TOO_LONG)
 
 
 def _capacity(capacity: Object, causes: Causes) -> None:
@@ -183,8 +216,16 @@ def _volume_update(change: Change, causes: Causes) -> None:
 
 def _volume_warnings(change: Change) -> None:
     spec = change.object.get("spec") or {}
+    warnings = change.warnings
+    if CLASS_ANNOTATION in ((change.object.get("metadata") or {}).get("annotations") or ()):
+        warnings.append(f"metadata.annotations[{CLASS_ANNOTATION}]: {CLASS_ATTRIBUTE}")
     if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
-        change.warnings.append(_RECYCLE)
+        warnings.append(_RECYCLE)
+    required = (spec.get("nodeAffinity") or {}).get("required") or {}
+    for index, term in enumerate(required.get("nodeSelectorTerms") or ()):
+        where = f"spec.nodeAffinity.required.nodeSelectorTerms[{index}]"
+        warnings.extend(of_term(term, where))
+    warnings.extend(of_persistent_source(spec))
 
 
 def _class(change: Change, causes: Causes) -> None:

@@ -9,6 +9,8 @@ from roost.api.validation.causes import Causes
 from roost.api.validation.selectors import label_selector
 from roost.api.validation.volumesources import (
     COMMON,
+    ISCSI_NAME_MAX,
+    ISCSI_NAME_TOO_LONG,
     SourceRule,
     csi_driver_name,
     mode,
@@ -185,8 +187,6 @@ def _ephemeral(value: Object, path: str, causes: Causes) -> None:
 
 
 def _image(value: Object, path: str, causes: Causes) -> None:
-    if not value.get("reference"):
-        causes.required(f"{path}.reference")
     policies = ("Always", "IfNotPresent", "Never")
     causes.one_of(f"{path}.pullPolicy", value.get("pullPolicy"), policies)
 
@@ -206,10 +206,12 @@ _RULES: dict[str, SourceRule] = {
 }
 
 
-def volumes(values: list[Object], pod_name: str, path: str, causes: Causes) -> dict[str, Object]:
+def volumes(
+    values: list[Object], pod_name: str | None, path: str, causes: Causes
+) -> dict[str, Object]:
     """Check a pod's volumes and return the valid ones by name.
 
-    `pod_name` is "" for templates; of a pod it is part of the names of ephemeral claims.
+    `pod_name` is None for templates; of a pod it is part of the names of ephemeral claims.
     """
     made = {
         f"{pod_name}-{volume.get('name')}"
@@ -220,7 +222,11 @@ def volumes(values: list[Object], pod_name: str, path: str, causes: Causes) -> d
     for index, volume in enumerate(values):
         here, name = f"{path}[{index}]", volume.get("name") or ""
         before = len(causes)
+        image = volume.get("image")
+        if pod_name is not None and image is not None and not image.get("reference"):
+            causes.required(f"{here}.image.reference")
         one_source(volume, _ORDER, _RULES, here, causes)
+        _iscsi_name_length(volume.get("iscsi") or {}, name, here, causes)
         if pod_name and name and volume.get("ephemeral") is not None:
             claim = f"{pod_name}-{name}"
             for fault in names.check_subdomain(claim):
@@ -239,3 +245,9 @@ def volumes(values: list[Object], pod_name: str, path: str, causes: Causes) -> d
             where = f"{here}.persistentVolumeClaim.claimName"
             causes.invalid(where, source["claimName"], text)
     return valid
+
+
+def _iscsi_name_length(source: Object, name: str, path: str, causes: Causes) -> None:
+    portal = source.get("targetPortal") or ""
+    if source.get("initiatorName") is not None and len(f"{name}:{portal}") > ISCSI_NAME_MAX:
+        causes.invalid(f"{path}.name", name, ISCSI_NAME_TOO_LONG)

@@ -27,6 +27,13 @@ _ISCSI_NAME = {
     "eui": re.compile(r"^eui.[A-Za-z0-9]{16}$"),
     "naa": re.compile(r"^naa.[A-Za-z0-9]{32}$"),
 }
+_ISCSI_FORMAT = "must be valid format"
+_ISCSI_FORMATS = "must be valid format starting with iqn, eui, or naa"
+ISCSI_NAME_MAX = 64
+ISCSI_NAME_TOO_LONG = (
+    "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
+    "if iscsi.initiatorName is specified."
+)
 _DRIVER_MAX = 63
 
 
@@ -85,29 +92,32 @@ def _lun(value: Object, path: str, causes: Causes) -> None:
         causes.invalid(f"{path}.lun", number, names.out_of_range(0, 255))
 
 
-def iscsi(value: Object, path: str, causes: Causes) -> None:
-    """Check an iSCSI target."""
+def iscsi(value: Object, path: str, causes: Causes, *, persistent: bool = False) -> None:
+    """Check an iSCSI target; that of a `persistent` volume is in other words."""
     if not value.get("targetPortal"):
         causes.required(f"{path}.targetPortal")
+    unknown = _ISCSI_FORMAT if persistent else _ISCSI_FORMATS
     if not value.get("iqn"):
         causes.required(f"{path}.iqn")
     else:
-        _iscsi_name(value["iqn"], f"{path}.iqn", causes)
+        _iscsi_name(value["iqn"], f"{path}.iqn", unknown, causes)
     _lun(value, path, causes)
-    if (value.get("chapAuthDiscovery") or value.get("chapAuthSession")) and not value.get(
-        "secretRef"
-    ):
+    reference = value.get("secretRef")
+    chap = value.get("chapAuthDiscovery") or value.get("chapAuthSession")
+    if chap and reference is None:
         causes.required(f"{path}.secretRef")
+    if persistent:
+        secret_ref(value, path, causes, namespaced=False)
     if value.get("initiatorName") is not None:
-        _iscsi_name(value["initiatorName"], f"{path}.initiatorname", causes)
+        _iscsi_name(value["initiatorName"], f"{path}.initiatorname", unknown, causes)
 
 
-def _iscsi_name(name: str, path: str, causes: Causes) -> None:
+def _iscsi_name(name: str, path: str, unknown: str, causes: Causes) -> None:
     pattern = _ISCSI_NAME.get(name[:3])
     if pattern is None:
-        causes.invalid(path, name, "must be valid format starting with iqn, eui, or naa")
+        causes.invalid(path, name, unknown)
     elif not pattern.search(name):
-        causes.invalid(path, name, "must be valid format")
+        causes.invalid(path, name, _ISCSI_FORMAT)
 
 
 def fc(value: Object, path: str, causes: Causes) -> None:
@@ -149,10 +159,18 @@ def quobyte(value: Object, path: str, causes: Causes) -> None:
         causes.required(f"{path}.tenant", rule)
     else:
         for pair in registry.split(","):
-            if not pair.rpartition(":")[1]:
+            if not _is_host_and_port(pair):
                 causes.invalid(f"{path}.registry", registry, text)
     if not value.get("volume"):
         causes.required(f"{path}.volume")
+
+
+def _is_host_and_port(text: str) -> bool:
+    """Tell whether Go splits a text into host and port: one colon, or brackets before the last."""
+    host, colon, _ = text.rpartition(":")
+    if host.startswith("["):
+        return bool(colon) and host.endswith("]") and "]" not in host[:-1]
+    return bool(colon) and not set(":[]") & set(host)
 
 
 def flex_volume(value: Object, path: str, causes: Causes) -> None:
