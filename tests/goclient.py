@@ -235,13 +235,15 @@ class Resource:
             return True
         return False
 
-    def changed(self, namespace: str, name: str, change: Callable[[Object], None]) -> Object:
+    def changed(
+        self, namespace: str, name: str, change: Callable[[Object], None], sub: str = ""
+    ) -> Object:
         """Get, change and update; again after a conflict, as retry.RetryOnConflict."""
         for _ in range(5):
             value = self.get(namespace, name)
             change(value)
             try:
-                return self.update(namespace, value)
+                return self.update(namespace, value, sub)
             except Refused as refused:
                 if refused.reason != "Conflict":
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -40,6 +41,7 @@ class Discovery:
         self.server_address = ""
         self._state: tuple[int, Sequence[Elsewhere]] = (-1, ())
         self._encoded: dict[tuple[str, str], bytes] = {}
+        self._tags: dict[tuple[str, str], str] = {}
 
     def answer(self, request: Request, path: str) -> Answer | None:
         """Return the answer at a path, or None if nothing is there."""
@@ -55,7 +57,8 @@ class Discovery:
             if version:
                 core = parts[0] == "api"
                 body = self._cached(path, version, lambda: self._aggregated(version, core=core))
-                return Answer(200, body, discovery.aggregated_media_type(version))
+                found = Encoded(body, self._tag(path, version, body))
+                return _document(request, found, discovery.aggregated_media_type(version))
         plain = accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", "")
         media = PROTOBUF if negotiate(plain).media == PROTOBUF else JSON
         return Answer(200, self._cached(path, media, build), media)
@@ -109,6 +112,7 @@ class Discovery:
         if self._state != state:
             self._state = state
             self._encoded.clear()
+            self._tags.clear()
         body = self._encoded.get((path, form))
         if body is None:
             document = build()
@@ -119,6 +123,13 @@ class Discovery:
                 body = encode(document)
             self._encoded[path, form] = body
         return body
+
+    def _tag(self, path: str, form: str, body: bytes) -> str:
+        """Return the ETag of a document that `_cached` has just returned."""
+        tag = self._tags.get((path, form))
+        if tag is None:
+            tag = self._tags[path, form] = hashlib.sha512(body).hexdigest().upper()
+        return tag
 
     def _openapi_index(self) -> bytes:
         index = self.documents.index()

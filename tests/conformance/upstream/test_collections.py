@@ -176,12 +176,12 @@ def has_status(api: GoClient, course: Course, made: dict[str, Any]) -> None:
     condition = {"type": "PatchStatusFailed", "status": "False", "reason": "e2e", **stamp}
     patched = client.patch("", name, {"status": {"conditions": [condition]}}, MERGE, "status")
     assert "PatchStatusFailed" in {it["type"] for it in patched["status"]["conditions"]}
-    found = client.get("", name)
-    found["status"].setdefault("conditions", []).append(
-        {
-            "type": "StatusUpdateFailed", "status": "False", "reason": "E2E", **stamp,
-            "message": "Set from an e2e test",
-        }
+    another = {
+        "type": "StatusUpdateFailed", "status": "False", "reason": "E2E", **stamp,
+        "message": "Set from an e2e test",
+    }  # fmt: skip
+    updated = client.changed(
+        "", name, lambda found: found["status"].setdefault("conditions", []).append(another),
+        "status",
     )  # fmt: skip
-    updated = client.update("", found, "status")
     assert "StatusUpdateFailed" in {it["type"] for it in updated["status"]["conditions"]}
