@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 ResultT = TypeVar("ResultT")
 
@@ -60,6 +61,8 @@ class _Beat:
 class VirtualLoop(asyncio.BaseEventLoop):
     """See the module. `leaps` and `turns` count for benchmarks and tests."""
 
+    _ready: deque[Any]  # of BaseEventLoop
+
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
@@ -67,6 +70,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._cancelled = 0
         self._goal: float | None = None  # None: run until something stops the loop
+        self._step = False  # stop after the next instant at which something happens
+        self._stepped = False
         self._beats: dict[int, _Beat] = {}
         self._beat_heap: list[tuple[float, int, _Beat]] = []
         self._era = 0  # grows whenever something else than a beat happens
@@ -98,16 +103,35 @@ class VirtualLoop(asyncio.BaseEventLoop):
         finally:
             self._goal = None
 
+    def advance_until(self, instant: float, condition: Callable[[], object]) -> bool:
+        """Advance until a condition holds, at most to `instant`; return whether it does.
+
+        The condition is looked at whenever all that is due at an instant has happened; it may use
+        `finish`, but nothing should change by it.
+        """
+        while not condition():
+            if self._now >= instant and not self._ready:
+                return False
+            self._step, self._stepped, self._goal = True, False, max(instant, self._now)
+            try:
+                with _alone():
+                    self.run_forever()
+            finally:
+                self._step, self._goal = False, None
+        return True
+
     def settle(self) -> None:
         """Run what is ready, and what that makes ready; no time passes."""
         self.advance_to(self._now)
 
-    def finish(self, coro: Coroutine[Any, Any, ResultT]) -> ResultT:
+    def finish(self, coro: Coroutine[Any, Any, ResultT], *, quiet: bool = False) -> ResultT:
         """Run a coroutine to its end and return its result; time passes as far as it waits.
 
-        Raises what it raises, and Deadlock when it can never end.
+        `quiet`: it only looks, and changes nothing. Raises what it raises, and Deadlock when it can
+        never end.
         """
-        self.disturb()
+        if not quiet:
+            self.disturb()
         with _alone():
             task = self.create_task(coro)
             try:
@@ -142,10 +166,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def watchdog(self, name: str, when: float, callback: Callable[[], object]) -> asyncio.Handle:
         """Call back at `when`, unless leaps over the beats of heart `name` put that off."""
-        handle = asyncio.TimerHandle(when, callback, (), self)
-        handle._scheduled = False  # noqa: SLF001 - it is not in the heap that counts cancellations
+        handle: Any = asyncio.TimerHandle(when, callback, (), self)
+        handle._scheduled = False
         heapq.heappush(self._watchdogs, (when, self._number(), name, handle))
-        return handle
+        return cast(asyncio.Handle, handle)
 
     def disturb(self) -> None:
         """Say that something happened: every heart has to beat before the next leap."""
@@ -183,13 +207,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: Any,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle: Any = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, self._number(), handle))
-        handle._scheduled = True  # noqa: SLF001 - asyncio's own protocol between loop and handle
+        handle._scheduled = True
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        if handle._scheduled:  # type: ignore[attr-defined]  # noqa: SLF001
+        if handle._scheduled:  # type: ignore[attr-defined]
             self._cancelled += 1
 
     def _number(self) -> int:
@@ -203,11 +227,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """There are no events from outside."""
 
     def _run_once(self) -> None:
-        ready: Any = self._ready  # type: ignore[attr-defined]
+        ready = self._ready
         if not ready and not self._move():
             self.stop()
             return
         self.turns += 1
+        self._stepped = True
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
@@ -233,16 +258,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if instant > goal:
             self._now = goal
             return False
+        if self._step and self._stepped:
+            return False
         self._now = max(self._now, instant)
         self._release()
         return True
 
     def _release(self) -> None:
         """Make ready all that is due now: timers, then hearts, then watchdogs."""
-        now, timers, ready = self._now, self._timers, self._ready  # type: ignore[attr-defined]
+        now, timers, ready = self._now, self._timers, self._ready
         while timers and timers[0][0] <= now:
-            handle = heapq.heappop(timers)[2]
-            handle._scheduled = False  # noqa: SLF001
+            handle: Any = heapq.heappop(timers)[2]
+            handle._scheduled = False
             if handle.cancelled():
                 self._cancelled -= 1
             else:
@@ -261,7 +288,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _unheard(self) -> float:
         """Return when the first watchdog is due whose heart does not beat."""
         beating = self._beating
-        return min((w for w, _, name, _ in self._watchdogs if name not in beating), default=math.inf)
+        return min(
+            (w for w, _, name, _ in self._watchdogs if name not in beating), default=math.inf
+        )
 
     def _leap(self, limit: float) -> None:
         """Put every heart forward to its last beat up to `limit`, and watchdogs behind them."""
@@ -310,7 +339,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> _Task:
-    return _Task(coro, number=loop._number(), loop=loop, **more)  # noqa: SLF001 - of this module
+    return _Task(coro, number=loop._number(), loop=loop, **more)
 
 
 def _place(task: asyncio.Task[Any]) -> str:

@@ -1,0 +1,375 @@
+"""A whole cluster in one object: `with Cluster(nodes=3) as cluster`.
+
+The same API server, controllers, scheduler and node agents as in a real cluster, in virtual time: it
+passes only in `advance`, `run_until` and what else says so. Same seed, same commands: same history.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from roost.adapters.virtual.clock import NEW_YEAR_2025
+from roost.api.errors import NotFound
+from roost.api.patches.apply import LAST_APPLIED
+from roost.api.values import Object
+from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
+from roost.apiserver.attributes import User
+from roost.apiserver.inprocess import Manner
+from roost.decisions.resources import NODES
+from roost.node.logs import LogOptions, Selection
+from roost.node.streaming.port import FoundContainer
+from roost.runtimes.port import ContainerSpec, Exec
+from roost.runtimes.simulated import Behaviour
+from roost.simulation.applying import three_way
+from roost.simulation.client import SyncClient
+from roost.simulation.controlplane import (
+    CONTROLLERS,
+    SCHEDULER,
+    SERVER,
+    Choice,
+    ControlPlane,
+)  # fmt: skip
+from roost.simulation.journal import JournalStore
+from roost.simulation.loop import VirtualLoop
+from roost.simulation.manifests import Manifest, read_manifests
+from roost.simulation.nodes import Machine, NodeSpec, PlainMachine, SimulatedNode
+from roost.simulation.pace import Pace
+
+ResultT = TypeVar("ResultT")
+_ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
+_APPLY: Final = Manner(manager="kubectl-client-side-apply", validation="Strict", trusted=True)
+_ASK: Final = Manner(manager="simulation", validation="Strict", trusted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command in a container answered."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class LoopTime:
+    """ports.WallClock: `start` (epoch seconds) is the loop's time zero."""
+
+    def __init__(self, loop: VirtualLoop, start: float) -> None:
+        self._loop = loop
+        self._start = start
+
+    def now(self) -> float:
+        return self._start + self._loop.time()
+
+
+class Cluster:
+    """See the module. Close it (or use it as a context manager) to end its tasks."""
+
+    def __init__(
+        self,
+        nodes: int = 3,
+        seed: int = 0,
+        *,
+        start: float = NEW_YEAR_2025,
+        controllers: str = "*",
+        addons: bool = True,
+        node_grace_s: float = 40.0,
+        machine: Callable[[Cluster], Machine] | None = None,
+    ) -> None:
+        self.seed = seed
+        self.start = start
+        self.loop = VirtualLoop()
+        self.clock = LoopTime(self.loop, start)
+        self._store = JournalStore(self.clock)
+        choice = Choice(seed, controllers, addons, node_grace_s)
+        self.plane = ControlPlane(self._store, self.clock, choice)
+        self.pace = Pace(self.loop)
+        self.nodes: dict[str, SimulatedNode] = {}
+        self._added = 0
+        self._behaviours: list[tuple[str, Behaviour]] = []
+        self.machine = machine(self) if machine else PlainMachine(self.clock, self._behaviour)
+        self._applying = self.plane.link(_ADMIN, _APPLY)
+        self._asking = self.plane.link(_ADMIN, _ASK)
+        self._do(self.plane.start())
+        for number in range(1, nodes + 1):
+            self._add(NodeSpec(f"node-{number}"))
+        self.settle()
+
+    @property
+    def client(self) -> SyncClient:
+        """A client that does not await. It may do everything; unknown fields are refused."""
+        return SyncClient(self.loop, self._asking, self.plane.registry)
+
+    @property
+    def now(self) -> float:
+        """The seconds since the cluster began."""
+        return self.loop.time()
+
+    @property
+    def log(self) -> str:
+        """Every write so far, one line each; byte-identical for the same seed and commands."""
+        return "".join(f"{entry.line(self.start)}\n" for entry in self._store.entries())
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and everything happen that is due in it."""
+        self.loop.advance(seconds)
+        self._check()
+
+    def settle(self) -> None:
+        """Let everything happen that is due now; no time passes."""
+        self.advance(0)
+
+    def run_until(self, condition: Callable[[], object], timeout_s: float = 300.0) -> float:
+        """Let time pass until a condition holds; return for how long, in seconds.
+
+        It is looked at whenever something happened. Raises TimeoutError.
+        """
+        began = self.now
+        if not self.loop.advance_until(began + timeout_s, condition):
+            raise TimeoutError(f"it did not happen within {timeout_s:g} s of the cluster's time")
+        self._check()
+        return self.now - began
+
+    def pause(self) -> None:
+        """Hold paced time (see `run_realtime`) until `resume`."""
+        self.pace.pause()
+
+    def resume(self) -> None:
+        """Let paced time go on where it was."""
+        self.pace.resume()
+
+    @property
+    def speed(self) -> float | None:
+        """Virtual seconds for each real one in `run_realtime`; None: as fast as possible."""
+        return self.pace.speed
+
+    @speed.setter
+    def speed(self, speed: float | None) -> None:
+        self.pace.speed = speed
+
+    def run_realtime(self, seconds: float) -> None:
+        """Keep pace with the real clock, at `speed`, for so many real seconds."""
+        self.pace.run(seconds)
+        self._check()
+
+    def _do(self, coro: Coroutine[Any, Any, ResultT]) -> ResultT:
+        return self.loop.finish(coro)
+
+    def _check(self) -> None:
+        self.plane.check()
+        for node in self.nodes.values():
+            node.check()
+
+    # -- objects ------------------------------------------------------------------------------
+
+    def apply(self, manifests: Manifest, namespace: str = "default") -> list[Object]:
+        """Create or change objects as `kubectl apply` does; return them as they are then.
+
+        Takes YAML, a path of a file or folder, an object or a list of any. Raises the API's errors,
+        and ValueError for what cannot be simulated.
+        """
+        return [self._apply(one, namespace) for one in read_manifests(manifests)]
+
+    def _apply(self, wanted: Object, namespace: str) -> Object:
+        group, _, version = wanted["apiVersion"].rpartition("/")
+        kind = self.plane.registry.by_name(group, version, wanted["kind"])
+        if kind is None:
+            raise NotFound(
+                f'no matches for kind "{wanted["kind"]}" in version "{wanted["apiVersion"]}"'
+            )
+        metadata = dict(wanted.get("metadata") or {})
+        place = (metadata.get("namespace") or namespace) if kind.namespaced else ""
+        if place:
+            metadata["namespace"] = place
+        plain: Object = {**wanted, "metadata": metadata}
+        notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+        metadata["annotations"] = notes
+        configuration = msgspec.json.encode(plain, order="sorted").decode() + "\n"
+        metadata["annotations"] = {**notes, LAST_APPLIED: configuration}
+        client, resource = self._applying, kind.resource
+
+        async def write() -> Object:
+            try:
+                live = await client.get(resource, metadata.get("name", ""), place)
+            except NotFound:
+                return await client.create(resource, plain, place)
+            told = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+            last = msgspec.json.decode(told) if told else {}
+            made = three_way(last, live, plain, self.plane.server.core.node(kind))
+            if made == live:
+                return live
+            return await client.update(resource, made, place)
+
+        return self._do(write())
+
+    def events(self, namespace: str = "") -> list[Object]:
+        """Return the Events, oldest first."""
+        found = self.client.list("events", namespace)
+        return sorted(found, key=lambda event: str(event.get("lastTimestamp") or ""))
+
+    # -- containers ---------------------------------------------------------------------------
+
+    def behave(self, name: str, behaviour: Behaviour) -> None:
+        """Let containers behave so from their next start on.
+
+        `name` is a pattern (as of file names) of container names or images; the last that fits counts.
+        """
+        self._behaviours.append((name, behaviour))
+
+    def _behaviour(self, spec: ContainerSpec) -> Behaviour:
+        for pattern, behaviour in reversed(self._behaviours):
+            for name in (spec.name, spec.image):
+                if fnmatch.fnmatchcase(name, pattern):
+                    return behaviour
+        return Behaviour()
+
+    def logs(self, pod: str, container: str = "", *, previous: bool = False) -> str:
+        """Return what a container printed. `pod` is "name", "pod/name" or "namespace/name"."""
+        node, found, name = self._container(pod, container)
+        paths = found.previous_log_paths if previous else found.log_paths
+        if previous and not paths:
+            raise NotFound(f'previous terminated container "{container}" in pod "{name}" not found')
+        reader = Selection(LogOptions())
+        lines = b"".join(node.files.read(path) or b"" for path in paths).splitlines(keepends=True)
+        return reader.feed(lines).decode(errors="replace")
+
+    def exec(self, pod: str, argv: list[str], container: str = "") -> Result:
+        """Run a command in a container."""
+        _, found, name = self._container(pod, container)
+        runtime = found.runtime
+        if not found.running:
+            raise NotFound(f"container not found or not running in pod {name}")
+        if not isinstance(runtime, Exec):
+            raise TypeError("this runtime cannot run further processes")
+
+        async def run() -> Result:
+            process = await runtime.exec(found.container_id, tuple(argv), tty=False, stdin=False)
+            streams = {1: b"", 2: b""}
+            async for stream, data in process.output():
+                streams[stream] += data
+            code = await process.wait()
+            return Result(code, streams[1].decode(), streams[2].decode())
+
+        return self._do(run())
+
+    def _container(self, pod: str, container: str) -> tuple[SimulatedNode, FoundContainer, str]:
+        namespace, _, name = pod.removeprefix("pod/").removeprefix("pods/").rpartition("/")
+        shown = self.client.get("pods", name, namespace)
+        node = self.nodes.get(shown["spec"].get("nodeName", ""))
+        if node is None or node.agent is None:
+            raise NotFound(f'pod "{name}" is on no node that answers')
+        found = node.agent.find_container(namespace or "default", name, container)
+        if found is None or not found.container_id:
+            raise NotFound(f'container "{container}" in pod "{name}" is waiting to start')
+        return node, found, name
+
+    # -- nodes --------------------------------------------------------------------------------
+
+    def add_node(self, name: str, **capacity: Any) -> SimulatedNode:
+        """Add a node. `capacity`: cpu, memory, storage, pods, labels, taints (see NodeSpec)."""
+        node = self._add(NodeSpec(name, **capacity))
+        self.settle()
+        return node
+
+    def _add(self, spec: NodeSpec) -> SimulatedNode:
+        if spec.name in self.nodes:
+            raise ValueError(f"there is a node {spec.name} already")
+        node = SimulatedNode(self.plane, spec, self._added, self.machine)
+        self._added += 1
+        self.nodes[spec.name] = node
+        self.loop.call_soon(node.start_agent)
+        return node
+
+    def node(self, name: str) -> SimulatedNode:
+        """Return a node; raises KeyError with its name."""
+        return self.nodes[name]
+
+    def remove_node(self, name: str) -> None:
+        """Take a machine away, and its Node out of the API."""
+        node = self.nodes.pop(name)
+        self._do(node.stop())
+        node.remove()
+        self._do(self._asking.delete(NODES, name))
+        self.settle()
+
+    def stop_node(self, name: str) -> None:
+        """Cut a node's power."""
+        self._do(self.nodes[name].stop())
+
+    def start_node(self, name: str) -> None:
+        """Give a node its power back."""
+        self.loop.call_soon(self.nodes[name].start_agent)
+        self.settle()
+
+    def partition(self, name: str) -> None:
+        """Cut a node off from the API server; what runs on it goes on."""
+        self.nodes[name].link.cut()
+        self.loop.disturb()
+
+    def heal(self, name: str) -> None:
+        """End a partition."""
+        self.nodes[name].link.mend()
+        self.loop.disturb()
+
+    # -- components ---------------------------------------------------------------------------
+
+    def crash(self, component: str) -> None:
+        """Kill "server", "controllers", "scheduler", or the agent of "node/NAME"."""
+        node = self._agent_of(component)
+        self._do(self.plane.kill(component) if node is None else node.crash_agent())
+
+    def restart(self, component: str) -> None:
+        """Start what was crashed."""
+        node = self._agent_of(component)
+        if node is not None:
+            self.loop.call_soon(node.start_agent)
+        else:
+            starts = {
+                SERVER: self.plane.start_server,
+                CONTROLLERS: self.plane.start_controllers,
+                SCHEDULER: self.plane.start_scheduler,
+            }
+            self._do(starts[component]())
+        self.settle()
+
+    def _agent_of(self, component: str) -> SimulatedNode | None:
+        if component.startswith("node/"):
+            return self.nodes[component.removeprefix("node/")]
+        if component not in (SERVER, CONTROLLERS, SCHEDULER):
+            known = f"{SERVER}, {CONTROLLERS}, {SCHEDULER}, node/NAME"
+            raise ValueError(f"there is no component {component!r}; there are {known}")
+        return None
+
+    # -- its end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End all tasks. The cluster cannot be used afterwards."""
+        if self.loop.is_closed():
+            return
+
+        async def stop() -> None:
+            for node in self.nodes.values():
+                await node.crash_agent()
+            await self.plane.stop()
+
+        self._do(stop())
+        self.loop.finish(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,261 @@
+"""The control plane of a simulated cluster: server, controllers and scheduler over one store.
+
+Each of the three can be crashed and started again alone, as processes can: a crash cancels its tasks
+and forgets its memory, and only the store stays. Rule: everything that happens by chance, every id and
+every time comes from ports that the seed decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from roost.adapters.virtual.chance import SeededChance
+from roost.adapters.virtual.ids import SeededIds
+from roost.api.kind import Kind, Resource
+from roost.api.registry import builtin
+from roost.api.schema.node import Node
+from roost.api.values import Object
+from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
+from roost.apiserver.addons import add_addons
+from roost.apiserver.admission import chain
+from roost.apiserver.admission.registered import Registered
+from roost.apiserver.admission.surroundings import Surroundings
+from roost.apiserver.admission.usage import quota_matches, usage_of
+from roost.apiserver.admission.webhooks.port import Caller, CallFailed, Endpoint
+from roost.apiserver.attributes import User
+from roost.apiserver.authenticator import Authenticator
+from roost.apiserver.authorizer import Authorizer, bootstrap
+from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
+from roost.apiserver.core import Lookup, rfc3339
+from roost.apiserver.customresources import CustomResources
+from roost.apiserver.inprocess import Manner
+from roost.apiserver.reviews import handlers
+from roost.apiserver.server import ApiServer
+from roost.client.informer import Informers
+from roost.controllers.registry import ALL, AUTHORITY, EVERYWHERE, Setup, chosen, controllers
+from roost.controllers.resourcequota import QuotaRules
+from roost.decisions.served import served_kinds
+from roost.engine.discovered import Discovered
+from roost.engine.engine import Engine
+from roost.engine.scheduling import Scheduling
+from roost.ports.port import WallClock
+from roost.simulation.keys import SeededKeys
+from roost.simulation.link import Link, Wire
+from roost.simulation.seeds import derived
+from roost.store.port import Store
+
+SERVER: Final = "server"
+CONTROLLERS: Final = "controllers"
+SCHEDULER: Final = "scheduler"
+#: The API server's address as pods see it; nobody listens there but in the simulation's network.
+ADDRESS: Final = "192.168.0.1"
+PORT: Final = 6443
+
+_QUOTAS: Final = Resource("", "v1", "resourcequotas")
+_MANAGER: Final = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))
+_SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
+_TRUSTED: Final = Manner(trusted=True)
+#: Stands for the CA in the ConfigMap kube-root-ca.crt: there is no TLS in a simulation.
+CA_PEM: Final = "-----BEGIN CERTIFICATE-----\nc2ltdWxhdGlvbg==\n-----END CERTIFICATE-----\n"
+
+
+class NoWebhooks:
+    """A webhooks.port.Caller for clusters without a network."""
+
+    async def post(self, endpoint: Endpoint, body: bytes, timeout_s: int) -> bytes:
+        del body, timeout_s
+        raise CallFailed(f'Post "{endpoint.url}": this simulation calls no webhooks')
+
+
+class Runs(Protocol):
+    """Something that works until it is cancelled."""
+
+    def run(self) -> Coroutine[Any, Any, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a control plane is made with."""
+
+    seed: int = 0
+    controllers: str = "*"
+    addons: bool = True
+    node_grace_s: float = 40.0
+
+
+class Process:
+    """Tasks that live and die together, like a process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tasks: dict[asyncio.Task[None], None] = {}
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._tasks)
+
+    def start(self, *parts: tuple[str, Coroutine[Any, Any, None]]) -> None:
+        for name, run in parts:
+            self._tasks[asyncio.get_running_loop().create_task(run, name=name)] = None
+
+    async def kill(self) -> None:
+        """End it without a word, like kill -9."""
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(list(tasks))
+
+    def check(self) -> None:
+        """Raise what ended one of its tasks, if one has ended: that is a bug, not a crash."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                error = task.exception()
+                raise RuntimeError(f"{self.name}: {task.get_name()} ended") from error
+
+
+class ControlPlane:
+    """See the module. All coroutines run on the cluster's virtual loop."""
+
+    def __init__(
+        self, store: Store, clock: WallClock, choice: Choice, caller: Caller | None = None
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.choice = choice
+        self.wire = Wire()
+        self.names = chosen(choice.controllers, (*ALL, SCHEDULER)) if choice.controllers else ()
+        self.registry = builtin()
+        self._caller = caller or NoWebhooks()
+        self._keys = SeededKeys(choice.seed)
+        # They go on where they were when the server is started again: ids never repeat.
+        self._ids = SeededIds(derived(choice.seed, "ids"))
+        self._server_chance = SeededChance(derived(choice.seed, SERVER))
+        self._starts = 0
+        self._processes = {name: Process(name) for name in (SERVER, CONTROLLERS, SCHEDULER)}
+        self.engine: Engine | None = None
+        self.scheduling: Scheduling | None = None
+
+    @property
+    def server(self) -> ApiServer:
+        """The server; raises ConnectionRefusedError while there is none."""
+        if self.wire.server is None:
+            raise ConnectionRefusedError("the API server is down")
+        return self.wire.server
+
+    def link(self, user: User | None = None, manner: Manner = _TRUSTED) -> Link:
+        """Return a client that outlives the server."""
+        return self.wire.link(user, manner)
+
+    async def start(self) -> None:
+        """Start everything, and make what every cluster has."""
+        await self.start_server()
+        await self.start_controllers()
+        await self.start_scheduler()
+
+    async def kill(self, name: str) -> None:
+        """Crash one component."""
+        if name == SERVER:
+            self.wire.connect(None)
+        await self._processes[name].kill()
+
+    async def stop(self) -> None:
+        for name in (SCHEDULER, CONTROLLERS, SERVER):
+            await self.kill(name)
+
+    def alive(self, name: str) -> bool:
+        return self._processes[name].alive
+
+    def check(self) -> None:
+        """Raise if a component ended by a bug."""
+        for process in self._processes.values():
+            process.check()
+
+    # -- the server ---------------------------------------------------------------------------
+
+    async def start_server(self) -> None:
+        if self.alive(SERVER):
+            return
+        authorizer, chance, clock = Authorizer(), self._server_chance, self.clock
+        registry = builtin()
+        lookup = Lookup(self.store, registry)
+        authenticator = Authenticator(clock, self._keys, lookup)
+
+        async def write_quota(quota: Object) -> Object:
+            namespace = quota["metadata"]["namespace"]
+            return await api.client().update(_QUOTAS, quota, namespace, subresource="status")
+
+        def node(kind: Kind) -> Node:
+            return api.core.node(kind)
+
+        around = Surroundings(registry, self._ids, authorizer, node, lambda: rfc3339(clock.now()))
+        registered = Registered(around, self._caller)
+        plugins = chain.plugins(authorizer, chance, write_quota, registered.plugins())
+        api = ApiServer(
+            self.store, registry, clock, chance, self._ids,
+            authorizer=authorizer,
+            admission=[chain.Chain(plugins)],
+            handlers=handlers(
+                authenticator, authorizer, self._keys, lookup, clock, self._ids,
+                [chain.Chain(registered.plugins())],
+            ),
+        )  # fmt: skip
+        CustomResources(api, self._caller)
+        self._processes[SERVER].start(
+            ("api", api.run()),
+            ("access", authorizer.run(self.store)),
+            ("registered admission", registered.run(self.store)),
+        )
+        await api.ready()
+        await authorizer.ready()
+        await registered.ready()
+        if not self._starts:
+            await self._bootstrap(api)
+        self._starts += 1
+        registered.start()
+        self.registry = registry
+        self.wire.connect(api)
+
+    async def _bootstrap(self, api: ApiServer) -> None:
+        client = api.client()
+        await bootstrap_cluster(client, Advertised(ADDRESS, PORT))
+        await bootstrap(client)
+        if self.choice.addons:
+            await add_addons(client)
+
+    # -- controllers and scheduler ------------------------------------------------------------
+
+    async def start_controllers(self) -> None:
+        names = [name for name in self.names if name != SCHEDULER and name not in AUTHORITY]
+        if self.alive(CONTROLLERS) or not names:
+            return
+        link = self.link(_MANAGER)
+        chance = SeededChance(derived(self.choice.seed, CONTROLLERS, self._starts))
+        setup = Setup(CA_PEM, served_kinds(builtin().kinds()), QuotaRules(usage_of, quota_matches))
+        fixed = [name for name in names if name not in EVERYWHERE]
+        everywhere = [name for name in names if name in EVERYWHERE]
+        engine = Engine(link, self.clock, chance, controllers(fixed, setup))
+
+        def build(served: Sequence[Any]) -> Any:
+            return controllers(everywhere, Setup(CA_PEM, tuple(served), setup.quota))
+
+        discovered = Discovered(engine, setup.served, build)
+        self._processes[CONTROLLERS].start(
+            ("controllers", engine.run()), ("controllers of all resources", discovered.run())
+        )
+        self.engine = engine
+
+    async def start_scheduler(self) -> None:
+        if self.alive(SCHEDULER) or SCHEDULER not in self.names:
+            return
+        link = self.link(_SCHEDULER)
+        chance = SeededChance(derived(self.choice.seed, SCHEDULER, self._starts))
+        informers = Informers(link, chance)
+        scheduling = Scheduling(link, self.clock, chance, informers=informers)
+        self._processes[SCHEDULER].start(
+            ("scheduler", scheduling.run()), ("informers of the scheduler", informers.run())
+        )
+        self.scheduling = scheduling
