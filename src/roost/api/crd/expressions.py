@@ -9,14 +9,13 @@ from roost.api.cel.environment import CompileError, Program, build
 from roost.api.cel.estimating import UNBOUNDED, times
 from roost.api.cel.types import Type
 from roost.api.crd.celtypes import declared, max_cardinality
-from roost.api.crd.paths import BadPath, schema_at
 from roost.api.crd.rules import environments, mentions_rules, part_type
-from roost.api.validation.causes import Causes, Structure
+from roost.api.crd.shown import shown_rule
+from roost.api.validation.causes import Causes
 from roost.api.values import Object
 
 RULE_LIMIT = 10_000_000
 TOTAL_LIMIT = 100_000_000
-REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _SHARE = 100
 _NAMED = 4
 _CONTRIBUTED = (
@@ -30,6 +29,8 @@ class Costs:
 
     total: int = 0
     parts: list[tuple[int, str]] = field(default_factory=list)
+    #: Where something is wrong beside the rules.
+    wrong: tuple[str, ...] = ()
 
     def add(self, cost: int, path: str) -> None:
         self.total = min(self.total + cost, UNBOUNDED)
@@ -60,10 +61,13 @@ def excess(name: str, cost: int, limit: int) -> str:
 
 
 def check_expressions(schema: Object, path: str, causes: Causes) -> None:
-    """Complain about what is wrong with the rules of a schema, and about what they cost together."""
+    """Complain about what is wrong with the rules of a schema, and about what they cost together.
+
+    Rules of a part about which, or about whose parts, `causes` says something already are let be.
+    """
     if not mentions_rules(schema):
         return
-    costs = Costs()
+    costs = Costs(wrong=tuple(cause.field for cause in causes))
     _walk(schema, declared(schema, is_object=True), Place(path), causes, costs)
     if costs.total <= TOTAL_LIMIT:
         return
@@ -97,51 +101,14 @@ def _walk(schema: Any, of: Type | None, place: Place, causes: Causes, costs: Cos
         apart = schema.get("x-kubernetes-list-type") == "map"
         uncorrelated = place.uncorrelated or ("" if apart else path)
         _walk(items, inner, Place(f"{path}.items", count, uncorrelated), causes, costs)
-    rules = schema.get("x-kubernetes-validations") or ()
-    for index, rule in enumerate(rules):
-        where = f"{path}.x-kubernetes-validations[{index}]"
-        if _check_words(rule, schema, where, causes) and of is not None:
-            _check_rule(rule, of, where, place, causes, costs)
+    if of is None or any(where.startswith(f"{path}.") for where in costs.wrong):
+        return
+    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        _check_rule(rule, of, f"{path}.x-kubernetes-validations[{index}]", place, causes, costs)
 
 
 def _multiplied(cardinality: int | None, most: int | None) -> int | None:
     return None if cardinality is None or most is None else times(cardinality, most)
-
-
-def _check_words(rule: Object, schema: Object, path: str, causes: Causes) -> bool:
-    """Check what a rule says beside its expression; returns whether it has one."""
-    text, message = (rule.get("rule") or "").strip(), rule.get("message") or ""
-    bare = message.strip()
-    if not text:
-        causes.required(f"{path}.rule", "rule is not specified")
-    elif message and not bare:
-        causes.invalid(f"{path}.message", message, "must be non-empty if specified")
-    elif "\n" in bare:
-        causes.invalid(f"{path}.message", message, "must not contain line breaks")
-    elif "\n" in text and not bare:
-        causes.required(f"{path}.message", "must be specified if rule contains line breaks")
-    if rule.get("messageExpression") and not rule["messageExpression"].strip():
-        causes.required(f"{path}.messageExpression", "must be non-empty if specified")
-    if rule.get("reason") and rule["reason"] not in REASONS:
-        causes.not_supported(f"{path}.reason", rule["reason"], REASONS)
-    where = rule.get("fieldPath") or ""
-    if where:
-        try:
-            schema_at(schema, where.strip())
-        except BadPath:
-            causes.invalid(f"{path}.fieldPath", where, "must be a valid path")
-    return bool(text)
-
-
-def _shown(rule: Object) -> Structure:
-    return Structure(
-        Rule=rule.get("rule") or "",
-        Message=rule.get("message") or "",
-        MessageExpression=rule.get("messageExpression") or "",
-        Reason=rule.get("reason"),
-        FieldPath=rule.get("fieldPath") or "",
-        OptionalOldSelf=rule.get("optionalOldSelf"),
-    )
 
 
 def _check_rule(
@@ -151,10 +118,10 @@ def _check_rule(
     try:
         program = build(rule["rule"], environment)
     except CompileError as error:
-        causes.invalid(f"{path}.rule", _shown(rule), f"compilation failed: {error}")
+        causes.invalid(f"{path}.rule", shown_rule(rule), f"compilation failed: {error}")
         return
     if program.result.kind not in ("bool", "dyn", "any"):
-        causes.invalid(f"{path}.rule", _shown(rule), "cel expression must evaluate to a bool")
+        causes.invalid(f"{path}.rule", shown_rule(rule), "cel expression must evaluate to a bool")
         return
     _weigh(program, of, f"{path}.rule", "estimated rule cost", place, causes, costs)
     uses_old = "oldSelf" in program.variables
@@ -181,10 +148,10 @@ def _check_message(
             rule["messageExpression"], environments(of)[bool(rule.get("optionalOldSelf"))]
         )
     except CompileError as error:
-        causes.invalid(where, _shown(rule), f"messageExpression compilation failed: {error}")
+        causes.invalid(where, shown_rule(rule), f"messageExpression compilation failed: {error}")
         return
     if message.result.kind != "string":
-        causes.invalid(where, _shown(rule), "messageExpression must evaluate to a string")
+        causes.invalid(where, shown_rule(rule), "messageExpression must evaluate to a string")
         return
     _weigh(message, of, where, "estimated messageExpression cost", place, causes, costs)
 

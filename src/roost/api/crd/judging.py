@@ -7,8 +7,10 @@ from __future__ import annotations
 from roost.api.crd.expressions import check_expressions
 from roost.api.crd.nodes import node_of
 from roost.api.crd.paths import BadPath, schema_at, steps_of
-from roost.api.crd.structural import check_structure, check_words
+from roost.api.crd.shown import ONLY_AT_ROOT, out_of_place, shown_schema
+from roost.api.crd.structural import check_structure
 from roost.api.crd.values import ABSENT, compile_schema
+from roost.api.crd.words import check_words, unstructural
 from roost.api.errors import Cause
 from roost.api.schema.structural import prune_object
 from roost.api.validation.causes import Causes
@@ -22,28 +24,41 @@ _NOT_SCALAR = (
 )
 
 
-def check_schemas(versions: list[Object], causes: Causes) -> None:
-    """Check the schemas of all versions; one that all share is spoken of once."""
-    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
-    if schemas and all(schema == schemas[0] for schema in schemas):
-        if isinstance(schemas[0], dict):
-            check_schema(schemas[0], "spec.validation.openAPIV3Schema", causes)
-        return
-    for index, schema in enumerate(schemas):
-        if isinstance(schema, dict):
-            check_schema(schema, f"spec.versions[{index}].schema.openAPIV3Schema", causes)
+def check_schema(schema: Object, path: str, causes: Causes, *, status: bool = False) -> None:
+    """Check one schema: its structure, its defaults, its words, its rules.
 
-
-def check_schema(schema: Object, path: str, causes: Causes) -> None:
-    """Check one schema: its words, its structure, its defaults, its rules."""
+    `status`: is the status of these objects a subresource?
+    """
     found = Causes()
-    check_words(schema, path, found)
-    if not found:
+    _check_root(schema, path, found, status=status)
+    unfit, before = unstructural(schema), len(found)
+    if not unfit:
         check_structure(schema, path, found)
-    if not found:
-        check_defaults(schema, path, found)
+        if len(found) == before:
+            check_defaults(schema, path, found)
+    structural = not unfit and len(found) == before
+    words = Causes()
+    check_words(schema, path, words)
+    if structural:
+        check_expressions(schema, path, words)
+    found.extend(words)
+    if unfit and not found:
+        found.invalid(path, "", unfit)
     causes.extend(found)
-    check_expressions(schema, path, causes)
+
+
+def _check_root(schema: Object, path: str, causes: Causes, *, status: bool) -> None:
+    kind = schema.get("type") or ""
+    if status and kind and kind != "object":
+        text = (
+            'only "object" is allowed as the type at the root of the schema if the status '
+            "subresource is enabled"
+        )
+        causes.invalid(f"{path}.type", kind, text)
+    elif status and out_of_place(schema):
+        causes.invalid(path, shown_schema(schema), ONLY_AT_ROOT)
+    if schema.get("nullable"):
+        causes.forbidden(f"{path}.nullable", "nullable cannot be true at the root")
 
 
 def check_defaults(schema: Object, path: str, causes: Causes) -> None:
@@ -53,9 +68,8 @@ def check_defaults(schema: Object, path: str, causes: Causes) -> None:
         _check_default(schema, default, f"{path}.default", causes)
     for name, part in sorted((schema.get("properties") or {}).items()):
         check_defaults(part, f"{path}.properties[{name}]", causes)
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), dict):
-            check_defaults(schema[key], f"{path}.{key}", causes)
+    if isinstance(schema.get("items"), dict):
+        check_defaults(schema["items"], f"{path}.items", causes)
 
 
 def _check_default(schema: Object, default: object, path: str, causes: Causes) -> None:
@@ -76,26 +90,24 @@ def check_selectable(version: Object, path: str, causes: Causes) -> None:
     """Check the selectable fields of a version."""
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     fields = version.get("selectableFields") or []
-    if len(fields) > _SELECTABLE_MAX:
-        causes.too_many(path, len(fields), _SELECTABLE_MAX)
     seen: set[str] = set()
     for index, field in enumerate(fields):
         where = field.get("jsonPath") or ""
         here = f"{path}[{index}].jsonPath"
-        if not where.strip():
+        if not where:
             causes.required(here)
             continue
         try:
-            names = steps_of(where)
-            if names[:1] == ["metadata"]:
-                causes.invalid(here, where, "must not point to fields in metadata")
-                continue
-            found = schema_at(schema, where)
+            found = schema_at(schema, where, brackets=False)
         except BadPath as error:
             causes.invalid(here, where, f"is an invalid path: {error}")
             continue
+        if steps_of(where)[:1] == ["metadata"]:
+            causes.invalid(here, where, "must not point to fields in metadata")
         if found.get("type") not in _SCALARS:
             causes.invalid(here, where, _NOT_SCALAR)
         if where in seen:
             causes.duplicate(here, where)
         seen.add(where)
+    if len(seen) > _SELECTABLE_MAX:
+        causes.too_many(path, len(seen), _SELECTABLE_MAX)

@@ -7,37 +7,58 @@ from typing import Any
 
 from roost.api.values import Object
 
-_STEP = re.compile(r"\.([A-Za-z_$][A-Za-z0-9_$-]*)|\['((?:[^'\\]|\\.)*)'\]")
+_TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|[.\[\]]|[^.\[\]]+")
 
 
 class BadPath(Exception):
     """A path that leads nowhere; the text says why."""
 
 
-def steps_of(path: str) -> list[str]:
-    """Return the names that a path walks over. Raises BadPath."""
+def steps_of(path: str, *, brackets: bool = True) -> list[str]:
+    """Return the names that a path walks over; `brackets`: may it say `['name']`? Raises BadPath."""
+    tokens = [found[0] for found in _TOKEN.finditer(path)]
     names: list[str] = []
     at = 0
-    while at < len(path):
-        found = _STEP.match(path, at)
-        if found is None:
-            if path[at] not in ".[":
-                raise BadPath(f"expected [ or . but got: {path[at:]}")
-            raise BadPath("does not refer to a valid field")
-        names.append(found[1] if found[1] is not None else found[2])
-        at = found.end()
+    while at < len(tokens):
+        piece, rest = tokens[at], tokens[at + 1 :]
+        if piece == ".":
+            if not rest:
+                raise BadPath("unexpected end of JSON path")
+            names.append(rest[0])
+            at += 2
+        elif piece == "[":
+            if not brackets:
+                raise BadPath("array notation is not allowed")
+            names.append(_quoted_step(rest))
+            at += 3
+        else:
+            raise BadPath(f"expected [ or . but got: {piece}")
     return names
 
 
-def schema_at(schema: Object, path: str) -> Object:
+def _quoted_step(rest: list[str]) -> str:
+    """Return the name between brackets, from the tokens after the first of them."""
+    if not rest:
+        raise BadPath("unexpected end of JSON path")
+    text = rest[0]
+    if len(text) < 2 or text[0] != "'" or text[-1] != "'":
+        raise BadPath(f"expected single quoted string but got {text}")
+    if len(rest) < 2:
+        raise BadPath("unexpected end of JSON path")
+    if rest[1] != "]":
+        raise BadPath(f"expected ] but got {rest[1]}")
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
+
+
+def schema_at(schema: Object, path: str, *, brackets: bool = True) -> Object:
     """Return the schema that a path leads to. Raises BadPath."""
     found: Any = schema
-    for name in steps_of(path):
-        properties = found.get("properties") or {}
+    for name in steps_of(path, brackets=brackets):
+        properties = found.get("properties")
         extra = found.get("additionalProperties")
-        if name in properties:
+        if properties and name in properties:
             found = properties[name]
-        elif isinstance(extra, dict):
+        elif not properties and isinstance(extra, dict):
             found = extra
         else:
             raise BadPath("does not refer to a valid field")

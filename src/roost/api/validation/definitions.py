@@ -5,12 +5,14 @@ What the schemas in them say is judged by whoever builds resources from them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from roost.api import names
-from roost.api.crd.judging import check_schemas, check_selectable
+from roost.api.crd.judging import check_schema, check_selectable
+from roost.api.crd.shown import shown_schema
 from roost.api.kind import Change
-from roost.api.validation.causes import IMMUTABLE, Causes, Structure
+from roost.api.validation.causes import Causes, Structure
 from roost.api.validation.rules import Rules
 from roost.api.validation.webhooks import client
 from roost.api.values import Object
@@ -25,6 +27,12 @@ _PRESERVE = (
     "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
     "spec.versions[*].schema instead"
 )
+_REVIEWS = ("v1", "v1beta1")
+_WARNING_MAX_BYTES = 256
+_UNPRINTABLE = "must only contain printable UTF-8 characters; non-printable character found"
+_NOT_SIMPLE = "must be a simple json path starting with ."
+#: What is spoken of once when all versions say the same.
+_SHARED = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
 _ONE_STORAGE = "must have exactly one version marked as storage version"
 
 
@@ -40,16 +48,21 @@ def _definition(change: Change, causes: Causes) -> None:
         _name(value, spec, causes)
     _group(spec.get("group") or "", causes)
     causes.one_of("spec.scope", spec.get("scope") or "", _SCOPES)
-    if spec.get("preserveUnknownFields"):
-        causes.invalid("spec.preserveUnknownFields", spec["preserveUnknownFields"], _PRESERVE)
     versions = spec.get("versions") or []
-    _versions(versions, causes)
+    shared = {key: _alike(versions, key) for key in _SHARED}
+    _versions(versions, shared, causes)
     _names(spec.get("names") or {}, causes)
+    if versions:
+        _of_all(versions, shared, causes)
     if spec.get("conversion") is not None:
         _conversion(spec["conversion"], causes)
+    if change.old is not None:
+        _kept(spec, change.old, causes)
     stored = (value.get("status") or {}).get("storedVersions")
     _stored(stored, versions, causes)
     _approval(value, spec, causes)
+    if spec.get("preserveUnknownFields"):
+        causes.invalid("spec.preserveUnknownFields", spec["preserveUnknownFields"], _PRESERVE)
 
 
 def _name(value: Object, spec: Object, causes: Causes) -> None:
@@ -69,31 +82,70 @@ def _group(group: str, causes: Causes) -> None:
         causes.invalid("spec.group", group, "should be a domain with at least one dot")
 
 
-def _versions(versions: list[Object], causes: Causes) -> None:
-    shared = {key: _alike(versions, key) for key in ("additionalPrinterColumns", "subresources")}
+def _versions(versions: list[Object], shared: Mapping[str, bool], causes: Causes) -> None:
+    for index, version in enumerate(versions):
+        if _schema_of(version) is None:
+            causes.required(f"spec.versions[{index}].schema.openAPIV3Schema")
     for index, version in enumerate(versions):
         here, name = f"spec.versions[{index}]", version.get("name") or ""
         _joined(f"{here}.name", name, names.check_label_1035(name), causes)
-        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
-            causes.required(f"{here}.schema.openAPIV3Schema")
-        if not shared["additionalPrinterColumns"]:
-            _columns(version, f"{here}.additionalPrinterColumns", causes)
+        _deprecation(version, f"{here}.deprecationWarning", causes)
+        schema = _schema_of(version)
+        if schema is not None and not shared["schema"]:
+            where = f"{here}.schema.openAPIV3Schema"
+            check_schema(schema, where, causes, status=_has_status(version))
         if not shared["subresources"]:
             _subresources(version, f"{here}.subresources", causes)
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        causes.invalid("spec.versions", _shown(versions), _ONE_STORAGE)
+        if not shared["additionalPrinterColumns"]:
+            _columns(version, f"{here}.additionalPrinterColumns", causes)
+        if not shared["selectableFields"]:
+            check_selectable(version, f"{here}.selectableFields", causes)
     if len({version.get("name") for version in versions}) != len(versions):
-        causes.invalid("spec.versions", _shown(versions), "must contain unique version names")
-    check_schemas(versions, causes)
-    if versions and shared["subresources"]:
-        _subresources(versions[0], "spec.subresources", causes)
-    if versions and shared["additionalPrinterColumns"]:
-        _columns(versions[0], "spec.additionalPrinterColumns", causes)
-    if versions and _alike(versions, "selectableFields") and _alike(versions, "schema"):
-        check_selectable(versions[0], "spec.selectableFields", causes)
-    else:
-        for index, version in enumerate(versions):
-            check_selectable(version, f"spec.versions[{index}].selectableFields", causes)
+        shown = _shown(versions, shared)
+        causes.invalid("spec.versions", shown, "must contain unique version names")
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        causes.invalid("spec.versions", _shown(versions, shared), _ONE_STORAGE)
+
+
+def _of_all(versions: list[Object], shared: Mapping[str, bool], causes: Causes) -> None:
+    """Check what all versions share; the real server speaks of it at the top."""
+    first, schema = versions[0], _schema_of(versions[0])
+    if schema is not None and shared["schema"]:
+        status = any(map(_has_status, versions))
+        check_schema(schema, "spec.validation.openAPIV3Schema", causes, status=status)
+    if shared["subresources"]:
+        _subresources(first, "spec.subresources", causes)
+    if shared["additionalPrinterColumns"]:
+        _columns(first, "spec.additionalPrinterColumns", causes)
+    if shared["selectableFields"]:
+        check_selectable(first, "spec.selectableFields", causes)
+
+
+def _schema_of(version: Object) -> Object | None:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    return schema if isinstance(schema, dict) else None
+
+
+def _has_status(version: Object) -> bool:
+    return (version.get("subresources") or {}).get("status") is not None
+
+
+def _deprecation(version: Object, path: str, causes: Causes) -> None:
+    text = version.get("deprecationWarning")
+    if text is None:
+        return
+    if not version.get("deprecated"):
+        causes.invalid(path, text, "can only be set for deprecated versions")
+        return
+    if len(text.encode()) > _WARNING_MAX_BYTES:
+        causes.invalid(path, text, f"must be <= {_WARNING_MAX_BYTES} characters long")
+    if not text:
+        causes.invalid(path, text, "must not be an empty string")
+    for index, letter in enumerate(text):
+        if not letter.isprintable():
+            at = len(text[:index].encode())
+            causes.invalid(path, text, f"{_UNPRINTABLE} at index {at}")
+            break
 
 
 def _alike(versions: list[Object], key: str) -> bool:
@@ -101,7 +153,7 @@ def _alike(versions: list[Object], key: str) -> bool:
     return all(version.get(key) == versions[0].get(key) for version in versions)
 
 
-def _shown(versions: list[Object]) -> list[Structure]:
+def _shown(versions: list[Object], shared: Mapping[str, bool]) -> list[Structure]:
     """Return versions as they are shown: what all share is not in them."""
     rows = (
         ("Served", "served", False),
@@ -109,15 +161,19 @@ def _shown(versions: list[Object]) -> list[Structure]:
         ("Deprecated", "deprecated", False),
         ("DeprecationWarning", "deprecationWarning", None),
     )
-    rest = ("Schema", "Subresources", "AdditionalPrinterColumns", "SelectableFields")
-    return [
-        Structure(
+    shown = []
+    for version in versions:
+        schema = None if shared["schema"] else _schema_of(version)
+        one = Structure(
             Name=version.get("name") or "",
-            **{shown: version.get(key, unset) for shown, key, unset in rows},
-            **dict.fromkeys(rest),
+            **{name: version.get(key, unset) for name, key, unset in rows},
+            Schema=None if schema is None else Structure(OpenAPIV3Schema=shown_schema(schema)),
+            Subresources=None,
+            AdditionalPrinterColumns=None,
+            SelectableFields=None,
         )
-        for version in versions
-    ]
+        shown.append(one)
+    return shown
 
 
 def _columns(version: Object, path: str, causes: Causes) -> None:
@@ -135,8 +191,7 @@ def _columns(version: Object, path: str, causes: Causes) -> None:
         if not where:
             causes.required(f"{here}.JSONPath")
         elif not where.startswith("."):
-            text = "must be a simple json path starting with ."
-            causes.invalid(f"{here}.JSONPath", where, text)
+            causes.invalid(f"{here}.JSONPath", where, _NOT_SIMPLE)
 
 
 def _subresources(version: Object, path: str, causes: Causes) -> None:
@@ -147,11 +202,15 @@ def _subresources(version: Object, path: str, causes: Causes) -> None:
         where = scale.get(key) or ""
         if not where:
             causes.required(f"{path}.scale.{key}")
+        elif not where.startswith("."):
+            causes.invalid(f"{path}.scale.{key}", where, _NOT_SIMPLE)
         elif not where.startswith(f"{root}."):
             causes.invalid(f"{path}.scale.{key}", where, f"should be a json path under {root}")
     labels = scale.get("labelSelectorPath") or ""
-    if labels and not labels.startswith((".spec.", ".status.")):
-        text = "should be a json path under either .status or .spec"
+    if labels and not labels.startswith("."):
+        causes.invalid(f"{path}.scale.labelSelectorPath", labels, _NOT_SIMPLE)
+    elif labels and not labels.startswith((".spec.", ".status.")):
+        text = "should be a json path under either .spec or .status"
         causes.invalid(f"{path}.scale.labelSelectorPath", labels, text)
 
 
@@ -194,8 +253,20 @@ def _conversion(value: Object, causes: Causes) -> None:
         causes.required(f"{path}.webhookClientConfig", text)
     else:
         client(config, f"{path}.webhookClientConfig", causes)
+    _review_versions(versions or [], f"{path}.conversionReviewVersions", causes)
+
+
+def _review_versions(versions: list[str], path: str, causes: Causes) -> None:
     if not versions:
-        causes.required(f"{path}.conversionReviewVersions")
+        causes.required(path)
+        return
+    for index, version in enumerate(versions):
+        if version in versions[:index]:
+            causes.invalid(f"{path}[{index}]", version, "duplicate version")
+        else:
+            causes.faults(f"{path}[{index}]", version, names.check_label_1035(version))
+    if not any(version in _REVIEWS for version in versions):
+        causes.invalid(path, versions, f"must include at least one of {', '.join(_REVIEWS)}")
 
 
 def _stored(stored: list[str] | None, versions: list[Object], causes: Causes) -> None:
@@ -209,7 +280,12 @@ def _stored(stored: list[str] | None, versions: list[Object], causes: Causes) ->
         causes.invalid(path, stored, f"must have the storage version {storage[-1]}")
     for index, name in enumerate(stored):
         if name not in known:
-            causes.invalid(f"{path}[{index}]", name, "must appear in spec.versions")
+            text = (
+                f"missing from spec.versions; {name} was previously a storage version, and must "
+                "remain in spec.versions until a storage migration ensures no data remains "
+                f"persisted in {name} and removes {name} from status.storedVersions"
+            )
+            causes.invalid(f"{path}[{index}]", name, text)
 
 
 def _approval(value: Object, spec: Object, causes: Causes) -> None:
@@ -234,18 +310,18 @@ def _approval(value: Object, spec: Object, causes: Causes) -> None:
         causes.invalid(path, found, text)
 
 
-def _update(change: Change, causes: Causes) -> None:
-    new, old = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
-    conditions = ((change.old or {}).get("status") or {}).get("conditions") or ()
-    for key in ("group", "scope"):
-        established = any(
-            condition.get("type") == "Established" and condition.get("status") == "True"
-            for condition in conditions
-        )
-        if new.get(key) != old.get(key) and (key == "group" or established):
-            causes.invalid(f"spec.{key}", new.get(key), IMMUTABLE)
+def _kept(spec: Object, old: Object, causes: Causes) -> None:
+    """Some of it never changes; what objects are stored as not, once there may be some."""
+    before = old.get("spec") or {}
+    mine, had = spec.get("names") or {}, before.get("names") or {}
+    if any(
+        condition.get("type") == "Established" and condition.get("status") == "True"
+        for condition in (old.get("status") or {}).get("conditions") or ()
+    ):
+        causes.unchanged("spec.scope", spec.get("scope"), before.get("scope"))
+        causes.unchanged("spec.names.kind", mine.get("kind"), had.get("kind"))
+    causes.unchanged("spec.group", spec.get("group"), before.get("group"))
+    causes.unchanged("spec.names.plural", mine.get("plural"), had.get("plural"))
 
 
-DEFINITION = Rules(
-    always=_definition, update=_update, namespaced=False, name_rule="path", strict_finalizers=False
-)
+DEFINITION = Rules(always=_definition, namespaced=False, strict_finalizers=False, whole=False)

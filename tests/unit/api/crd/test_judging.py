@@ -56,11 +56,6 @@ def judged(schema: Any) -> list[tuple[str, str]]:
         ),
         ({**TEXT, "anyOf": [TEXT]}, ".anyOf[0].type", "Forbidden: must be empty to be structural"),
         (
-            {"type": "object", "anyOf": [{"properties": {"a": {"minLength": 1}}}]},
-            ".properties[a]",
-            "Required value: because it is defined in root.properties[s].anyOf[0].properties[a]",
-        ),
-        (
             {**KEYED, "items": {"type": "object", "properties": {"k": TEXT}}},
             ".items.properties[k].default",
             (
@@ -178,3 +173,155 @@ def test_selectable_fields() -> None:
     assert [c.field for c in causes] == [f"f[{n}].jsonPath" for n in (1, 2, 3, 4, 5)]
     assert causes[0].message.endswith("is an invalid path: does not refer to a valid field")
     assert causes[4].reason == "FieldValueDuplicate"
+
+
+def whole(schema: Any, *, status: bool = False) -> list[str]:
+    causes = Causes()
+    check_schema(schema, "root", causes, status=status)
+    return [f"{c.field}: {c.message}" for c in causes]
+
+
+def test_what_is_restricted_at_the_root_is_there() -> None:
+    restricted = {"type": "object", "anyOf": [{"properties": {"a": {"minLength": 1}}}]}
+    assert whole(restricted) == [
+        "root.properties[a]: Required value: because it is defined in root.anyOf[0].properties[a]"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ({"type": "array"}, [(".items", "Required value: must be specified")]),
+        (
+            {"x-kubernetes-int-or-string": True, "x-kubernetes-preserve-unknown-fields": True},
+            [
+                (
+                    ".x-kubernetes-preserve-unknown-fields",
+                    "Invalid value: true: must be false if x-kubernetes-int-or-string is true",
+                )
+            ],
+        ),
+        (
+            {
+                "x-kubernetes-int-or-string": True,
+                "allOf": [{"anyOf": [{"type": "integer"}, {"type": "string"}]}, {"pattern": "^a"}],
+            },
+            [],
+        ),
+        (
+            {"type": "object", "not": {"properties": {"metadata": {"minLength": 1}}}},
+            [
+                (
+                    ".not.properties[metadata]",
+                    "Forbidden: must not be specified in a nested context",
+                )
+            ],
+        ),
+        (
+            {**KEYED, "x-kubernetes-list-map-keys": ["k", "k", "z"], "items": {
+                "type": "object", "required": ["k"],
+                "properties": {"k": {"type": "array", "items": TEXT}},
+            }},
+            [
+                (
+                    ".items.properties[k].type",
+                    (
+                        'Invalid value: "object": must be a scalar type if parent array\'s '
+                        "x-kubernetes-list-type is map"
+                    ),
+                ),
+                (
+                    ".items.properties[k].type",
+                    (
+                        'Invalid value: "object": must be a scalar type if parent array\'s '
+                        "x-kubernetes-list-type is map"
+                    ),
+                ),
+                (
+                    ".x-kubernetes-list-map-keys",
+                    'Invalid value: ["k","k","z"]: must not contain duplicate entries',
+                ),
+                (
+                    ".x-kubernetes-list-map-keys",
+                    'Invalid value: ["k","k","z"]: entries must all be names of item properties',
+                ),
+            ],
+        ),
+        (
+            {"type": "array", "items": TEXT, "x-kubernetes-list-type": "bag"},
+            [
+                (
+                    ".x-kubernetes-list-type",
+                    'Unsupported value: "bag": supported values: "atomic", "set", "map"',
+                )
+            ],
+        ),
+        (
+            {"type": "null"},
+            [
+                (
+                    ".type",
+                    (
+                        'Unsupported value: "null": supported values: "array", "boolean", '
+                        '"integer", "number", "object", "string"'
+                    ),
+                ),
+                (
+                    ".type",
+                    "Forbidden: type cannot be set to null, use nullable as an alternative",
+                ),
+            ],
+        ),
+        ({"type": "object", "$ref": "#/x"}, [(".$ref", "Forbidden: $ref is not supported")]),
+    ],
+)  # fmt: skip
+def test_more_of_schemas(schema: Any, found: list[tuple[str, str]]) -> None:
+    assert judged(schema) == found
+
+
+def test_the_root_of_a_schema() -> None:
+    assert whole({"type": "object", "additionalProperties": TEXT, "nullable": True}) == [
+        "root.nullable: Forbidden: nullable cannot be true at the root",
+        "root.additionalProperties: Forbidden: must not be used at the root",
+    ]
+    meta = {"type": "object", "properties": {"name": {**TEXT, "default": "a"}}}
+    assert whole({"type": "object", "properties": {"metadata": meta}}) == [
+        (
+            "root.properties[metadata].properties[name].default: Forbidden: "
+            "must not be set in top-level metadata"
+        )
+    ]
+    (cause,) = whole({"type": "object", "minProperties": 1}, status=True)
+    assert cause.startswith('root: Invalid value: {"ID":"","Schema":"","Ref":null,"Description":""')
+    assert cause.endswith(
+        "are allowed at the root of the schema if the status subresource is enabled"
+    )
+
+
+def test_rules_of_a_part_that_is_wrong_are_let_be() -> None:
+    part = {"type": "object", "x-kubernetes-validations": [{"rule": "self.nope"}, {"rule": " "}]}
+    assert judged(part) == [
+        (".x-kubernetes-validations[1].rule", "Required value: rule is not specified")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        (".spec", ("must point to a field of type string, boolean or integer. Enum string fields "
+                  "and strings with formats are allowed.")),
+        (".spec['a']", "is an invalid path: array notation is not allowed"),
+        (".spec.", "is an invalid path: unexpected end of JSON path"),
+        (".metadata.name", "is an invalid path: does not refer to a valid field"),
+        ("spec", "is an invalid path: expected [ or . but got: spec"),
+    ],
+)  # fmt: skip
+def test_paths_of_selectable_fields(path: str, fault: str) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"a": TEXT}}},
+    }
+    causes = Causes()
+    version = {"schema": {"openAPIV3Schema": schema}, "selectableFields": [{"jsonPath": path}]}
+    check_selectable(version, "f", causes)
+    assert [cause.message for cause in causes] == [f'Invalid value: "{path}": {fault}']

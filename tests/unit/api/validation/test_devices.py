@@ -143,8 +143,9 @@ def test_a_slice(refused: Refused) -> None:
     both = {**spec, "nodeName": "n", "allNodes": True}
     assert refused(GROUP, "ResourceSlice", {"spec": both}) == [
         (
-            'spec: Invalid value: "{`nodeName`, `allNodes`}": exactly one of `nodeName`, `nodeSelector`, '
-            "`allNodes`, `perDeviceNodeSelection` is required, but multiple fields are set"
+            'spec: Invalid value: "{`nodeName`, `allNodes`}": exactly one of `nodeName`, '
+            "`nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required, "
+            "but multiple fields are set"
         )
     ]
     device = {

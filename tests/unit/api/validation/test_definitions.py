@@ -1,0 +1,109 @@
+"""Rules of definitions of custom resources."""
+
+from collections.abc import Callable
+from typing import Any
+
+from roost.api.kind import Change
+from roost.api.validation.definitions import DEFINITION
+
+Refused = Callable[..., list[str]]
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def definition(*versions: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    each = [
+        {"served": True, "storage": not at, "schema": {"openAPIV3Schema": OPEN}, **version}
+        for at, version in enumerate(versions or ({"name": "v1"},))
+    ]
+    names = {"plural": "as", "singular": "a", "kind": "A", "listKind": "AList"}
+    return {
+        "metadata": {"name": "as.e.com"},
+        "spec": {"group": "e.com", "scope": "Cluster", "names": names, "versions": each, **spec},
+    }
+
+
+def causes(refused: Refused, body: dict[str, Any], old: dict[str, Any] | None = None) -> list[str]:
+    return refused("apiextensions.k8s.io", "CustomResourceDefinition", body, old)
+
+
+def test_warnings_of_versions(refused: Refused) -> None:
+    body = definition(
+        {"name": "v1", "deprecationWarning": "x"},
+        {"name": "v2", "deprecated": True, "deprecationWarning": ""},
+        {"name": "v3", "deprecated": True, "deprecationWarning": "é\n"},
+    )
+    assert causes(refused, body) == [
+        (
+            'spec.versions[0].deprecationWarning: Invalid value: "x": '
+            "can only be set for deprecated versions"
+        ),
+        'spec.versions[1].deprecationWarning: Invalid value: "": must not be an empty string',
+        (
+            'spec.versions[2].deprecationWarning: Invalid value: "é\\n": must only contain '
+            "printable UTF-8 characters; non-printable character found at index 2"
+        ),
+    ]
+
+
+def test_conversion(refused: Refused) -> None:
+    hook = {
+        "clientConfig": {"url": "https://e.com"},
+        "conversionReviewVersions": ["v2", "v2", "V"],
+    }
+    body = definition(conversion={"strategy": "Webhook", "webhook": hook})
+    found = causes(refused, body)
+    path = "spec.conversion.conversionReviewVersions"
+    assert found[0] == f'{path}[1]: Invalid value: "v2": duplicate version'
+    assert found[1].startswith(f'{path}[2]: Invalid value: "V": a DNS-1035 label must')
+    assert found[2] == (
+        f'{path}: Invalid value: ["v2","v2","V"]: must include at least one of v1, v1beta1'
+    )
+
+
+def test_what_never_changes() -> None:
+    old = definition()
+    old["metadata"]["resourceVersion"] = "1"
+    old["status"] = {
+        "storedVersions": ["v1"],
+        "conditions": [{"type": "Established", "status": "True"}],
+    }
+    new = {**definition(scope="Namespaced"), "metadata": old["metadata"], "status": old["status"]}
+    new["spec"]["names"] = {"plural": "bs", "singular": "b", "kind": "B", "listKind": "BList"}
+    change = Change(new, old)
+    assert [f"{cause.field}: {cause.message}" for cause in DEFINITION(change)] == [
+        'spec.scope: Invalid value: "Namespaced": field is immutable',
+        'spec.names.kind: Invalid value: "B": field is immutable',
+        'spec.names.plural: Invalid value: "bs": field is immutable',
+    ]
+
+
+def test_a_version_with_objects_stays(refused: Refused) -> None:
+    old = definition()
+    new = definition({"name": "v2"})
+    new["status"] = old["status"] = {"storedVersions": ["v1"]}
+    assert causes(refused, new, old) == [
+        (
+            'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was '
+            "previously a storage version, and must remain in spec.versions until a storage migration "
+            "ensures no data remains persisted in v1 and removes v1 from status.storedVersions"
+        )
+    ]
+
+
+def test_paths_of_scale(refused: Refused) -> None:
+    scale = {
+        "specReplicasPath": "spec.x",
+        "statusReplicasPath": ".status.x",
+        "labelSelectorPath": ".x",
+    }
+    body = definition({"name": "v1", "subresources": {"scale": scale}})
+    assert causes(refused, body) == [
+        (
+            'spec.subresources.scale.specReplicasPath: Invalid value: "spec.x": '
+            "must be a simple json path starting with ."
+        ),
+        (
+            'spec.subresources.scale.labelSelectorPath: Invalid value: ".x": '
+            "should be a json path under either .spec or .status"
+        ),
+    ]
