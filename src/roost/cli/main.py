@@ -45,8 +45,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 token_app = typer.Typer(help="Bearer tokens for this server.", no_args_is_help=True)
+secrets_app = typer.Typer(help="Encryption of Secrets on this server's disk.", no_args_is_help=True)
 image_app = typer.Typer(help="Images of this node.", no_args_is_help=True)
 app.add_typer(token_app, name="token", rich_help_panel="Cluster")
+app.add_typer(secrets_app, name="secrets", rich_help_panel="Cluster")
 app.add_typer(image_app, name="image", rich_help_panel="Cluster")
 app.add_typer(verbs.app)
 
@@ -245,6 +247,14 @@ def token_delete(
     from roost.cli.tokens import delete as remove
 
     remove(_data(data_dir, config), token_id)
+
+
+@secrets_app.command("rotate")
+def secrets_rotate(data_dir: DataDir = None, config: Config = None) -> None:
+    """Make a new key for Secrets on disk. Those that an older key sealed can still be read."""
+    from roost.cli.secrets import rotate
+
+    rotate(_data(data_dir, config))
 
 
 @image_app.command("load")

@@ -46,6 +46,11 @@ class Places:
         return self.root / "server" / "pki"
 
     @property
+    def secret_keys(self) -> Path:
+        """The keys that seal Secrets in the database."""
+        return self.root / "server" / "secrets.keys"
+
+    @property
     def tokens(self) -> Path:
         return self.root / "server" / "tokens.json"
 

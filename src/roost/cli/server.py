@@ -62,6 +62,7 @@ from roost.cli.operations import (
     start_operations,
 )
 from roost.cli.places import Places
+from roost.cli.secrets import keyring
 from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
 from roost.client.port import Client
@@ -129,7 +130,7 @@ async def serve(
     certificates are issued for. Raises ServerError, StoreError, PkiError.
     """
     names = choose_controllers(settings.controllers)
-    store = await SqliteStore.open(places.database)
+    store = await SqliteStore.open(places.database, sealing=keyring(places))
     try:
         parts = await _open(store, places, settings)
         audit = open_audit(settings, parts.clock)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from roost.store.port import Damaged, Event, Full, Record
+from roost.store.sealing import Sealing, Unsealed
 
 _FORMAT: Final = 1
 _APPLICATION: Final = 0x526F7374  # "Rost"
@@ -30,6 +31,8 @@ CREATE INDEX log_key ON log (key, revision);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 INSERT INTO meta VALUES ('compacted', 0);
 """
+_VALUE: Final = "SELECT value FROM log WHERE revision = ?"
+_REPLACE: Final = "UPDATE log SET value = ? WHERE revision = ?"
 _INSERT: Final = "INSERT INTO log VALUES (?,?,?,?,?)"
 #: Few enough that the statements for all smaller numbers stay prepared.
 _ROWS_PER_STATEMENT: Final = 64
@@ -66,8 +69,9 @@ class Loaded(NamedTuple):
 class Database:
     """The open file. Raises Damaged or Full; the message says what is wrong and what to do."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
         self._path = path
+        self._sealing: Sealing = sealing or Unsealed()
         self._connection: sqlite3.Connection
 
     def open(self) -> Loaded:
@@ -107,16 +111,39 @@ class Database:
         if verdict != "ok":
             raise Damaged(f"{self._path} is damaged ({verdict}); restore it from a backup")
         newest: dict[str, Record] = {}
-        for key, revision, created, value, deleted in connection.execute(_ROWS):
+        stale, sealing = [], self._sealing
+        for key, revision, created, stored, deleted in connection.execute(_ROWS):
+            value = sealing.open(key, stored)
+            if sealing.stale(key, stored):
+                stale.append((revision, key))
             if deleted:
                 newest.pop(key, None)
             else:
                 newest[key] = Record(key, revision, created, value)
+        self._seal_anew(stale)
         (last,) = connection.execute("SELECT coalesce(max(revision), 1) FROM log").fetchone()
         (compacted,) = connection.execute(
             "SELECT value FROM meta WHERE name = 'compacted'"
         ).fetchone()
         return Loaded(list(newest.values()), max(last, compacted), compacted)
+
+    def _seal_anew(self, stale: Sequence[tuple[int, str]]) -> None:
+        """Write values anew that are in the clear, or sealed by an older key; leave nothing of them."""
+        if not stale:
+            return
+        connection, sealing = self._connection, self._sealing
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for revision, key in stale:
+                (stored,) = connection.execute(_VALUE, (revision,)).fetchone()
+                sealed = sealing.seal(key, sealing.open(key, stored))
+                connection.execute(_REPLACE, (sealed, revision))
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("VACUUM")  # pages keep pieces of what was moved in them
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events in one transaction; when this returns they are on disk."""
@@ -144,15 +171,18 @@ class Database:
         would keep every writer waiting while the event loop is busy.
         """
         values: list[Any] = []
+        seal = self._sealing.seal
         for revision, key, record, _, deleted in events:
-            values += (revision, key, record.created, deleted, record.value)
+            values += (revision, key, record.created, deleted, seal(key, record.value))
         self._connection.execute(_INSERT + ",(?,?,?,?,?)" * (len(events) - 1), values)
 
     def state_at(self, prefix: str, revision: int) -> list[Record]:
         """Return the records under a prefix as they were at a revision."""
         rows = self._connection.execute(_STATE_AT, (prefix, prefix + _LAST, revision, revision))
         return [
-            Record(key, rev, made, value) for key, rev, made, deleted, value in rows if not deleted
+            self._record(key, rev, made, value)
+            for key, rev, made, deleted, value in rows
+            if not deleted
         ]
 
     def events(self, prefix: str, since: int, until: int) -> list[Event]:
@@ -160,7 +190,11 @@ class Database:
         rows = self._connection.execute(_EVENTS, (since, until, prefix, prefix + _LAST)).fetchall()
         return [
             Event(
-                revision, key, Record(key, revision, created, value), self._at(before), bool(gone)
+                revision,
+                key,
+                self._record(key, revision, created, value),
+                self._at(before),
+                bool(gone),
             )
             for revision, key, created, gone, value, before in rows
         ]
@@ -171,7 +205,10 @@ class Database:
         row = self._connection.execute(
             "SELECT key, revision, created, value, deleted FROM log WHERE revision = ?", (revision,)
         ).fetchone()
-        return None if row is None or row[4] else Record(*row[:4])
+        return None if row is None or row[4] else self._record(*row[:4])
+
+    def _record(self, key: str, revision: int, created: int, stored: bytes) -> Record:
+        return Record(key, revision, created, self._sealing.open(key, stored))
 
     def begin_compaction(self, revision: int) -> None:
         """Note on disk that states before `revision` may be gone, before the first one goes."""

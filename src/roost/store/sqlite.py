@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from roost.store.database import Database
 from roost.store.port import Damaged, Draft, Event, Full, Page, Record, StoreError
+from roost.store.sealing import Sealing
 from roost.store.table import Table, check_revision, event_of, expect_revision, page_of
 
 HISTORY_BYTES: Final = 16 << 20
@@ -61,13 +62,16 @@ class SqliteStore:
         self._fault = ""
 
     @classmethod
-    async def open(cls, path: Path, *, quick_s: float = QUICK_S) -> SqliteStore:
+    async def open(
+        cls, path: Path, *, quick_s: float = QUICK_S, sealing: Sealing | None = None
+    ) -> SqliteStore:
         """Open or make the store in the file `path`. Raises Damaged when it cannot be used.
 
-        While writes take less than `quick_s` seconds on average, one alone is made on the loop.
+        `sealing` says which values are encrypted on disk, and how. While writes take less than
+        `quick_s` seconds on average, one alone is made on the loop.
         """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        database = Database(path)
+        database = Database(path, sealing)
         loop = asyncio.get_running_loop()
         try:
             state = await loop.run_in_executor(thread, database.open)
