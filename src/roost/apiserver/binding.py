@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from roost.api import names
 from roost.api.errors import BadRequest, StatusError, conflict, invalid
 from roost.api.kind import Kind
 from roost.api.validation.causes import Causes
+from roost.api.validation.metadata import marks
 from roost.api.values import Object
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
@@ -22,12 +24,16 @@ DONE: Final[Object] = {
 
 
 def _check(binding: Object, name: str) -> None:
+    """Refuse what would make another pod than one that could have been created so."""
     target = binding.get("target") or {}
     causes = Causes()
     if target.get("kind") not in {None, "", "Node"}:
         causes.not_supported("target.kind", target["kind"], ["Node", "<empty>"])
     if not target.get("name"):
         causes.required("target.name", "")
+    else:
+        causes.faults("target.name", target["name"], names.check_subdomain(target["name"]))
+    marks(binding["metadata"], causes)
     if causes:
         raise invalid("", "Binding", name, list(causes))
     if binding["metadata"].get("name") not in {None, "", name}:

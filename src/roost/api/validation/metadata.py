@@ -41,7 +41,7 @@ def on_create(
     elif namespace:
         causes.forbidden("metadata.namespace", "not allowed on this type")
     causes.not_negative("metadata.generation", meta.get("generation"))
-    _marks(meta, causes)
+    marks(meta, causes)
     finalizers(meta.get("finalizers") or (), causes)
     managed_fields(meta, causes)
     if strict_finalizers:
@@ -54,7 +54,7 @@ def _check_namespace(name: str) -> list[str]:
     return names.check_label(name)
 
 
-def _marks(meta: Object, causes: Causes) -> None:
+def marks(meta: Object, causes: Causes) -> None:
     """Check labels, annotations and owners."""
     if meta.get("labels"):
         causes.extend(names.check_labels(meta["labels"]))
@@ -131,7 +131,7 @@ def on_update(meta: Object, old: Object, causes: Causes) -> None:
     for key in _IMMUTABLE_META:
         if meta.get(key) != old.get(key):
             causes.unchanged(f"metadata.{key}", meta.get(key), old.get(key))
-    _marks(meta, causes)
+    marks(meta, causes)
     managed_fields(meta, causes)
 
 
