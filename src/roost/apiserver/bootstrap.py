@@ -6,10 +6,11 @@ leaves everything else alone.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
-from roost.api.errors import AlreadyExists, NotFound
+from roost.api.errors import AlreadyExists, Conflict, NotFound
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.apiserver.admission.priority import SYSTEM_CLASSES
@@ -44,6 +45,7 @@ async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
         await ensure(client, PRIORITY_CLASSES, body)
     addresses = {"cidrs": [advertised.service_range]}
     await ensure(client, RANGES, {"metadata": {"name": "kubernetes"}, "spec": addresses})
+    await _say_ready(client, addresses)
     await ensure(client, SERVICES, _service(advertised))
     port = {"name": "https", "port": advertised.port, "protocol": "TCP"}
     subsets = [{"addresses": [{"ip": advertised.address}], "ports": [port]}]
@@ -60,6 +62,24 @@ async def bootstrap_cluster(client: Client, advertised: Advertised) -> None:
         "endpoints": [{"addresses": [advertised.address], "conditions": {"ready": True}}],
     }
     await ensure(client, SLICES, piece, "ports", "endpoints")
+
+
+async def _say_ready(client: Client, spec: Object) -> None:
+    """Set the condition of the default range, unless somebody did or changed the range."""
+    found = await client.get(RANGES, "kubernetes")
+    status = found.get("status") or {}
+    if found["spec"] != spec or status.get("conditions"):
+        return
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": found["metadata"]["creationTimestamp"],
+    }
+    changed = {**found, "status": {**status, "conditions": [condition]}}
+    with contextlib.suppress(Conflict):  # a second server of the same cluster was faster
+        await client.update(RANGES, changed, subresource="status")
 
 
 def _service(advertised: Advertised) -> Object:

@@ -189,6 +189,7 @@ def _start(view: View, schedule: Schedule, status: Object) -> list[Action]:
         return [*actions, normal(regarding, "JobAlreadyActive", text)]
     if active and policy == "Replace":
         uids = {reference["uid"] for reference in active}
+        del status["active"]
         for job in view.jobs:
             if uid_of(job) in uids and not deleting(job):
                 actions.append(Delete(ref_of(JOBS, job), propagation="Background"))

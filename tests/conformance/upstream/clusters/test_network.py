@@ -369,8 +369,7 @@ def test_endpoints_and_slices_of_pods(f: Framework):
         found: str = until(lambda: pods.get(name)["status"].get("podIP"))
         return found
 
-    one, two = (address(name), 3000), (address("pod2") if (name := "pod1") else "", 3001)
-    one = (address("pod1"), 3000)
+    one, two = (address("pod1"), 3000), (address("pod2"), 3001)
     for name, wanted, subsets, slices in (
         ("int-port", {one}, 1, 1),
         ("named-port", {one, two}, 2, 2),
