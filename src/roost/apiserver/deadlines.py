@@ -32,11 +32,13 @@ class Deadlines:
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self._open: dict[Deadline, None] = {}
+        self._some = asyncio.Event()
 
     def begin(self, now: float) -> Deadline:
         """Watch over the current task, until `end`."""
         deadline = Deadline(asyncio.current_task(), now)
         self._open[deadline] = None
+        self._some.set()
         return deadline
 
     def end(self, deadline: Deadline) -> None:
@@ -52,6 +54,9 @@ class Deadlines:
         """Look at the requests until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
+            if not self._open:
+                self._some.clear()
+                await self._some.wait()
             await asyncio.sleep(self._limit_s / 20)
             now = loop.time()
             for deadline in tuple(self._open):  # the oldest come first

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from roost.apiserver.core import Core
+from roost.ports.heartbeats import rest
 from roost.store.port import Conflict, Event
 
 _COMPACT_EVERY_S: Final = 300.0
@@ -24,6 +25,7 @@ class Housekeeping:
         self._core = core
         #: (when due, key, revision) of Events.
         self._due: list[tuple[float, str, int]] = []
+        self._some = asyncio.Event()
 
     async def run(self) -> None:
         page = await self._core.store.list(_EVENTS)
@@ -40,18 +42,22 @@ class Housekeeping:
         for event in batch:
             if event.key.startswith(_EVENTS) and not event.deleted:
                 heapq.heappush(self._due, (due, event.key, event.revision))
+                self._some.set()
 
     async def _compact(self) -> None:
         """Every five minutes forget what was superseded five minutes ago or earlier."""
         while True:
             revision = self._core.store.revision()
-            await asyncio.sleep(_COMPACT_EVERY_S)
+            await rest(_COMPACT_EVERY_S)
             await self._core.store.compact(revision)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
+            if not self._due:
+                self._some.clear()
+                await self._some.wait()
+            await asyncio.sleep(max(_SWEEP_EVERY_S, self._due[0][0] - loop.time()))
             while self._due and self._due[0][0] <= loop.time():
                 _, key, revision = heapq.heappop(self._due)
                 try:

@@ -23,6 +23,7 @@ from roost.node.nodeobject import (
     status_patch,
 )
 from roost.node.tools import NodeSettings, Tools
+from roost.ports.heartbeats import rest
 from roost.runtimes.port import Image, Images, RuntimeFault
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,6 @@ class Registration:
         self._settings = settings
         self._tools = tools
         self._disk_full = disk_full
-        self._heartbeat_at = 0.0
         self.node: Object | None = None
         self.registered = asyncio.Event()
 
@@ -78,11 +78,15 @@ class Registration:
 
     async def run(self) -> None:
         """Register, then keep status and lease fresh until cancelled."""
+        heart = f"{NODE_LEASES}/{self._settings.name}"
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep(self._report_status, _STATUS_S))
-            tasks.create_task(self._keep(self._renew, _RENEW_S))
+            tasks.create_task(self._keep(self._renew, _RENEW_S, heart))
+            tasks.create_task(self._keep(self._beat, _HEARTBEAT_S))
 
-    async def _keep(self, step: Callable[[], Awaitable[None]], period_s: float) -> None:
+    async def _keep(
+        self, step: Callable[[], Awaitable[None]], period_s: float, heart: str = ""
+    ) -> None:
         delay = _FIRST_RETRY_S
         while True:
             try:
@@ -93,9 +97,14 @@ class Registration:
                 delay = min(_MAX_RETRY_S, delay * 2)
             else:
                 delay = _FIRST_RETRY_S
-                await asyncio.sleep(period_s)
+                await rest(period_s, heart)
 
-    async def _report_status(self) -> None:
+    async def _beat(self) -> None:
+        """Write the times of the conditions, once they are old."""
+        if self.registered.is_set():
+            await self._report_status(beat=True)
+
+    async def _report_status(self, *, beat: bool = False) -> None:
         client, name = self._tools.client, self._settings.name
         try:
             node = await client.get(NODES, name)
@@ -114,7 +123,6 @@ class Registration:
             node = await client.patch(NODES, name, own)
         now = self._tools.clock.now()
         before = node.get("status") or {}
-        beat = now - self._heartbeat_at >= _HEARTBEAT_S
         patch = status_patch(
             before, self._status(await self._images(), before, now), heartbeat=beat
         )
@@ -122,7 +130,6 @@ class Registration:
             node = await client.patch(
                 NODES, name, patch, type=PatchType.STRATEGIC, subresource="status"
             )
-            self._heartbeat_at = now
         self.node = node
         self.registered.set()
 

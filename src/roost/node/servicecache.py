@@ -18,6 +18,7 @@ from roost.node.tools import Tools
 
 log = logging.getLogger(__name__)
 
+#: At most so often.
 _KEPT_EVERY_S = 30.0
 
 
@@ -27,9 +28,18 @@ class ServiceCache:
     def __init__(self, tools: Tools, layout: Layout, on_list: Callable[[], None]) -> None:
         self._files = tools.files
         self._path = f"{layout.root}/agent/services.json"
+        self._changed = asyncio.Event()
         self._mirror = Mirror(
-            tools.client, Query(SERVICES), tools.chance, on_list=lambda _: on_list()
+            tools.client,
+            Query(SERVICES),
+            tools.chance,
+            on_list=lambda _: self._listed(on_list),
+            on_event=lambda _, __: self._changed.set(),
         )
+
+    def _listed(self, tell: Callable[[], None]) -> None:
+        self._changed.set()
+        tell()
 
     def known(self) -> Iterable[Object] | None:
         """Return the services, as they were if the server is away; None: never read."""
@@ -52,7 +62,8 @@ class ServiceCache:
     async def _keep(self) -> None:
         kept = b""
         while True:
-            await self._mirror.synced.wait()
+            await self._changed.wait()
+            self._changed.clear()
             content = msgspec.json.encode(list(self._mirror.objects.values()))
             if content != kept:
                 try:

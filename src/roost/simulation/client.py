@@ -6,6 +6,7 @@ as people name them: "pods", "po", "Deployment", "deployments.apps".
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from roost.api.kind import Kind, Resource
@@ -126,7 +127,7 @@ class SyncClient:
     def _events(
         self, batches: AsyncIterator[Sequence[WatchEvent]], within_s: float
     ) -> Iterator[WatchEvent]:
-        waiting: list[Sequence[WatchEvent]] = []
+        waiting: deque[Sequence[WatchEvent]] = deque()
 
         async def follow() -> None:
             async for batch in batches:
@@ -145,7 +146,7 @@ class SyncClient:
                     self._loop.advance_to(due)
                 if not waiting:
                     return
-                yield from waiting.pop(0)
+                yield from waiting.popleft()
         finally:
             task.cancel()
             self._loop.settle()

@@ -6,7 +6,9 @@ passes only in `advance`, `run_until` and what else says so. Same seed, same com
 
 from __future__ import annotations
 
+import atexit
 import fnmatch
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
@@ -56,6 +58,16 @@ class Result:
     stderr: str
 
 
+_open: Final[weakref.WeakSet[Cluster]] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """End what nobody closed, so that the interpreter need not complain of its tasks."""
+    for cluster in list(_open):
+        cluster.close()
+
+
 class LoopTime:
     """ports.WallClock: `start` (epoch seconds) is the loop's time zero."""
 
@@ -99,6 +111,7 @@ class Cluster:
         for number in range(1, nodes + 1):
             self._add(NodeSpec(f"node-{number}"))
         self.settle()
+        _open.add(self)
 
     @property
     def client(self) -> SyncClient:

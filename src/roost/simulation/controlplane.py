@@ -234,7 +234,10 @@ class ControlPlane:
             return
         link = self.link(_MANAGER)
         chance = SeededChance(derived(self.choice.seed, CONTROLLERS, self._starts))
-        setup = Setup(CA_PEM, served_kinds(builtin().kinds()), QuotaRules(usage_of, quota_matches))
+        setup = Setup(
+            CA_PEM, served_kinds(builtin().kinds()), QuotaRules(usage_of, quota_matches),
+            node_grace_s=self.choice.node_grace_s,
+        )  # fmt: skip
         fixed = [name for name in names if name not in EVERYWHERE]
         everywhere = [name for name in names if name in EVERYWHERE]
         engine = Engine(link, self.clock, chance, controllers(fixed, setup))

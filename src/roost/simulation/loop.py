@@ -36,6 +36,8 @@ class _Task(asyncio.Task[Any]):
     def __init__(self, coro: Any, *, number: int, **more: Any) -> None:
         self.number = number
         super().__init__(coro, **more)
+        # A world that is forgotten as a whole leaves tasks behind, and that is nobody's mistake.
+        self._log_destroy_pending = False
 
     def __hash__(self) -> int:
         return self.number
@@ -209,8 +211,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         handle: Any = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, self._number(), handle))
-        handle._scheduled = True
-        return handle
+        handle._scheduled = True  # asyncio's own protocol between loop and handle
+        return cast(asyncio.TimerHandle, handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         if handle._scheduled:  # type: ignore[attr-defined]

@@ -1,0 +1,174 @@
+"""What goes over the virtual network: requests, answers, the hops between, and how it fails.
+
+Failures are OSErrors with the numbers and the words that programs know from real sockets.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+
+from roost.api.values import Value
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Fault(OSError):
+    """A request that got no answer. `code` is the name of the error, as in ECONNREFUSED."""
+
+    def __init__(self, number: int, code: str, message: str) -> None:
+        super().__init__(number, message)
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.strerror}"
+
+
+class Refused(Fault, ConnectionRefusedError):
+    """Nobody listens there, or a Service has no endpoints."""
+
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__(
+            errno.ECONNREFUSED, "ECONNREFUSED", f"connect to {address}:{port}: connection refused"
+        )
+
+
+class Reset(Fault, ConnectionResetError):
+    """The other side went away before it had answered."""
+
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__(errno.ECONNRESET, "ECONNRESET", f"{address}:{port} closed the connection")
+
+
+class Unreachable(Fault):
+    """No host has the address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(errno.EHOSTUNREACH, "EHOSTUNREACH", f"no route to host {address}")
+
+
+class NotFound(Fault):
+    """A name without an address."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(errno.ENOENT, "ENOTFOUND", f"no such host: {name}")
+
+
+class TimedOut(Fault, TimeoutError):
+    """No answer in time, or a partition in between."""
+
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__(errno.ETIMEDOUT, "ETIMEDOUT", f"{address}:{port} did not answer in time")
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One station of a request's way. `kind`: node, pod, service or outside; `name` is
+    namespace/name but for nodes and outside hosts."""
+
+    kind: str
+    name: str
+    address: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.address}" + (f":{self.port}" if self.port else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request as its server sees it. `path` has the query; header names are lower case."""
+
+    method: str
+    path: str
+    host: str
+    headers: Headers = ()
+    body: bytes = b""
+    source: str = ""  # the address it comes from
+
+    def header(self, name: str) -> str:
+        """Return a header's value, or ""."""
+        return next((value for key, value in self.headers if key == name.lower()), "")
+
+    def json(self) -> Value:
+        """Return the body's value; raises ValueError."""
+        return msgspec.json.decode(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. `hops` is the complete way of its request, filled in for who asked."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Headers = ()
+    hops: tuple[Hop, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    def json(self) -> Value:
+        """Return the body's value; raises ValueError."""
+        return msgspec.json.decode(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that has ended: who asked, over which hops, and what came of it. Times are epoch
+    seconds; `error` is "" when there was an answer; `probe` is set on requests of the node agent."""
+
+    number: int
+    began: float
+    ended: float
+    method: str
+    url: str
+    hops: tuple[Hop, ...]
+    status: int = 0
+    error: str = ""
+    probe: bool = False
+    request_id: str = ""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Return the exchange as a JSON value."""
+        value: dict[str, Any] = msgspec.to_builtins(self)
+        return value
+
+
+#: What a server's handler may return: an answer, a body, (status, body), or JSON.
+Reply: TypeAlias = (
+    Response | str | bytes | tuple[int, Any] | Mapping[str, Any] | Sequence[Any] | None
+)
+
+
+def response_of(reply: Reply) -> Response:
+    """Return the answer that a handler's result stands for; raises TypeError for anything else."""
+    match reply:
+        case Response():
+            return reply
+        case None:
+            return Response(204)
+        case str():
+            return Response(body=reply.encode(), headers=(("content-type", "text/plain"),))
+        case bytes():
+            return Response(body=reply)
+        case (int() as status, body):
+            found = response_of(body)
+            return Response(status, found.body, found.headers)
+        case _:
+            body = msgspec.json.encode(reply)
+            return Response(body=body, headers=(("content-type", "application/json"),))
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """The parts of an http URL that a request needs."""
+
+    host: str
+    port: int
+    path: str
+    text: str = field(default="", compare=False)
