@@ -226,8 +226,20 @@ class _Graph:
                         yield self.key(owner[0].resource, target)
             elif ending or (references and not self._settled(caches, obj, references)):
                 yield self.key(resource, obj)
+                yield from self._freed(caches, cached or obj, references or ())
 
         return keys
+
+    def _freed(self, caches: Caches, obj: Object, references: Iterable[Object]) -> Iterable[Key]:
+        """Yield the owners that wait for their dependents, but for this object no longer."""
+        namespace = namespace_of(obj)
+        for reference in references:
+            owner = self.owner_of(reference, namespace)
+            if owner is None or _blocks(obj, reference["uid"]):
+                continue
+            if self.state(caches, reference, namespace).state is Owning.WAITING:
+                target = {"metadata": {"name": reference["name"], "namespace": owner[1]}}
+                yield self.key(owner[0].resource, target)
 
     def _settled(self, caches: Caches, obj: Object, references: Iterable[Object]) -> bool:
         namespace = namespace_of(obj)

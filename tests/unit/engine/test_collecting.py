@@ -125,6 +125,39 @@ def test_foreground_deletion_goes_from_the_leaves() -> None:
     run(scenario())
 
 
+def test_a_circle_is_broken_in_the_foreground() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        one = cluster.add(CONFIG_MAPS, item("one"))
+        two = cluster.add(CONFIG_MAPS, item("two", one))
+        three = cluster.add(CONFIG_MAPS, item("three", two))
+        references = item("", three)["metadata"]["ownerReferences"]
+        closing = {"metadata": {"ownerReferences": references}}
+        await cluster.patch(CONFIG_MAPS, "one", closing, "default")
+        async with running(cluster, garbage_collector(SERVED)):
+            options = DeleteOptions(propagation="Foreground")
+            await cluster.delete(CONFIG_MAPS, "one", "default", options)
+            await asyncio.sleep(5)
+            assert names(cluster) == []
+
+    run(scenario())
+
+
+def test_an_owner_goes_when_all_it_waits_for_found_another() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        one = cluster.add(CONFIG_MAPS, item("one"))
+        two = cluster.add(CONFIG_MAPS, item("two"))
+        cluster.add(CONFIG_MAPS, item("child", one, two))
+        async with running(cluster, garbage_collector(SERVED)):
+            options = DeleteOptions(propagation="Foreground")
+            await cluster.delete(CONFIG_MAPS, "one", "default", options)
+            await asyncio.sleep(5)
+            assert names(cluster) == ["child", "two"]
+
+    run(scenario())
+
+
 def test_orphaning_keeps_the_dependents() -> None:
     async def scenario() -> None:
         cluster = Cluster()
