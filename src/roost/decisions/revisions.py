@@ -24,7 +24,7 @@ from roost.decisions.plan import Action, Create, Patch, Ref
 from roost.decisions.resources import CONTROLLER_REVISIONS
 
 HASH_LABEL = "controller.kubernetes.io/hash"
-#: The label of a pod that says which revision it is of.
+#: The label of a pod that says which revision it is of; revisions of DaemonSets have it themselves.
 POD_LABEL = "controller-revision-hash"
 
 
@@ -48,7 +48,8 @@ def template_of(revision: Object) -> Object:
 
 
 def digest_of(revision: Object) -> str:
-    return labels_of(revision).get(HASH_LABEL, "")
+    labels = labels_of(revision)
+    return labels.get(POD_LABEL) or labels.get(HASH_LABEL, "")
 
 
 def by_number(revisions: Iterable[Object]) -> list[Object]:
@@ -76,7 +77,10 @@ def history(
     metadata: Object = {
         "name": f"{name_of(owner)}-{digest}",
         "namespace": namespace_of(owner),
-        "labels": {**_template_labels(owner), HASH_LABEL: digest},
+        "labels": {
+            **_template_labels(owner),
+            POD_LABEL if kind == "DaemonSet" else HASH_LABEL: digest,
+        },
         "ownerReferences": [controller_reference(resource, kind, owner)],
     }
     annotations = {

@@ -232,7 +232,7 @@ def test_a_daemon_set_updates_one_node_at_a_time() -> None:
             revisions = await w.all(CONTROLLER_REVISIONS)
             digests = {labels_of(p)["controller-revision-hash"] for p in await w.all(PODS)}
             newest = max(revisions, key=lambda r: r["revision"])
-            assert digests == {labels_of(newest)["controller.kubernetes.io/hash"]}
+            assert digests == {labels_of(newest)["controller-revision-hash"]}
 
     run(scenario())
 
