@@ -11,6 +11,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 from roost.runtimes.port import (
     ContainerSpec,
@@ -43,13 +45,41 @@ class Behaviour:
     output: tuple[str, ...] = ()  # lines on stdout
 
 
+class Program(Protocol):
+    """A container that is played by code, in place of a Behaviour."""
+
+    def start(self, ended: Callable[[int, str, str], None]) -> None:
+        """Begin; call `ended` with exit code, reason and message when it is over."""
+        ...
+
+    def stop(self) -> None:
+        """Take the stop signal."""
+        ...
+
+    def kill(self) -> None:
+        """End at once, without calling `ended`; no error if it is over."""
+        ...
+
+    async def exec(self, argv: tuple[str, ...], *, tty: bool, stdin: bool) -> Process:
+        """Run a further command beside it; raises RuntimeFault."""
+        ...
+
+    def memory_bytes(self) -> int:
+        """Return how much memory it says it uses."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """How pulls go: `pull_s` each; images in `missing` cannot be pulled."""
+    """How pulls go: `pull_s` each; images in `missing` cannot be pulled.
+
+    `refuse(reference)` says why another one cannot, "" for those that can.
+    """
 
     pull_s: float = 0.0
     missing: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()  # need no pull
+    refuse: Callable[[str], str] | None = None
 
 
 #: argv -> (exit code, stdout)
@@ -73,7 +103,7 @@ class SimulatedRuntime:
         self,
         now: Callable[[], float],
         *,
-        behave: Callable[[ContainerSpec], Behaviour] = run_for_ever,
+        behave: Callable[[ContainerSpec], Behaviour | Program] = run_for_ever,
         commands: Commands = _succeed,
         registry: Registry | None = None,
         log: Callable[[str, str], None] | None = None,
@@ -141,7 +171,9 @@ class SimulatedRuntime:
             return found.status
         if spec.sandbox_id not in self._sandboxes:
             raise RuntimeFault("CreateContainerError", f"no sandbox {spec.sandbox_id}")
-        behaviour = self._behave(spec)
+        chosen = self._behave(spec)
+        program = None if isinstance(chosen, Behaviour) else chosen
+        behaviour = chosen if isinstance(chosen, Behaviour) else Behaviour()
         if behaviour.start_s:
             await asyncio.sleep(behaviour.start_s)
         if behaviour.start_fault is not None:
@@ -151,7 +183,7 @@ class SimulatedRuntime:
             spec.id, spec.sandbox_id, spec.name, spec.attempt, spec.image, State.RUNNING,
             pid=1, created_at=now, started_at=now,
         )  # fmt: skip
-        container = _Container(status, behaviour)
+        container = _Container(status, behaviour, program)
         self._containers[spec.id] = container
         self.specs[spec.id] = spec
         if self._log is not None:
@@ -163,6 +195,8 @@ class SimulatedRuntime:
                 self._end, container, behaviour.exit_code, behaviour.reason, behaviour.message,
             )  # fmt: skip
         self._tell(status)
+        if program is not None:
+            program.start(partial(self._end, container))
         return status
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
@@ -171,12 +205,16 @@ class SimulatedRuntime:
             return
         self.calls.append(("stop", container.status.name))
         behaviour = container.behaviour
-        obeys = behaviour.stop_s <= grace_s
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(
-            min(behaviour.stop_s, grace_s),
-            self._end, container, behaviour.stop_code if obeys else 137, behaviour.reason, "",
-        )  # fmt: skip
+        if container.program is not None:
+            container.program.stop()
+            timer = loop.call_later(grace_s, self._end, container, 137, "", "")
+        else:
+            obeys = behaviour.stop_s <= grace_s
+            timer = loop.call_later(
+                min(behaviour.stop_s, grace_s),
+                self._end, container, behaviour.stop_code if obeys else 137, behaviour.reason, "",
+            )  # fmt: skip
         try:
             await container.over.wait()
         finally:
@@ -224,6 +262,8 @@ class SimulatedRuntime:
         )
         if container.timer is not None:
             container.timer.cancel()
+        if container.program is not None:
+            container.program.kill()
         container.over.set()
         self._tell(container.status)
 
@@ -281,10 +321,18 @@ class SimulatedRuntime:
             await asyncio.sleep(self._registry.pull_s)
         if reference in self._registry.missing:
             raise RuntimeFault("ErrImagePull", f"{reference}: not found")
+        why = self._registry.refuse(reference) if self._registry.refuse is not None else ""
+        if why:
+            raise RuntimeFault("ErrImagePull", why)
         return self._add_image(reference)
 
     async def list_images(self) -> list[Image]:
         return list(self._images.values())
+
+    def reference_of(self, image_id: str) -> str:
+        """Return the name under which an image was pulled; "" for one that was not."""
+        found = (name for name, image in self._images.items() if image.id == image_id)
+        return next(found, "")
 
     async def remove_image(self, image_id: str) -> None:
         self.calls.append(("remove_image", image_id))
@@ -300,16 +348,17 @@ class SimulatedRuntime:
     async def exec(
         self, container_id: str, argv: tuple[str, ...], *, tty: bool, stdin: bool
     ) -> Process:
-        del tty, stdin
         container = self._containers.get(container_id)
         if container is None or container.status.state is not State.RUNNING:
             raise RuntimeFault("ExecError", f"container {container_id} does not run")
         self.calls.append(("exec", " ".join(argv)))
+        if container.program is not None:
+            return await container.program.exec(argv, tty=tty, stdin=stdin)
         return _Finished(*self._commands(container.status.name, argv))
 
     async def usage(self) -> list[Usage]:
         return [
-            Usage(container_id, 0.0, 1 << 20, 1 << 20, 1)
+            _usage(container_id, container)
             for container_id, container in self._containers.items()
             if container.status.state is State.RUNNING
         ]
@@ -318,14 +367,22 @@ class SimulatedRuntime:
 class _Container:
     """One attempt, with the timer of its own end."""
 
-    def __init__(self, status: ContainerStatus, behaviour: Behaviour) -> None:
+    def __init__(
+        self, status: ContainerStatus, behaviour: Behaviour, program: Program | None
+    ) -> None:
         self.status = status
         self.behaviour = behaviour
+        self.program = program
         self.over = asyncio.Event()
         self.timer: asyncio.TimerHandle | None = None
 
     def in_sandbox(self, sandbox_id: str) -> bool:
         return self.status.sandbox_id == sandbox_id
+
+
+def _usage(container_id: str, container: _Container) -> Usage:
+    used = 0 if container.program is None else container.program.memory_bytes()
+    return Usage(container_id, 0.0, max(used, 1 << 20), max(used, 1 << 20), 1)
 
 
 class _Finished:
