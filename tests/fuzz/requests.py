@@ -90,6 +90,8 @@ class Requests:
         if rng.random() < 0.01:
             subresource = text(rng)
         together = not subresource and (verb == "POST" or rng.random() < 0.1)
+        if verb == "DELETE" and kind.plural == "customresourcedefinitions":
+            together = False  # one of them is what `widgets` come from, which others are about
         if verb == "POST" and together and rng.random() < 0.6:
             name = "b"
         path = self._path(kind, "" if together else name, subresource)

@@ -209,9 +209,12 @@ def fuzz(requests: int, seed: int) -> Run:
     before = signal.signal(signal.SIGALRM, _hang)
     log = logging.getLogger("roost.requests")
     level, log.level = log.level, logging.CRITICAL
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)  # a whole server lies around, that is no garbage
     try:
         asyncio.run(run.go(requests, seed))
     finally:
+        gc.set_threshold(*thresholds)
         log.level = level
         signal.signal(signal.SIGALRM, before)
     return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 from typing import Any
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from roost.api.kind import Kind
+from roost.api.values import copy_of
 
 _TEMPLATE: dict[str, Any] = {
     "metadata": {"labels": {"a": "b"}},
@@ -267,9 +267,9 @@ _NAMES = {
 def seed_of(kind: Kind) -> dict[str, Any] | None:
     """Return a private good object of a kind that can be created."""
     if (kind.group, kind.version, kind.plural) == ("autoscaling", "v1", "horizontalpodautoscalers"):
-        return copy.deepcopy(_SCALER_V1)
+        return copy_of(_SCALER_V1)
     found = _SEEDS.get((kind.group, kind.plural))
-    return copy.deepcopy(found) if found is not None else None
+    return None if found is None else copy_of(found)
 
 
 def name_of(kind: Kind) -> str:

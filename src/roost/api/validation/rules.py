@@ -15,6 +15,10 @@ from roost.api.validation.causes import Causes
 Rule: TypeAlias = Callable[[Change, Causes], None]
 
 
+#: Of metadata: what only the check of the whole looks at.
+_WHOLE_ONLY = ("generateName", "finalizers")
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The `validate` hook of a kind.
@@ -69,9 +73,12 @@ class Rules:
             rule = self.others.get(change.subresource, rule)
             if rule is not None:
                 rule(change, causes)
-            return
-        if self.whole:
+        # Whatever the real server lets through here, what is stored must stay good for the next write.
+        changed = any(new.get(key) != old.get(key) for key in _WHOLE_ONLY)
+        if (self.whole and not change.subresource) or (changed and not causes):
             self._whole(change, causes)
+        if change.subresource:
+            return
         steps = (self.always, self.update) if self.before else (self.update, self.always)
         for step in steps:
             if step is not None:
