@@ -64,6 +64,7 @@ class View:
     pods: tuple[Object, ...]
     may_evict: bool
     now: float
+    grace_s: float = GRACE_S
 
 
 @dataclass(slots=True)
@@ -120,7 +121,8 @@ def reconcile(view: View) -> Plan:
             message = f"Node {name_of(node)} status is now: NodeNotReady"
             actions.append(normal(_reference(node), "NodeNotReady", message))
         return Plan(tuple(actions), view.now + PERIOD_S)
-    return Plan((*_taints(view), *_pods(view)), view.now + PERIOD_S)
+    heart = f"{LEASE_NAMESPACE}/{name_of(node)}"
+    return Plan((*_taints(view), *_pods(view)), view.now + PERIOD_S, heart=heart)
 
 
 def _reference(node: Object) -> Object:
@@ -134,7 +136,7 @@ def _conditions(view: View) -> Object | None:
     status = view.node.get("status") or {}
     known = status.get("conditions") or []
     never = conditions.find(known, "Ready") is None
-    if view.silent_s < (STARTUP_GRACE_S if never else GRACE_S):
+    if view.silent_s < (STARTUP_GRACE_S if never else view.grace_s):
         return None
     now = stamp(view.now)
     new = list(known)
@@ -199,7 +201,7 @@ def _ours(taint: Object) -> bool:
 
 def _pods(view: View) -> Iterable[Action]:
     """Mark the pods of a node that nobody hears from as not ready."""
-    if _status_of(view.node) != "Unknown" or view.silent_s < GRACE_S:
+    if _status_of(view.node) != "Unknown" or view.silent_s < view.grace_s:
         return
     for pod in view.pods:
         if not ready(pod):
@@ -220,8 +222,8 @@ def _no_keys(_obj: Object, _caches: Caches) -> Iterable[Key]:
     return ()
 
 
-def node_lifecycle() -> Controller[View]:
-    """Return the controller, with a memory of its own."""
+def node_lifecycle(grace_s: float = GRACE_S) -> Controller[View]:
+    """Return the controller, with a memory of its own; nodes may be silent for `grace_s` seconds."""
     memory = Memory()
 
     def view(caches: Caches, key: Key, now: float) -> View | None:
@@ -235,13 +237,13 @@ def node_lifecycle() -> Controller[View]:
         sign = (str((lease.get("spec") or {}).get("renewTime", "")), heartbeat)
         connected = caches[LEASES].connected and caches[NODES].connected
         silent_s = memory.silence(key.name, sign, now, connected=connected)
-        pods = tuple(caches[PODS].by(BY_NODE, key.name)) if silent_s >= GRACE_S else ()
+        pods = tuple(caches[PODS].by(BY_NODE, key.name)) if silent_s >= grace_s else ()
         may_evict = False
         if _status_of(node) != "True" and now - memory.tainted_at >= EVICTION_INTERVAL_S:
             may_evict = not _disrupted(caches[NODES].all())
             if may_evict and not _is_tainted(node):
                 memory.tainted_at = now
-        return View(node, silent_s, pods, may_evict, now)
+        return View(node, silent_s, pods, may_evict, now, grace_s)
 
     return Controller(
         name="node-lifecycle-controller",

@@ -26,9 +26,9 @@ from roost.decisions.pods import by_node, finished, node_of
 from roost.decisions.resources import NODES, PODS
 
 QUARANTINE_S = 40.0
-PERIOD_S = 20.0
 TERMINATED_THRESHOLD = 12500
 BY_NODE = "node"
+ENDED = "ended"
 _COUNT = Key("", "terminated")
 
 
@@ -50,10 +50,10 @@ def reconcile(view: View) -> Plan:
         return Plan((Delete(ref_of(PODS, view.pods[0]), grace_period_s=0),))
     surplus = len(view.pods) - TERMINATED_THRESHOLD
     if surplus <= 0:
-        return Plan(wake_at=view.now + PERIOD_S)
+        return NOTHING
     oldest = sorted(view.pods, key=lambda pod: (created_at(pod), name_of(pod)))[:surplus]
     deletions = tuple(Delete(ref_of(PODS, pod), grace_period_s=0) for pod in oldest)
-    return Plan(deletions, view.now + PERIOD_S)
+    return Plan(deletions)
 
 
 def _orphans(view: View) -> Plan:
@@ -82,9 +82,18 @@ def _failed(pod: Object, now: float) -> Patch:
 
 def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
     node = node_of(pod)
+    if _ended(pod):
+        yield _COUNT
     if node:
-        return () if caches[NODES].get("", node) is not None else (Key("", f"node/{node}"),)
-    return (key_of(pod),) if deleting(pod) else ()
+        if caches[NODES].get("", node) is None:
+            yield Key("", f"node/{node}")
+    elif deleting(pod):
+        yield key_of(pod)
+
+
+def _ended(pod: Object) -> Iterable[str]:
+    """The index of pods that have ended and are not on their way out."""
+    return ("",) if finished(pod) and not deleting(pod) else ()
 
 
 def _node_keys(node: Object, _caches: Caches) -> Iterable[Key]:
@@ -97,8 +106,7 @@ def pod_collector() -> Controller[View]:
 
     def view(caches: Caches, key: Key, now: float) -> View | None:
         if key == _COUNT:
-            ended = tuple(pod for pod in caches[PODS].all() if finished(pod) and not deleting(pod))
-            return View(ended, "", 0.0, now)
+            return View(tuple(caches[PODS].by(ENDED, "")), "", 0.0, now)
         if key.namespace:
             pod = caches[PODS].get(*key)
             stuck = pod is not None and deleting(pod) and not node_of(pod)
@@ -115,7 +123,7 @@ def pod_collector() -> Controller[View]:
 
     return Controller(
         name="pod-garbage-collector-controller",
-        watches=(Watch(NODES, _node_keys), Watch(PODS, _pod_keys, {BY_NODE: by_node})),
+        watches=(Watch(NODES, _node_keys), Watch(PODS, _pod_keys, {BY_NODE: by_node, ENDED: _ended})),
         view=view,
         reconcile=reconcile,
         start_keys=(_COUNT,),

@@ -35,7 +35,7 @@ from roost.controllers import (
 from roost.controllers.certificates import CertificateRules
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
-from roost.controllers.nodelifecycle import node_lifecycle
+from roost.controllers.nodelifecycle import GRACE_S, node_lifecycle
 from roost.controllers.podgc import pod_collector
 from roost.controllers.resourcequota import QuotaRules, resource_quota
 from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
@@ -51,6 +51,7 @@ class Setup:
     served: tuple[Served, ...] = ()
     quota: QuotaRules | None = None
     certificates: CertificateRules | None = None
+    node_grace_s: float = GRACE_S
 
 
 Make = Callable[[Setup], AnyController]
@@ -113,7 +114,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 volumeexpand.CONTROLLER,
             )
         },
-        "node-lifecycle-controller": lambda _setup: node_lifecycle(),
+        "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
         "pod-garbage-collector-controller": lambda _setup: pod_collector(),
         "root-ca-certificate-publisher-controller": lambda setup: root_ca_publisher(setup.ca_pem),
         "certificatesigningrequest-approving-controller": lambda setup: certificates.approving(

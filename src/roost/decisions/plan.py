@@ -139,10 +139,15 @@ Action: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now, in order; and `wake_at` (epoch seconds) when to look again without a change."""
+    """What to do now, in order; and `wake_at` (epoch seconds) when to look again without a change.
+
+    `heart` says that the look is only for the silence of something (see roost.ports.heartbeats): one
+    who knows that it still beats may put the look off.
+    """
 
     actions: tuple[Action, ...] = ()
     wake_at: float | None = None
+    heart: str = ""
 
 
 NOTHING = Plan()

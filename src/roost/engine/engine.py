@@ -20,10 +20,11 @@ from roost.client.port import Client
 from roost.client.recorder import EventRecorder
 from roost.decisions.controller import AnyController, Key, Watch
 from roost.decisions.plan import EmitEvent, Plan
-from roost.engine.barrier import Barrier
+from roost.engine.barrier import Barrier, Mark
 from roost.engine.counters import Counters
 from roost.engine.execution import Executor
 from roost.engine.workqueue import WorkQueue
+from roost.ports.heartbeats import watch_over
 from roost.ports.port import Chance, Signer, WallClock
 
 #: Plans that are carried out at the same time, and requests in flight over all of them.
@@ -73,6 +74,7 @@ class Engine:
         self._barrier = Barrier(self.informers)
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._dogs: dict[Mark, asyncio.Handle] = {}
         self._in_flight = 0
         self._turn = 0
         #: Controllers that have not begun: a cache of theirs is not filled yet.
@@ -149,6 +151,8 @@ class Engine:
             self._group = None
             if self._timer is not None:
                 self._timer.cancel()
+            for dog in self._dogs.values():
+                dog.cancel()
 
     async def _rounds(self, group: asyncio.TaskGroup) -> None:
         now = asyncio.get_running_loop().time
@@ -241,7 +245,7 @@ class Engine:
             queue.done(key)
             return
         if plan.wake_at is not None:
-            queue.add_after(key, max(plan.wake_at - wall, 0.001), now)
+            self._look_again(running, key, plan, max(plan.wake_at - wall, 0.001))
         if not plan.actions:
             queue.forget(key)
             queue.done(key)
@@ -249,6 +253,25 @@ class Engine:
         counters.actions += len(plan.actions)
         self._in_flight += 1
         group.create_task(self._carry_out(running, key, view, plan))
+
+    def _look_again(self, running: _Running, key: Key, plan: Plan, delay_s: float) -> None:
+        now = asyncio.get_running_loop().time()
+        dog = None
+        if plan.heart:
+            mark = (running.controller.name, key)
+
+            def bark() -> None:
+                running.queue.add(key)
+                self._woken.set()
+
+            dog = watch_over(plan.heart, now + delay_s, bark)
+            before = self._dogs.pop(mark, None)
+            if before is not None:
+                before.cancel()
+            if dog is not None:
+                self._dogs[mark] = dog
+        if dog is None:
+            running.queue.add_after(key, delay_s, now)
 
     async def _carry_out(self, running: _Running, key: Key, view: object, plan: Plan) -> None:
         controller, queue = running.controller, running.queue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fakes.objects import node, pod, running
@@ -32,7 +34,14 @@ def taints_of(plan: Plan) -> set[tuple[str, str]]:
 
 
 def test_a_healthy_node_is_left_alone_and_looked_at_again() -> None:
-    assert reconcile(view(a_node("True"), 20.0)) == Plan(wake_at=NOW + PERIOD_S)
+    look = Plan(wake_at=NOW + PERIOD_S, heart="kube-node-lease/n1")
+    assert reconcile(view(a_node("True"), 20.0)) == look
+
+
+def test_the_grace_of_nodes_can_be_chosen() -> None:
+    silent = replace(view(a_node("True"), 40.0), grace_s=40.0)
+    assert any(isinstance(action, Update) for action in reconcile(silent).actions)
+    assert not reconcile(view(a_node("True"), 40.0)).actions
 
 
 def test_a_silent_node_becomes_unknown() -> None:
