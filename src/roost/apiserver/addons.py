@@ -60,7 +60,7 @@ def storage_class(*, default: bool) -> Object:
 
 def _role() -> Object:
     """What a node needs to remove the directories of volumes; NodeRestriction narrows the patch."""
-    rules = [rule("list watch patch", "core", "persistentvolumes")]
+    rules = [rule("get list watch patch", "core", "persistentvolumes")]
     return {"metadata": {"name": _NODES}, "rules": rules}
 
 

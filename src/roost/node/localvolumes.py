@@ -102,13 +102,16 @@ class LocalVolumes:
         return done
 
     async def _end(self, volume: Object) -> None:
-        metadata = volume["metadata"]
         if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             await self._remove(directory_of(volume, self._root))
+        # Others take their finalizers away at the same time: look at what is left of them.
+        name = volume["metadata"]["name"]
+        metadata = (await self._client.get(PERSISTENT_VOLUMES, name))["metadata"]
         body = {
             "metadata": {
+                "uid": volume["metadata"]["uid"],
                 "resourceVersion": metadata["resourceVersion"],
-                "finalizers": [name for name in metadata["finalizers"] if name != LOCAL_PATH],
+                "finalizers": [f for f in metadata.get("finalizers") or () if f != LOCAL_PATH],
             }
         }
-        await self._client.patch(PERSISTENT_VOLUMES, metadata["name"], body)
+        await self._client.patch(PERSISTENT_VOLUMES, name, body)
