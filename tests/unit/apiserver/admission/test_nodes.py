@@ -153,3 +153,26 @@ def test_a_pod_is_resized_on_a_node_that_is_known(run, asked, pod, objects):
     run(NodeDeclaredFeatureValidator(), asked("pods", old, **more))  # nothing changes
     objects.put("nodes", node())
     run(NodeDeclaredFeatureValidator(), asked("pods", new, **more))
+
+
+def a_volume(host: str = "n", finalizers: tuple[str, ...] = ("roost.dev/local-path", "x"), **spec):
+    wanted = {"key": "kubernetes.io/hostname", "operator": "In", "values": [host]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [wanted]}]}}
+    return {
+        "metadata": {"name": "v", "finalizers": list(finalizers)},
+        "spec": {"nodeAffinity": affinity, **spec},
+    }
+
+
+def test_a_node_lets_go_of_its_own_volumes_and_no_more(fault):
+    refused = 'node "n" can only take "roost.dev/local-path" from the finalizers of its own volumes'
+    path = "persistentvolumes"
+    changed = {"operation": "UPDATE", "old": a_volume()}
+    assert fault(path, a_volume(finalizers=("x",)), **changed) == ""
+    assert fault(path, a_volume(finalizers=()), **changed) == refused
+    assert fault(path, a_volume(finalizers=("x",), claimRef={}), **changed) == refused
+    others = {"operation": "UPDATE", "old": a_volume("m")}
+    assert fault(path, a_volume("m", finalizers=("x",)), **others) == refused
+    assert fault(path, a_volume()) == (
+        'node "n" can only update the finalizers of its own volumes'
+    )
