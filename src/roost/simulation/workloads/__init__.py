@@ -1,0 +1,1 @@
+"""Programs for simulated containers: classes with a name, a version and an async `run`."""

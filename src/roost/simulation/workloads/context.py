@@ -1,0 +1,264 @@
+"""What a simulated program works with: its process, its pod, files, clock, network and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn, Protocol
+from urllib.parse import urlsplit
+
+from roost.network.dns.zone import Record
+from roost.ports.port import Chance, WallClock
+from roost.simulation.network.fabric import Fabric, Host, Listener
+from roost.simulation.network.messages import (
+    Fault,
+    Headers,
+    Reply,
+    Request,
+    Response,
+    Url,
+    response_of,
+)
+from roost.simulation.network.names import Names, Resolv, parse_hosts, parse_resolv
+from roost.simulation.workloads.files import ContainerFiles
+
+Respond = Callable[[Request], Reply | Awaitable[Reply]]
+OnSignal = Callable[[], Awaitable[None] | None]
+
+TIMEOUT_S: Final = 30.0
+SIGTERM_CODE: Final = 143
+
+
+class Exited(BaseException):
+    """Raised by `Context.exit`; programs let it pass."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class OutOfMemory(BaseException):
+    """More memory than the container may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodInfo:
+    """The pod that a program runs in."""
+
+    name: str
+    namespace: str
+    uid: str
+    address: str
+    node: str
+
+
+class Output(Protocol):
+    """Where a program prints: stream 1 or 2."""
+
+    def __call__(self, stream: int, text: str) -> None: ...
+
+
+@dataclass(slots=True)
+class World:
+    """What all programs of one container share."""
+
+    pod: PodInfo
+    container: str
+    host: Host
+    fabric: Fabric
+    names: Names
+    clock: WallClock
+    chance: Chance
+    files: ContainerFiles
+    tasks: Tasks
+    env: Mapping[str, str]
+    memory_limit_bytes: int | None = None
+    allocated_bytes: int = 0
+    signals: dict[str, OnSignal] = field(default_factory=dict)
+
+
+class Tasks:
+    """Everything a container has under way; it ends with the container. fabric.Owner."""
+
+    def __init__(self) -> None:
+        self._running: dict[asyncio.Task[Any], None] = {}
+        self.failed: asyncio.Future[BaseException] | None = None
+        self.over = False
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something beside; should it fail, the container fails."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running[task] = None
+        task.add_done_callback(self._done)
+        if self.over:
+            task.cancel()
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._running.pop(task, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self.failed is not None and not self.failed.done():
+            self.failed.set_result(error)
+
+    def end(self) -> None:
+        """Cancel everything."""
+        self.over = True
+        for task in tuple(self._running):
+            task.cancel()
+
+
+class Context:
+    """One process: the container's main one, or a command in it."""
+
+    def __init__(
+        self, world: World, pid: int, argv: Sequence[str], output: Output, stdin: bytes = b""
+    ) -> None:
+        self._world = world
+        self._output = output
+        self.pid = pid
+        self.argv = tuple(argv)
+        self.stdin = stdin
+        self.env: dict[str, str] = dict(world.env)
+        self.pod = world.pod
+        self.container = world.container
+        self.files = world.files
+        self.chance = world.chance
+
+    # -- the process
+
+    def print(self, *parts: object) -> None:
+        """Print a line to stdout, which is the container's log."""
+        self._output(1, " ".join(map(str, parts)) + "\n")
+
+    def write(self, text: str) -> None:
+        """Print text as it is."""
+        self._output(1, text)
+
+    def error(self, *parts: object) -> None:
+        """Print a line to stderr."""
+        self._output(2, " ".join(map(str, parts)) + "\n")
+
+    def exit(self, code: int = 0) -> NoReturn:
+        """End this process."""
+        raise Exited(code)
+
+    def on_signal(self, name: str, handler: OnSignal) -> None:
+        """Call `handler` when the container gets a signal (SIGTERM); without one it ends."""
+        self._world.signals[name] = handler
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something beside this process; it ends with the container."""
+        return self._world.tasks.spawn(work)
+
+    def child(self, argv: Sequence[str], output: Output | None = None) -> Context:
+        """Return the context of a command that this process runs."""
+        made = Context(self._world, self.pid + 1, argv, output or self._output)
+        made.env = dict(self.env)
+        return made
+
+    # -- the machine
+
+    def now(self) -> float:
+        """Return the time of day in epoch seconds."""
+        return self._world.clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def allocate(self, size_bytes: int) -> None:
+        """Use so much more memory (less, if negative); over the limit the container is killed."""
+        world = self._world
+        world.allocated_bytes = max(0, world.allocated_bytes + size_bytes)
+        limit = world.memory_limit_bytes
+        if limit is not None and world.allocated_bytes > limit:
+            raise OutOfMemory
+
+    # -- the network
+
+    def listen(self, port: int, respond: Respond, *, protocol: str = "tcp") -> None:
+        """Answer HTTP requests to a port from now on; raises OSError if the port is taken."""
+        key = (protocol, port)
+        listeners = self._world.host.listeners
+        if key in listeners:
+            raise OSError(98, f"Address already in use: port {port}")
+
+        async def handle(request: Request) -> Response:
+            try:
+                reply = respond(request)
+                if inspect.isawaitable(reply):
+                    reply = await reply
+                return response_of(reply)
+            except Exception as error:  # noqa: BLE001 - a server answers 500 and goes on
+                self.error(f"{request.method} {request.path}: {type(error).__name__}: {error}")
+                return Response(500, b"Internal Server Error\n")
+
+        listeners[key] = Listener(handle, self._world.tasks)
+
+    def close(self, port: int, *, protocol: str = "tcp") -> None:
+        """Answer no longer on a port."""
+        self._world.host.listeners.pop((protocol, port), None)
+
+    async def serve(self, port: int, respond: Respond) -> NoReturn:
+        """Listen, and never end."""
+        self.listen(port, respond)
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("a server ended")
+
+    async def fetch(
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None,
+        body: bytes | str = b"", timeout_s: float = TIMEOUT_S,
+    ) -> Response:  # fmt: skip
+        """Ask a server; raises network.messages.Fault. Only http:// is simulated (ValueError)."""
+        sent_headers = tuple((name.lower(), value) for name, value in (headers or {}).items())
+        data = body.encode() if isinstance(body, str) else body
+        world = self._world
+        return await fetch(
+            world.fabric, world.host, self._address, url,
+            method=method, headers=sent_headers, body=data, timeout_s=timeout_s,
+        )  # fmt: skip
+
+    def _address(self, host: str) -> str:
+        return self._world.names.address(host, self._hosts(), self._resolv())
+
+    def _hosts(self) -> Mapping[str, str]:
+        return parse_hosts(self._read("/etc/hosts"))
+
+    def _resolv(self) -> Resolv:
+        return parse_resolv(self._read("/etc/resolv.conf"))
+
+    def _read(self, path: str) -> str:
+        return self.files.text(path) if self.files.exists(path) else ""
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        """Return the addresses of a host; raises network.messages.NotFound."""
+        return self._world.names.addresses(name, self._hosts(), self._resolv())
+
+    def lookup(self, name: str, type: str = "A") -> tuple[Record, ...]:
+        """Return the records of a name: A, SRV, CNAME, PTR or TXT; raises NotFound."""
+        return self._world.names.lookup(name, type, self._resolv())
+
+
+async def fetch(
+    fabric: Fabric, source: Host, address_of: Callable[[str], str], url: str, *,
+    method: str, headers: Headers, body: bytes, timeout_s: float,
+) -> Response:  # fmt: skip
+    """Send a request from a host; raises Fault, and ValueError for what is not simulated."""
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        raise ValueError(f"{parts.scheme or 'no scheme'}: only http:// is simulated, not {url}")
+    host = parts.hostname or ""
+    port = parts.port or 80
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    request = Request(method, path, parts.netloc, headers, body)
+    return await fabric.request(
+        source, address_of(host), Url(host, port, path, url), request, timeout_s
+    )
+
+
+def failure_text(error: BaseException) -> str:
+    """Return what a program prints as it dies of an error."""
+    if isinstance(error, Fault):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
