@@ -60,7 +60,7 @@ class Discovery:
                 found = Encoded(body, self._tag(path, version, body))
                 return _document(request, found, discovery.aggregated_media_type(version))
         plain = accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", "")
-        media = PROTOBUF if negotiate(plain).media == PROTOBUF else JSON
+        media = PROTOBUF if negotiate(plain, "discovery").media == PROTOBUF else JSON
         return Answer(200, self._cached(path, media, build), media)
 
     def _builder(self, parts: list[str]) -> Callable[[], Object] | None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from roost.api.errors import NotAcceptable
+from roost.api.kind import Kind
 from roost.apiserver import failures
 from roost.apiserver.messages import JSON, YAML
 
@@ -65,20 +66,16 @@ def _matches(media: str, offered: str) -> bool:
     return media.endswith("/*") and offered.startswith(media[:-1])
 
 
-def _form_of(clause: _Clause, offered: str, is_list: bool) -> Form | None:
+def _form_of(clause: _Clause, offered: str, shape: str) -> Form | None:
     params = dict(clause.params)
     transform = params.get("as", "")
     if not transform:
         return Form(offered)
-    if transform == "Table" and offered == PROTOBUF:
+    if shape == "discovery" or (transform == "Table" and offered == PROTOBUF):
         return None
     if transform not in _FORMS or params.get("g", "") != "meta.k8s.io":
         return None
     if params.get("v", "") not in {"v1", "v1beta1"}:
-        return None
-    if transform == "PartialObjectMetadata" and is_list:
-        return None
-    if transform == "PartialObjectMetadataList" and not is_list:
         return None
     return Form(offered, transform, params["v"])
 
@@ -87,7 +84,7 @@ def _form_of(clause: _Clause, offered: str, is_list: bool) -> Form | None:
 def negotiate(accept: str, shape: str = "object", custom: bool = False) -> Form:
     """Return the form that an Accept header asks for.
 
-    `shape` is object, list or watch. Raises NotAcceptable.
+    `shape` is object, list, watch or discovery, which has one form only. Raises NotAcceptable.
     """
     if not accept:
         return PLAIN
@@ -95,13 +92,13 @@ def negotiate(accept: str, shape: str = "object", custom: bool = False) -> Form:
     if not custom:
         produced = {JSON, YAML, PROTOBUF, "*/*"}
         if not any(clause.media in produced for clause in clauses):
-            listed = BUILTIN_TYPES if shape == "object" else _WATCHABLE_TYPES
+            listed = _WATCHABLE_TYPES if shape in {"list", "watch"} else BUILTIN_TYPES
             raise failures.not_acceptable(listed)
     offered = CUSTOM_TYPES if custom else BUILTIN_TYPES
     for clause in clauses:
         for media in offered:
             if _matches(clause.media, media):
-                form = _form_of(clause, media, shape == "list")
+                form = _form_of(clause, media, shape)
                 if form is not None:
                     return form
     raise failures.only_accepted(offered)
@@ -133,3 +130,20 @@ def body_type(content_type: str, custom: bool = False) -> str:
     if media == PROTOBUF and not custom:
         return PROTOBUF
     raise failures.unknown_format(CUSTOM_TYPES if custom else BUILTIN_TYPES)
+
+
+#: Groups whose internal types are in a package with another name than the group's first part.
+_PACKAGES: Final = {"": "core", "events.k8s.io": "core"}
+
+
+def check_shape(form: Form, shape: str, kind: Kind, custom: bool = False) -> None:
+    """Refuse a list's form for one object, and one object's for a list; raises NotAcceptable."""
+    is_list = shape == "list"
+    wrong = "PartialObjectMetadata" if is_list else "PartialObjectMetadataList"
+    if form.transform != wrong or shape == "watch":
+        return
+    go_type = f"{_PACKAGES.get(kind.group, kind.group.partition('.')[0])}.{kind.name}"
+    if custom:
+        go_type = "unstructured.Unstructured"
+    found = f"is a list (*{go_type}List)" if is_list else f"is not a list (*{go_type})"
+    raise NotAcceptable(f"you requested {wrong}, but the requested object {found}")

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from roost.api.crd.decoding import check_type as check_custom
 from roost.api.errors import BadRequest, Cause, StatusError, invalid
+from roost.api.kind import Kind
 from roost.api.patches.apply import apply_configuration
 from roost.api.patches.json_patch import apply_json_patch
 from roost.api.patches.managed import reset_fields
 from roost.api.patches.merge_patch import apply_merge_patch, check_patch_object
 from roost.api.patches.strategic import apply_strategic_patch
 from roost.api.schema import yaml
-from roost.api.schema.body import Malformed, expected, read
+from roost.api.schema.body import Expected, Malformed, definition_of, expected, read
 from roost.api.schema.decode import decode, strict_message
 from roost.api.schema.node import Node
 from roost.api.schema.scalars import Mismatch
@@ -140,9 +141,9 @@ class Patches:
                 new = self._bodies.custom(kind, patched, context)
                 check_custom(kind, new)
             else:
+                check_type(media, patch, patched, kind)
                 kept = untouched(old, patched, target.subresource)
                 new = decode_patched(media, patch, patched, node, context, kept)
-                check_type(media, patch, patched, kind.api_version, kind.name)
             self._bodies.check_name(new, target.name)
             return new
 
@@ -162,8 +163,8 @@ class Patches:
         def build(old: Object | None) -> Object:
             assert old is not None
             patched = patched_object(media, old, patch, wanted.node)
+            check_type(media, patch, patched, wanted)
             new = decode_patched(media, patch, patched, wanted.node, context)
-            check_type(media, patch, patched, "autoscaling/v1", "Scale")
             self._bodies.check_name(new, target.name)
             return new
 
@@ -214,15 +215,31 @@ def patched_object(media: str, old: Object, patch: Any, node: Node) -> Object:
     return apply_strategic_patch(old, patch, node)
 
 
-def check_type(media: str, patch: Value, patched: Object, api_version: str, kind: str) -> None:
-    """A patch may not make another kind of the object; raises Invalid."""
-    if patched.get("apiVersion") == api_version and patched.get("kind") == kind:
+def check_type(media: str, patch: Value, patched: Object, wanted: Expected | Kind) -> None:
+    """A patch may not make another kind of the object; raises Invalid.
+
+    The object is read as what it says it is, so that is what is complained of first.
+    """
+    name = wanted.kind if isinstance(wanted, Expected) else wanted.name
+    version, kind = patched.get("apiVersion"), patched.get("kind")
+    if version == wanted.api_version and kind == name:
         return
     shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
+    known = isinstance(version, str) and isinstance(kind, str)
+    group, _, number = str(version).rpartition("/")
+    if not known or definition_of(group, number, str(kind)) is None:
+        raise bad_patch(
+            shown,
+            f'no kind "{kind or ""}" is registered for version "{version or ""}" '
+            'in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        )
+    try:
+        decode(expected(group, number, str(kind)).node, patched)
+    except Mismatch as error:
+        raise bad_patch(shown, str(error)) from None
+    internal = wanted.group.partition(".")[0] or "core"
     raise bad_patch(
-        shown,
-        f'no kind "{patched.get("kind", "")}" is registered for version '
-        f'"{patched.get("apiVersion", "")}" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        shown, f"converting ({number}.{kind}) to ({internal}.{name}): unknown conversion"
     )
 
 
@@ -283,7 +300,9 @@ def check_repeated(repeated: list[str], context: WriteContext) -> None:
     """Refuse an applied document with repeated keys, or warn of it; raises BadRequest."""
     validation = context.options.field_validation
     if repeated and validation == "Strict":
-        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {repeated[0]}")
+        raise BadRequest(
+            f"error strict decoding YAML: error converting YAML to JSON: {repeated[0]}"
+        )
     if validation == "Warn":
         context.warnings += repeated
 

@@ -27,7 +27,7 @@ from roost.apiserver.deletion import delete_request
 from roost.apiserver.evicting import Evictions
 from roost.apiserver.forms import Forms, prepare
 from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
-from roost.apiserver.negotiation import BUILTIN_TYPES, Form, negotiate, wants_pretty
+from roost.apiserver.negotiation import BUILTIN_TYPES, Form, check_shape, negotiate, wants_pretty
 from roost.apiserver.options import list_options, write_options
 from roost.apiserver.patching import Patches
 from roost.apiserver.proxies import Proxies
@@ -66,7 +66,9 @@ class Call:
         if self._form is None:
             shape = _SHAPES.get(self.info.verb, "object")
             accept = self.request.headers.get("accept", "")
-            self._form = negotiate(accept, shape, is_custom(self.kind))
+            form = negotiate(accept, shape, is_custom(self.kind))
+            check_shape(form, shape, self.kind, is_custom(self.kind))
+            self._form = form
         return self._form
 
     @property

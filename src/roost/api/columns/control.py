@@ -77,15 +77,28 @@ def _requested_duration(value: Object, _: float) -> str:
 
 
 _CSR = "certificates.v1.CertificateSigningRequest"
+#: As the kind's first version, which is served no more, described it.
+_SIGNER = (
+    "Requested signer for the request. It is a qualified name in the form: "
+    "`scope-hostname.io/name`. If empty, it will be defaulted:\n"
+    " 1. If it's a kubelet client certificate, it is assigned\n"
+    '    "kubernetes.io/kube-apiserver-client-kubelet".\n'
+    " 2. If it's a kubelet serving certificate, it is assigned\n"
+    '    "kubernetes.io/kubelet-serving".\n'
+    ' 3. Otherwise, it is assigned "kubernetes.io/legacy-unknown".\n'
+    "Distribution of trust for signers happens out of band. You can select on this field using "
+    "`spec.signerName`."
+)
 CERTIFICATE_SIGNING_REQUESTS = (
     NAME,
     AGE,
     Column("SignerName", lambda v, _: get(v, "spec", "signerName") or NONE,
-           description=described(f"{_CSR}Spec.signerName")),
-    Column("Requestor", at("spec", "username"), description=described(f"{_CSR}Spec.request")),
+           description=_SIGNER),
+    Column("Requestor", at("spec", "username"), description="Base64-encoded PKCS#10 CSR data"),
     Column("RequestedDuration", _requested_duration,
            description=described(f"{_CSR}Spec.expirationSeconds")),
-    Column("Condition", _request_state, description=described(f"{_CSR}Status.conditions")),
+    Column("Condition", _request_state,
+           description="Conditions applied to the request, such as approval or denial."),
 )  # fmt: skip
 
 LEASES = (

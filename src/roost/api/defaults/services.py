@@ -55,15 +55,16 @@ def endpoints(change: Change) -> None:
 
 
 def endpoint_slice(change: Change) -> None:
-    """Fill in an EndpointSlice; its two lists are always written."""
+    """Fill in an EndpointSlice; its two lists are always written.
+
+    An empty one is somebody's until the strategy writes null for it, as the real server's store does.
+    """
     value = change.object
     for port in value.get("ports") or ():
         fill(port, name="")
         fill(port, protocol="TCP")
-    if not value.get("ports"):
-        value["ports"] = None
-    if not value.get("endpoints"):
-        value["endpoints"] = None
+    value.setdefault("ports", None)
+    value.setdefault("endpoints", None)
     for endpoint in value.get("endpoints") or ():
         fill(endpoint, addresses=None)
         part(endpoint, "conditions")

@@ -134,6 +134,13 @@ def _struct(node: Node) -> Convert:
     return decode_struct
 
 
+#: Lists whose emptiness the strategy of their kind makes null, and that are somebody's until then.
+_EMPTY_LISTS = {
+    ("io.k8s.api.discovery.v1.EndpointSlice", "endpoints"),
+    ("io.k8s.api.discovery.v1.EndpointSlice", "ports"),
+}
+
+
 def _table(node: Node) -> dict[str, _Entry]:
     kept = kept_fields(node.name) | frozenset(node.required)
     table = {}
@@ -143,7 +150,7 @@ def _table(node: Node) -> dict[str, _Entry]:
         # the real server's storage, except where that is JSON.
         keep = name in kept or (expected is dict and field.values is None)
         if expected is list and not node.name.startswith(_CRD):
-            keep = False
+            keep = (node.name, name) in _EMPTY_LISTS
         table[name] = (expected, convert, keep)
     return table
 

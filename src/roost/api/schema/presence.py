@@ -121,7 +121,7 @@ core.v1.WindowsSecurityContextOptions runAsUserName
 discovery.v1.Endpoint hostname nodeName zone
 discovery.v1.EndpointConditions ready serving terminating
 discovery.v1.EndpointPort appProtocol name port protocol
-discovery.v1.EndpointSlice ports
+discovery.v1.EndpointSlice endpoints ports
 flowcontrol.v1.ExemptPriorityLevelConfiguration lendablePercent nominalConcurrencyShares
 flowcontrol.v1.FlowSchemaSpec matchingPrecedence
 flowcontrol.v1.LimitedPriorityLevelConfiguration borrowingLimitPercent lendablePercent

@@ -272,7 +272,17 @@ def _carry_node_ports(spec: Object, before: Object) -> None:
 
 
 SERVICE = Strategy(status={"loadBalancer": {}}, create=_carry_over, update=_carry_over)
+
+
+def _empty_lists(change: Change) -> None:
+    for key in ("endpoints", "ports"):
+        if not change.object.get(key):
+            change.object[key] = None
+
+
 #: Endpoints of a slice, its ports and address type make it a new generation.
-ENDPOINT_SLICE = Strategy(counted=("endpoints", "ports", "addressType"))
+ENDPOINT_SLICE = Strategy(
+    counted=("endpoints", "ports", "addressType"), create=_empty_lists, update=_empty_lists
+)
 #: The status of an Ingress is where its load balancer is.
 INGRESS = Strategy(status={"loadBalancer": {}}, counted=("spec",))

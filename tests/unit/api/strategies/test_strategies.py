@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from roost.api.defaults.services import endpoint_slice
 from roost.api.groups import ALL_KINDS
 from roost.api.kind import Change
+from roost.api.schema.decode import decode
+from roost.api.schema.nodes import node
 from roost.api.strategies.pods import quality_of_service
+from roost.api.strategies.services import ENDPOINT_SLICE
 
 KINDS = {(kind.group, kind.version, kind.name): kind for kind in ALL_KINDS}
 
@@ -108,3 +112,15 @@ def test_every_strategy_bears_an_almost_empty_object() -> None:
             old = {"metadata": {"name": "x", "uid": "u"}}
             kind.prepare(Change({"metadata": {"name": "x"}}, old, subresource))
         kind.prepare(Change({"metadata": {"name": "x", "uid": "u"}}))
+
+
+def test_empty_lists_of_a_slice_are_null_once_somebody_owns_them() -> None:
+    body, _ = decode(
+        node("io.k8s.api.discovery.v1.EndpointSlice"),
+        {"metadata": {"name": "a"}, "addressType": "IPv4", "endpoints": [], "ports": []},
+    )
+    change = Change(body)
+    endpoint_slice(change)
+    assert (body["endpoints"], body["ports"]) == ([], [])
+    ENDPOINT_SLICE(change)
+    assert (body["endpoints"], body["ports"]) == (None, None)
