@@ -88,6 +88,7 @@ class GoClient:
     """Connections with the credentials of a kubeconfig; one for each thread is kept open."""
 
     def __init__(self, kubeconfig: str) -> None:
+        self.kubeconfig = kubeconfig
         with open(kubeconfig) as file:
             document = yaml.safe_load(file)
         cluster = document["clusters"][0]["cluster"]

@@ -4,6 +4,7 @@ import pytest
 
 from roost.api.kind import Kind, Subresource
 from roost.api.openapi.documents import Documents
+from roost.api.openapi.schemas import definition_to_v2
 from roost.api.registry import builtin
 
 RELEASE = "v1.36.2"
@@ -192,7 +193,7 @@ def test_a_custom_resource_appears_and_disappears():
     }
     assert properties["spec"]["properties"] == {
         "size": {},
-        "free": {"x-kubernetes-preserve-unknown-fields": True},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     }
 
     documents.set_custom({GADGET.schema: {**GADGET_SCHEMA, "description": "other"}})
@@ -203,3 +204,25 @@ def test_a_custom_resource_appears_and_disappears():
     documents.set_custom({})
     assert documents.v3("apis/example.com/v1") is None
     assert documents.v2() == before
+
+
+KEEP = {"x-kubernetes-preserve-unknown-fields": True}
+SAID = {"x-kubernetes-group-version-kind": [{"group": "g", "version": "v1", "kind": "K"}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "older"),
+    [
+        ({"type": "object", "description": "d", "properties": {"a": {}}, **KEEP, **SAID},
+         {"type": "object", **SAID}),
+        ({"type": "object", "properties": {"a": {"type": "array", "items": {}, **KEEP}}},
+         {"type": "object", "properties": {"a": KEEP}}),
+        ({"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}, **KEEP}}},
+         {"type": "object", "properties": {"a": {"type": "object", **KEEP}}}),
+        ({"type": "object", "required": ["a", "b"],
+          "properties": {"a": {"type": "string", "nullable": True}, "b": {"type": "string"}}},
+         {"type": "object", "required": ["b"], "properties": {"a": {}, "b": {"type": "string"}}}),
+    ],
+)  # fmt: skip
+def test_what_v2_cannot_say_of_custom_resources(schema, older):
+    assert definition_to_v2(schema) == older

@@ -30,6 +30,8 @@ _UNIONS: dict[str, Object] = {
 _ZEROS: dict[str, Value] = {"string": "", "integer": 0, "number": 0, "boolean": False}
 #: References to these are to values that are always there, so that {} is their default.
 _STRUCTURES = ("metadata", "spec", "status", "template")
+_PRESERVE = "x-kubernetes-preserve-unknown-fields"
+_GVK = "x-kubernetes-group-version-kind"
 #: What v2 knows of a schema; all else is left out.
 _V2_KEYS = {
     "description", "format", "items", "properties", "additionalProperties", "required", "type",
@@ -135,10 +137,15 @@ def custom_to_v2(schema: Object) -> Object:
             made["description"] = schema["description"]
         return made
     made = {k: v for k, v in schema.items() if k in _V2_KEYS or k.startswith("x-kubernetes-")}
-    if schema.get("nullable") or schema.get("x-kubernetes-preserve-unknown-fields"):
-        # v2 clients would refuse null, or drop what they do not know.
-        for key in ("type", "items", "properties", "additionalProperties", "required"):
-            made.pop(key, None)
+    if schema.get("nullable"):
+        made.pop("type", None)  # v2 clients would refuse null
+    if schema.get("nullable") or schema.get(_PRESERVE):
+        # Older kubectls refuse null, and what they do not know, where anything is known.
+        made.pop("items", None)
+        made.pop("properties", None)
+    if made.get("type") == "array" and "items" not in made:
+        del made["type"]
+    _require_no_null(made)
     if "properties" in made:
         made["properties"] = {k: custom_to_v2(v) for k, v in made["properties"].items()}
     for key in ("items", "additionalProperties"):
@@ -147,6 +154,24 @@ def custom_to_v2(schema: Object) -> Object:
     if schema.get("x-kubernetes-int-or-string"):
         made.pop("type", None)
     return made
+
+
+def _require_no_null(schema: Object) -> None:
+    """Take from `required` what may be null: without a type it is as good as absent."""
+    optional = {k for k, v in schema.get("properties", {}).items() if v.get("nullable")}
+    required = [name for name in schema.get("required", ()) if name not in optional]
+    if "required" in schema:
+        schema["required"] = required
+    if not required:
+        schema.pop("required", None)
+
+
+def definition_to_v2(schema: Object) -> Object:
+    """Return the whole schema of a custom resource in v2 form."""
+    if not schema.get(_PRESERVE):
+        return custom_to_v2(schema)
+    # Not even apiVersion and metadata: kubectl would take what is said for all that there is.
+    return {"type": "object", **{key: schema[key] for key in (_GVK,) if key in schema}}
 
 
 def list_schema(name: str, group: str, version: str, kind: str) -> Object:

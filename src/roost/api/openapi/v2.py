@@ -54,7 +54,7 @@ def build(registry: Registry, custom: Custom, release: str) -> Object:
 def _definitions(names: Iterable[str], custom: Custom) -> Object:
     texts = document.descriptions()
     return {
-        name: schemas.custom_to_v2(schema)
+        name: schemas.definition_to_v2(schema)
         if name in custom
         else schemas.described(schema, texts.get(name, {}))
         for name, schema in sorted(schemas.closure(names, custom))
