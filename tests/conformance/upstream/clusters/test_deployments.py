@@ -182,33 +182,44 @@ def test_lifecycle(f: Framework):
     [found] = f.typed(DEPLOYMENTS, "").items(chosen)
     assert found["metadata"]["labels"] == {**labels, "test-deployment": "patched"}
 
-    # What Go makes of a Deployment with a few fields; its container is named as the first one.
-    payload = {
-        "metadata": {"labels": {"test-deployment": "updated"}},
-        "spec": {"replicas": 2, "template": {"spec": {"containers": [
-            {"name": name, "image": "httpd-new"}]}}},
-    }  # fmt: skip
-
-    def change(current: Thing) -> None:
-        current["metadata"]["labels"]["test-deployment"] = "updated"
-        current["spec"]["replicas"] = 2
-        current["spec"]["template"]["spec"]["containers"] = payload["spec"]["template"]["spec"][  # type: ignore[index]
-            "containers"
-        ]
-
-    deployments.retry(name, change)
-    watch.until("MODIFIED", lambda o: o["metadata"]["labels"].get("test-deployment") == "updated")
-    watch.until("", ready(2))
-    status = f.dynamic(DEPLOYMENTS).get(name, "status")
-    assert status["status"]["readyReplicas"] == 2
-    conditions = [{"type": "Available", "status": "False", "reason": "E2E"}]
-    answer = deployments.patch(
-        name, {"status": {"readyReplicas": 0, "conditions": conditions}}, STRATEGIC, "status"
-    )
-    assert not answer["status"].get("readyReplicas")
+    # The object that was created, as the dynamic client sends it: without a version, with nulls.
+    value["metadata"] |= {"labels": {**labels, "test-deployment": "updated"},
+                          "creationTimestamp": None}  # fmt: skip
+    made = value["spec"]["template"]
+    made["metadata"]["creationTimestamp"] = None
+    made["spec"]["containers"][0] |= {"image": "httpd-new", "resources": {}}
+    value |= {"status": {}}
+    value["spec"]["strategy"] = {}
+    f.dynamic(DEPLOYMENTS).update(value)
     watch.until("MODIFIED")
-    watch.until("", ready(2))
-    deployments.delete_collection(chosen)
+
+    def right(image: str) -> Any:
+        def done(o: Thing) -> bool:
+            status = o["status"]
+            return bool(
+                status.get("readyReplicas") == status.get("updatedReplicas") == 2
+                and not status.get("unavailableReplicas")
+                and o["spec"]["template"]["spec"]["containers"][0]["image"] == image
+            )
+
+        return done
+
+    def check_updated() -> None:
+        found = f.dynamic(DEPLOYMENTS).get(name, "status")
+        assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "httpd-new"
+        assert found["metadata"]["labels"]["test-deployment"] == "updated"
+
+    check_updated()
+    watch.until("", right("httpd-new"))
+    status = {
+        "metadata": {"labels": {"test-deployment": "patched-status"}},
+        "status": {"readyReplicas": 0, "availableReplicas": 0},
+    }
+    f.dynamic(DEPLOYMENTS).patch(name, status, STRATEGIC, "status")
+    watch.until("MODIFIED")
+    check_updated()
+    watch.until("", right("httpd-new"))
+    deployments.delete_collection(chosen, gracePeriodSeconds=1)
     watch.until("DELETED")
     watch.stop()
     until(lambda: f.typed(REPLICA_SETS).items(chosen) == [])
