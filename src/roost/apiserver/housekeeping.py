@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,7 +12,9 @@ from roost.apiserver.core import Core
 from roost.ports.heartbeats import rest
 from roost.store.port import Conflict, Event
 
-_COMPACT_EVERY_S: Final = 300.0
+#: For how long a list can be continued, or a watch taken up, for certain.
+_HISTORY_S: Final = 300.0
+_COMPACT_EVERY_S: Final = 60.0
 _SWEEP_EVERY_S: Final = 30.0
 #: How long an Event is kept after its last write, in seconds.
 EVENT_TTL_S: Final = 3600.0
@@ -45,11 +48,14 @@ class Housekeeping:
                 self._some.set()
 
     async def _compact(self) -> None:
-        """Every five minutes forget what was superseded five minutes ago or earlier."""
+        """Each minute forget what was superseded five minutes ago or earlier."""
+        store = self._core.store
+        noted: deque[int] = deque()
         while True:
-            revision = self._core.store.revision()
-            await rest(_COMPACT_EVERY_S)
-            await self._core.store.compact(revision)
+            noted.append(store.revision())
+            await asyncio.sleep(_COMPACT_EVERY_S)
+            if len(noted) * _COMPACT_EVERY_S >= _HISTORY_S:
+                await store.compact(noted.popleft())
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
