@@ -53,7 +53,7 @@ class Housekeeping:
         noted: deque[int] = deque()
         while True:
             noted.append(store.revision())
-            await asyncio.sleep(_COMPACT_EVERY_S)
+            await rest(_COMPACT_EVERY_S)
             if len(noted) * _COMPACT_EVERY_S >= _HISTORY_S:
                 await store.compact(noted.popleft())
 
