@@ -20,11 +20,14 @@ from roost.api.kind import Resource
 from roost.api.registry import builtin
 from roost.api.values import Object, copy_of
 from roost.apiserver.admission.usage import quota_matches, usage_of
-from roost.apiserver.attributes import Attributes, Decision
+from roost.apiserver.attributes import Attributes, Decision, User
+from roost.apiserver.customresources import CustomResources
+from roost.apiserver.documents import reader
 from roost.apiserver.server import ApiServer
 from roost.client.port import Client, DeleteOptions, Query
 from roost.controllers.registry import EVERYWHERE, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
+from roost.decisions.asking import Ask
 from roost.decisions.meta import stamp
 from roost.decisions.resources import LEASES, NAMESPACES, NODES, PODS
 from roost.decisions.served import served_kinds
@@ -32,6 +35,8 @@ from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
 from roost.engine.scheduling import Scheduling
 from roost.store.memory import MemoryStore
+
+_MANAGER = User("system:kube-controller-manager", ("system:masters",))
 
 
 class AllowAll:
@@ -147,19 +152,35 @@ class World:
 
 
 @asynccontextmanager
-async def world(choice: str = "*", seed: int = 1) -> AsyncIterator[World]:
-    """Run a control plane with the default namespaces and no nodes."""
+async def world(
+    choice: str = "*", seed: int = 1, metrics: Callable[[Ask], Object | None] = lambda _ask: None
+) -> AsyncIterator[World]:
+    """Run a control plane with the default namespaces and no nodes.
+
+    `metrics` answers for what is not this server's, such as metrics.k8s.io, or with None.
+    """
     clock, chance = FixedClock(), SeededChance(seed)
     registry = builtin()
     server = ApiServer(
         MemoryStore(), registry, clock, chance, SeededIds(seed), authorizer=AllowAll()
     )
+    CustomResources(server)
     client = server.client()
+    read = reader(server, _MANAGER, None)
+
+    async def ask(asked: Ask) -> Object:
+        found = metrics(asked)
+        return await read(asked) if found is None else found
+
     served = served_kinds(registry.kinds())
     setup = Setup("PEM", served, QuotaRules(usage_of, quota_matches))
     names = chosen(choice)
     engine = Engine(
-        client, clock, chance, controllers((n for n in names if n not in EVERYWHERE), setup)
+        client,
+        clock,
+        chance,
+        controllers((n for n in names if n not in EVERYWHERE), setup),
+        reader=ask,
     )
     scheduling = Scheduling(client, clock, chance, informers=engine.informers)
     everywhere = [n for n in names if n in EVERYWHERE]

@@ -35,6 +35,7 @@ from roost.apiserver.authorizer import Authorizer, bootstrap
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
 from roost.apiserver.core import Lookup, rfc3339
 from roost.apiserver.customresources import CustomResources
+from roost.apiserver.documents import reader
 from roost.apiserver.http.callout import HttpCaller
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
@@ -277,6 +278,7 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
     engine = Engine(
         manager, parts.clock, parts.chance, controllers(fixed, setup),
         signer=AuthoritySigner(parts.authority),
+        reader=reader(parts.api, _MANAGER, parts.proxies),
     )  # fmt: skip
     show_controllers(parts.api, engine)
     discovered = Discovered(

@@ -36,6 +36,7 @@ from roost.controllers.certificates import CertificateRules
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
 from roost.controllers.nodelifecycle import GRACE_S, node_lifecycle
+from roost.controllers.podautoscaler import horizontal_pod_autoscaler
 from roost.controllers.podgc import pod_collector
 from roost.controllers.resourcequota import QuotaRules, resource_quota
 from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
@@ -77,6 +78,9 @@ def _certificates(setup: Setup) -> CertificateRules:
 EVERYWHERE: Mapping[str, Make] = MappingProxyType(
     {
         "garbage-collector-controller": lambda setup: garbage_collector(setup.served),
+        "horizontal-pod-autoscaler-controller": lambda setup: horizontal_pod_autoscaler(
+            setup.served
+        ),
         "namespace-controller": lambda setup: namespace_controller(setup.served),
         "resourcequota-controller": lambda setup: resource_quota(setup.served, _rules(setup)),
     }
@@ -151,6 +155,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "endpointslicemirroring": "endpointslice-mirroring-controller",
         "ephemeral-volume": "ephemeral-volume-controller",
         "garbagecollector": "garbage-collector-controller",
+        "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
         "job": "job-controller",
         "namespace": "namespace-controller",
         "nodelifecycle": "node-lifecycle-controller",

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from roost.api.errors import StatusError
 from roost.api.kind import Resource
 from roost.api.values import Object
+from roost.decisions.asking import Inquiry
 from roost.decisions.plan import Action, Plan
 
 
@@ -88,6 +89,8 @@ class Controller(Generic[ViewT]):
     #: What to tell the user when an action was refused: events and a status, as far as they differ
     #: from those of a success. It runs before the key is tried again; its own failures are ignored.
     refused: Callable[[ViewT, Action, StatusError], Plan] | None = None
+    #: What it asks the server before it reconciles, and remembers; see roost.decisions.asking.
+    inquiry: Inquiry[ViewT] | None = None
     #: Reconcile also, with this key, when the caches are first filled.
     start_keys: tuple[Key, ...] = ()
 

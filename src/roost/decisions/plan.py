@@ -10,7 +10,7 @@ cannot do harm.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from roost.api.kind import Resource
 from roost.api.values import Object, Value
@@ -141,12 +141,14 @@ Action: TypeAlias = (
 class Plan:
     """What to do now, in order; and `wake_at` (epoch seconds) when to look again without a change.
 
+    `remember` is for controllers with an Inquiry: told the next time, if all actions succeeded.
     `heart` says that the look is only for the silence of something (see roost.ports.heartbeats): one
     who knows that it still beats may put the look off.
     """
 
     actions: tuple[Action, ...] = ()
     wake_at: float | None = None
+    remember: Any = field(default=None, hash=False)
     heart: str = ""
 
 

@@ -23,6 +23,7 @@ from roost.decisions.plan import EmitEvent, Plan
 from roost.engine.barrier import Barrier, Mark
 from roost.engine.counters import Counters
 from roost.engine.execution import Executor
+from roost.engine.inquiring import Inquirer, Reader
 from roost.engine.workqueue import WorkQueue
 from roost.ports.heartbeats import watch_over
 from roost.ports.port import Chance, Signer, WallClock
@@ -61,12 +62,14 @@ class Engine:
         *,
         informers: Informers | None = None,
         signer: Signer | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self.informers = informers or Informers(client, chance)
         self.synced = asyncio.Event()
         self._owns_informers = informers is None
         self._client = client
         self._signer = signer
+        self._inquirer = Inquirer(reader)
         self._clock = clock
         self._chance = chance
         self._recorders: dict[str, EventRecorder] = {}
@@ -236,17 +239,51 @@ class Engine:
         wall = self._clock.now()
         try:
             view = controller.view(self.informers, key, wall)
+            if controller.inquiry is not None:
+                if view is not None:
+                    self._in_flight += 1
+                    group.create_task(self._ask_first(running, key, view, group))
+                    return
+                self._inquirer.forget(controller.name, key)
             plan = Plan() if view is None else controller.reconcile(view)
         except Exception:
-            # A bug in one decision must not stop the other controllers.
             log.exception("%s cannot decide on %s", controller.name, key)
-            counters.faults += 1
-            queue.retry(key, now)
-            queue.done(key)
+            self._cannot_decide(running, key)
             return
+        self._adopt(running, key, view, plan, group)
+
+    def _cannot_decide(self, running: _Running, key: Key) -> None:
+        """A bug in one decision must not stop the other controllers."""
+        running.counters.faults += 1
+        running.queue.retry(key, asyncio.get_running_loop().time())
+        running.queue.done(key)
+
+    async def _ask_first(
+        self, running: _Running, key: Key, view: object, group: asyncio.TaskGroup
+    ) -> None:
+        """Get the answers that a decision needs, and decide."""
+        controller = running.controller
+        try:
+            view = await self._inquirer.answered(controller, key, view)
+            plan = controller.reconcile(view)
+        except Exception:
+            log.exception("%s cannot decide on %s", controller.name, key)
+            self._cannot_decide(running, key)
+        else:
+            self._adopt(running, key, view, plan, group)
+        finally:
+            self._in_flight -= 1
+            self._woken.set()
+
+    def _adopt(
+        self, running: _Running, key: Key, view: object, plan: Plan, group: asyncio.TaskGroup
+    ) -> None:
+        """Do what a plan says."""
+        queue, counters = running.queue, running.counters
         if plan.wake_at is not None:
-            self._look_again(running, key, plan, max(plan.wake_at - wall, 0.001))
+            self._look_again(running, key, plan, max(plan.wake_at - self._clock.now(), 0.001))
         if not plan.actions:
+            self._inquirer.remember(running.controller.name, key, plan.remember)
             queue.forget(key)
             queue.done(key)
             return
@@ -282,6 +319,7 @@ class Engine:
             outcome = await executor.carry_out(plan.actions)
             self._barrier.note(mark, outcome.writes, now())
             if outcome.error is None or outcome.failed is None:
+                self._inquirer.remember(controller.name, key, plan.remember)
                 queue.forget(key)
                 return
             if controller.refused is not None and isinstance(outcome.error, StatusError):
