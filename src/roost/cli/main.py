@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -53,6 +53,8 @@ app.add_typer(image_app, name="image", rich_help_panel="Cluster")
 app.add_typer(verbs.app)
 
 _CLUSTER = "Cluster"
+#: Typer shows no other name for what it raises when a command line is wrong.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def _settings(config: Path | None, flags: dict[str, Any], *, show: bool) -> Loaded:
@@ -307,4 +309,20 @@ def main() -> None:
     """Run the command line."""
     if platform.system() != "Linux" and sys.argv[1:2] in (["up"], ["agent"]):
         output.fail("nodes need Linux")
-    app()
+    try:
+        code = app(prog_name="roost", standalone_mode=False)
+    except typer.Abort:
+        output.fail("aborted")
+    except _UsageError as error:
+        _refuse(error)
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _refuse(error: Any) -> NoReturn:
+    """End the command with a line that says what is wrong with it, and where help is."""
+    message = error.format_message()
+    if message:  # without one, the command's help has been shown
+        path = error.ctx.command_path if error.ctx is not None else "roost"
+        message = f"{message[0].lower()}{message[1:]}".rstrip(".")
+        print(f"error: {message}; see `{path} -h`", file=sys.stderr, flush=True)
+    raise SystemExit(error.exit_code)
