@@ -1,4 +1,9 @@
-"""NoExecute taints: pods that do not tolerate them go, at once or when their tolerance ends."""
+"""NoExecute taints: pods that do not tolerate them go, at once or when their tolerance ends.
+
+Tolerance counts from when the taint was added. Users' taints do not say when; kube-controller-manager
+remembers it, here it is written into the taint, so that a restart does not begin anew. The key of a
+node is its name without a namespace; other keys are those of pods.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +42,14 @@ class View:
     now: float
 
 
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node with taints of which some may not say when they were added."""
+
+    node: Object
+    now: float
+
+
 def _executing(node: Object | None) -> tuple[Object, ...]:
     taints = ((node or {}).get("spec") or {}).get("taints") or ()
     return tuple(taint for taint in taints if taint.get("effect") == NO_EXECUTE)
@@ -60,8 +73,24 @@ def evicted_at(tolerations: Sequence[Object], taints: Iterable[Object], now: flo
     return end
 
 
-def reconcile(view: View) -> Plan:
-    """Decide whether the pod goes now, later or never."""
+def _timed(view: NodeView) -> Plan:
+    """Write into the node's NoExecute taints since when they are there."""
+    node, since = view.node, stamp(view.now)
+    if all(taint.get("timeAdded") for taint in _executing(node)):
+        return NOTHING
+    taints = [
+        {"timeAdded": since, **taint} if taint.get("effect") == NO_EXECUTE else taint
+        for taint in node["spec"]["taints"]
+    ]
+    version = {"resourceVersion": node["metadata"]["resourceVersion"]}
+    body = {"metadata": version, "spec": {"taints": taints}}
+    return Plan((Patch(ref_of(NODES, node), body),))
+
+
+def reconcile(view: View | NodeView) -> Plan:
+    """Decide whether the pod goes now, later or never; or what is missing in a node's taints."""
+    if isinstance(view, NodeView):
+        return _timed(view)
     pod = view.pod
     at = evicted_at(pod["spec"].get("tolerations") or (), view.taints, view.now)
     if at is None:
@@ -84,8 +113,11 @@ def reconcile(view: View) -> Plan:
     )
 
 
-def view(caches: Caches, key: Key, now: float) -> View | None:
-    """Return the pod, if its node has NoExecute taints."""
+def view(caches: Caches, key: Key, now: float) -> View | NodeView | None:
+    """Return the pod, if its node has NoExecute taints, or the node."""
+    if not key.namespace:
+        node = caches[NODES].get(*key)
+        return NodeView(node, now) if node is not None and not deleting(node) else None
     pod = caches[PODS].get(*key)
     if pod is None or deleting(pod) or finished(pod) or not node_of(pod):
         return None
@@ -101,10 +133,10 @@ def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
 def _node_keys(node: Object, caches: Caches) -> Iterable[Key]:
     if not _executing(node):
         return ()
-    return [key_of(pod) for pod in caches[PODS].by(BY_NODE, name_of(node))]
+    return [key_of(node), *(key_of(pod) for pod in caches[PODS].by(BY_NODE, name_of(node)))]
 
 
-CONTROLLER = Controller(
+CONTROLLER: Controller[View | NodeView] = Controller(
     name="taint-eviction-controller",
     watches=(Watch(NODES, _node_keys), Watch(PODS, _pod_keys, {BY_NODE: by_node})),
     view=view,

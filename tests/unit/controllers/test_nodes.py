@@ -9,7 +9,8 @@ import pytest
 from fakes.objects import node, pod, running
 from roost.api.values import Object
 from roost.controllers.nodelifecycle import GRACE_S, PERIOD_S, Memory, View, reconcile
-from roost.controllers.tainteviction import evicted_at
+from roost.controllers.tainteviction import NodeView, evicted_at
+from roost.controllers.tainteviction import reconcile as evict
 from roost.decisions.meta import seconds_of
 from roost.decisions.plan import Patch, Plan, Update
 from roost.decisions.resources import PODS
@@ -120,3 +121,17 @@ TAINT = {"key": "k", "effect": "NoExecute", "timeAdded": "2027-01-15T08:59:00Z"}
 )
 def test_when_a_pod_has_to_go(tolerations: list[Object], expected: float | None) -> None:
     assert evicted_at(tolerations, [TAINT], NOW) == expected
+
+
+def test_taints_are_told_since_when_they_are_there() -> None:
+    """Else a tolerance would begin anew each time that somebody looks."""
+    mine: Object = {"key": "mine", "effect": "NoExecute"}
+    timed = {**mine, "key": "timed", "timeAdded": "2027-01-15T08:00:00Z"}
+    other = {"key": "other", "effect": "NoSchedule"}
+    body = a_node("True", mine, timed, other)
+    (patch,) = evict(NodeView(body, NOW)).actions
+    assert isinstance(patch, Patch)
+    since = {"timeAdded": "2027-01-15T09:00:00Z"}
+    assert patch.body["spec"]["taints"] == [{**since, **mine}, timed, other]
+    assert patch.body["metadata"] == {"resourceVersion": "3"}
+    assert not evict(NodeView(a_node("True", timed, other), NOW)).actions
