@@ -49,7 +49,7 @@ class Audience:
         self.render = render
         #: How many events the members were handed by the last batch.
         self.sent = 0
-        self.members: set[Watcher] = set()
+        self.members: dict[Watcher, None] = {}  # in order of their coming
         #: Those whose start lies ahead of the feed.
         self.pending: list[Watcher] = []
 
@@ -80,7 +80,7 @@ class Audience:
         late: list[Watcher] = []
         for watcher in waiting:
             if watcher.since < first:
-                self.members.add(watcher)
+                self.members[watcher] = None
             elif watcher.since <= last:
                 late.append(watcher)
             else:
@@ -98,6 +98,60 @@ class Audience:
                 watcher.since = last
 
 
+def nodes_of(event: Event) -> tuple[str, ...]:
+    """Return the nodes whose pods a change of a pod concerns."""
+    before = event.previous
+    old = "" if before is None else (before.object.get("spec") or {}).get("nodeName") or ""
+    if event.deleted:
+        return (old,) if old else ()
+    new = (event.record.object.get("spec") or {}).get("nodeName") or ""
+    return tuple(dict.fromkeys(name for name in (old, new) if name))
+
+
+class Prefix:
+    """All audiences of one prefix. Those that see only the pods of one node are found by its name:
+    there are as many of them as nodes, and a change concerns one."""
+
+    __slots__ = ("by_form", "by_node", "plain")
+
+    def __init__(self) -> None:
+        self.by_form: dict[Hashable, Audience] = {}
+        self.plain: dict[Hashable, Audience] = {}
+        self.by_node: dict[str, dict[Hashable, Audience]] = {}
+
+    def put(self, form: Hashable, node: str, audience: Audience) -> None:
+        self.by_form[form] = audience
+        (self.by_node.setdefault(node, {}) if node else self.plain)[form] = audience
+
+    def remove(self, form: Hashable, node: str) -> None:
+        del self.by_form[form]
+        if not node:
+            del self.plain[form]
+            return
+        del self.by_node[node][form]
+        if not self.by_node[node]:
+            del self.by_node[node]
+
+    def publish(self, events: Sequence[Event]) -> int:
+        """Hand events to everybody whom they concern; return how many were handed out."""
+        sent = 0
+        for audience in tuple(self.plain.values()):
+            audience.publish(events)
+            sent += audience.sent
+        if not self.by_node:
+            return sent
+        parts: dict[str, list[Event]] = {}
+        for event in events:
+            for node in nodes_of(event):
+                if node in self.by_node:
+                    parts.setdefault(node, []).append(event)
+        for node, mine in parts.items():
+            for audience in tuple(self.by_node[node].values()):
+                audience.publish(mine)
+                sent += audience.sent
+        return sent
+
+
 class Topic:
     """One stored resource: its newest changes and its audiences by prefix."""
 
@@ -107,7 +161,7 @@ class Topic:
         #: `recent` is complete after this revision.
         self.floor = floor
         self.recent: deque[Event] = deque()
-        self.audiences: dict[str, dict[Hashable, Audience]] = {}
+        self.audiences: dict[str, Prefix] = {}
         #: How many events were handed to watchers, before what they select.
         self.sent = 0
 
@@ -123,9 +177,7 @@ class Topic:
         else:
             parts = self._parts(events, prefix)
         for part, mine in parts.items():
-            for audience in tuple(self.audiences[part].values()):
-                audience.publish(mine)
-                self.sent += audience.sent
+            self.sent += self.audiences[part].publish(mine)
 
     def _parts(self, events: Sequence[Event], prefix: str) -> dict[str, Sequence[Event]]:
         """Sort events by the prefixes that are watched: all, one namespace, one object."""
@@ -163,7 +215,7 @@ class Feed:
             watchers = sum(
                 len(audience.members) + len(audience.pending)
                 for audiences in topic.audiences.values()
-                for audience in audiences.values()
+                for audience in audiences.by_form.values()
             )
             if watchers or topic.sent:
                 yield prefix, watchers, topic.sent
@@ -202,7 +254,7 @@ class Feed:
         topic = self._topics.get(prefix)
         if topic is not None:
             for audiences in tuple(topic.audiences.values()):
-                for audience in tuple(audiences.values()):
+                for audience in tuple(audiences.by_form.values()):
                     audience.drop()
 
     def _restart(self) -> None:
@@ -211,7 +263,7 @@ class Feed:
         topics, self._topics = self._topics, {}
         for topic in topics.values():
             for audiences in topic.audiences.values():
-                for audience in audiences.values():
+                for audience in audiences.by_form.values():
                     audience.drop()
 
     def _topic(self, prefix: str) -> Topic:
@@ -221,11 +273,12 @@ class Feed:
         return topic
 
     async def join(
-        self, prefix: str, form: Hashable, render: Render, watcher: Watcher
+        self, prefix: str, form: Hashable, render: Render, watcher: Watcher, node: str = ""
     ) -> Callable[[], None]:
         """Deliver every change under `prefix` after `watcher.since`, then go on live.
 
-        Returns what must be called to leave. Raises Compacted when the start is too old.
+        With `node`, `render` shows nothing but pods of that node. Returns what must be called to
+        leave. Raises Compacted when the start is too old.
         """
         topic_prefix = topic_of(prefix)
         topic = self._topic(topic_prefix)
@@ -243,23 +296,26 @@ class Feed:
                 watcher.deliver(payload)
                 topic.sent += len(missed)
             watcher.since = self.revision
-        audiences = topic.audiences.setdefault(prefix, {})
-        audience = audiences.get(form)
+        audiences = topic.audiences.get(prefix)
+        if audiences is None:
+            audiences = topic.audiences[prefix] = Prefix()
+        audience = audiences.by_form.get(form)
         if audience is None:
-            audience = audiences[form] = Audience(render)
+            audience = Audience(render)
+            audiences.put(form, node, audience)
         if watcher.since > self.revision:
             audience.pending.append(watcher)
         else:
-            audience.members.add(watcher)
+            audience.members[watcher] = None
 
         def leave() -> None:
-            audience.members.discard(watcher)
+            audience.members.pop(watcher, None)
             if watcher in audience.pending:
                 audience.pending.remove(watcher)
             if not audience.members and not audience.pending:
-                if audiences.get(form) is audience:
-                    del audiences[form]
-                if not audiences and topic.audiences.get(prefix) is audiences:
+                if audiences.by_form.get(form) is audience:
+                    audiences.remove(form, node)
+                if not audiences.by_form and topic.audiences.get(prefix) is audiences:
                     del topic.audiences[prefix]
 
         return leave

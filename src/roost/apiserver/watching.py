@@ -163,6 +163,13 @@ class WatchRequest:
             return keys.key_of(self.kind, where, self.selection.name)
         return keys.prefix_of(self.kind, self.namespace)
 
+    @property
+    def node(self) -> str:
+        """The node whose pods alone are watched, if there is one."""
+        if self.kind.plural != "pods" or self.kind.group:
+            return ""
+        return self.selection.fields.exact("spec.nodeName") or ""
+
     def start(self) -> int:
         """Return the revision asked for; raises what the real server answers to a bad one."""
         version = self.options.resource_version
@@ -239,7 +246,9 @@ class FramedWatch:
         dropped = asyncio.Event()
         watcher = Watcher(since, sink.write, dropped.set)
         render = renderer(self._framer, self._request)
-        leave = await self._core.feed.join(self._request.prefix, self._form_key, render, watcher)
+        leave = await self._core.feed.join(
+            self._request.prefix, self._form_key, render, watcher, self._request.node
+        )
         try:
             await self._idle(sink, since, end, dropped)
         finally:

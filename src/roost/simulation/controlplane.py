@@ -45,6 +45,7 @@ from roost.ports.port import WallClock
 from roost.simulation.keys import SeededKeys
 from roost.simulation.link import Link, Wire
 from roost.simulation.seeds import derived
+from roost.simulation.sharing import Tenant
 from roost.store.port import Store
 
 SERVER: Final = "server"
@@ -134,8 +135,14 @@ class ControlPlane:
         # They go on where they were when the server is started again: ids never repeat.
         self._ids = SeededIds(derived(choice.seed, "ids"))
         self._server_chance = SeededChance(derived(choice.seed, SERVER))
-        self._starts = 0
+        self._starts: dict[str, int] = {}
+        self._manager, self._scheduler = self.link(_MANAGER), self.link(_SCHEDULER)
         self._processes = {name: Process(name) for name in (SERVER, CONTROLLERS, SCHEDULER)}
+        self._tenants: dict[str, Tenant] = {}
+        self._caches = Process("caches")
+        self.informers = Informers(
+            self.link(_MANAGER), SeededChance(derived(choice.seed, "caches"))
+        )
         self.engine: Engine | None = None
         self.scheduling: Scheduling | None = None
 
@@ -153,6 +160,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Start everything, and make what every cluster has."""
         await self.start_server()
+        self._caches.start(("informers", self.informers.run()))
         await self.start_controllers()
         await self.start_scheduler()
 
@@ -161,8 +169,11 @@ class ControlPlane:
         if name == SERVER:
             self.wire.connect(None)
         await self._processes[name].kill()
+        if name in self._tenants:
+            self._tenants.pop(name).leave()
 
     async def stop(self) -> None:
+        await self._caches.kill()
         for name in (SCHEDULER, CONTROLLERS, SERVER):
             await self.kill(name)
 
@@ -171,8 +182,14 @@ class ControlPlane:
 
     def check(self) -> None:
         """Raise if a component ended by a bug."""
+        self._caches.check()
         for process in self._processes.values():
             process.check()
+
+    def _began(self, name: str) -> int:
+        """Count a start of a component, and return how many there were."""
+        self._starts[name] = count = self._starts.get(name, 0) + 1
+        return count
 
     # -- the server ---------------------------------------------------------------------------
 
@@ -212,9 +229,8 @@ class ControlPlane:
         await api.ready()
         await authorizer.ready()
         await registered.ready()
-        if not self._starts:
+        if self._began(SERVER) == 1:
             await self._bootstrap(api)
-        self._starts += 1
         registered.start()
         self.registry = registry
         self.wire.connect(api)
@@ -232,15 +248,16 @@ class ControlPlane:
         names = [name for name in self.names if name != SCHEDULER and name not in AUTHORITY]
         if self.alive(CONTROLLERS) or not names:
             return
-        link = self.link(_MANAGER)
-        chance = SeededChance(derived(self.choice.seed, CONTROLLERS, self._starts))
+        link = self._manager
+        chance = SeededChance(derived(self.choice.seed, CONTROLLERS, self._began(CONTROLLERS)))
+        informers = self._tenants[CONTROLLERS] = Tenant(self.informers)
         setup = Setup(
             CA_PEM, served_kinds(builtin().kinds()), QuotaRules(usage_of, quota_matches),
             node_grace_s=self.choice.node_grace_s,
         )  # fmt: skip
         fixed = [name for name in names if name not in EVERYWHERE]
         everywhere = [name for name in names if name in EVERYWHERE]
-        engine = Engine(link, self.clock, chance, controllers(fixed, setup))
+        engine = Engine(link, self.clock, chance, controllers(fixed, setup), informers=informers)
 
         def build(served: Sequence[Any]) -> Any:
             return controllers(everywhere, Setup(CA_PEM, tuple(served), setup.quota))
@@ -254,11 +271,8 @@ class ControlPlane:
     async def start_scheduler(self) -> None:
         if self.alive(SCHEDULER) or SCHEDULER not in self.names:
             return
-        link = self.link(_SCHEDULER)
-        chance = SeededChance(derived(self.choice.seed, SCHEDULER, self._starts))
-        informers = Informers(link, chance)
-        scheduling = Scheduling(link, self.clock, chance, informers=informers)
-        self._processes[SCHEDULER].start(
-            ("scheduler", scheduling.run()), ("informers of the scheduler", informers.run())
-        )
+        chance = SeededChance(derived(self.choice.seed, SCHEDULER, self._began(SCHEDULER)))
+        informers = self._tenants[SCHEDULER] = Tenant(self.informers)
+        scheduling = Scheduling(self._scheduler, self.clock, chance, informers=informers)
+        self._processes[SCHEDULER].start(("scheduler", scheduling.run()))
         self.scheduling = scheduling

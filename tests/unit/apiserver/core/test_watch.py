@@ -158,7 +158,8 @@ def test_a_form_that_fails_ends_only_its_own_watches(play: Play) -> None:
         bad = await asker.watch(f"{MAPS}?watch=1&resourceVersion=1&labelSelector=a%3Db")
         await asyncio.sleep(0)
         (topic,) = asker.api.feed._topics.values()
-        audience = next(a for p in topic.audiences.values() for a in p.values() if bad_of(a, bad))
+        forms = [a for p in topic.audiences.values() for a in p.by_form.values()]
+        audience = next(a for a in forms if bad_of(a, bad))
         audience.render = fail
         await asker.ask("POST", MAPS, cm("a"))
         await good.until(1)
@@ -177,3 +178,36 @@ def bad_of(audience: Any, watching: Any) -> bool:
 
 def fail(_events: Any) -> None:
     raise KeyError("spec")
+
+
+def test_who_watches_one_node_is_told_of_its_pods_alone(play: Play) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+
+    async def scene(asker: Any) -> None:
+        here, there = [
+            await asker.watch(f"{pods}?watch=1&resourceVersion=1&fieldSelector=spec.nodeName%3D{node}")
+            for node in ("n1", "n2")
+        ]
+        everywhere = await asker.watch(f"{pods}?watch=1&resourceVersion=1")
+        for name in ("a", "b"):
+            await asker.ask("POST", pods, pod_on(name, ""))
+        for name, node in (("a", "n1"), ("b", "n2")):
+            target = {"target": {"kind": "Node", "name": node}, "metadata": {"name": name}}
+            await asker.ask("POST", f"{pods}/{name}/binding", target)
+        await asker.ask("DELETE", f"{pods}/a?gracePeriodSeconds=0")
+        await everywhere.until(6)
+        await here.until(3)
+        await there.until(1)
+        assert {e["object"]["metadata"]["name"] for e in here.events} == {"a"}
+        assert [e["type"] for e in here.events] == ["ADDED", "MODIFIED", "DELETED"]
+        assert [e["object"]["metadata"]["name"] for e in there.events] == ["b"]
+        for watching in (here, there, everywhere):
+            await watching.end()
+        assert not asker.api.feed._topics["/registry/core/pods/"].audiences
+
+    play(scene)
+
+
+def pod_on(name: str, node: str) -> Any:
+    spec = {"containers": [{"name": "c", "image": "i"}], **({"nodeName": node} if node else {})}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
