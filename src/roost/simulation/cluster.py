@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import fnmatch
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -36,12 +36,19 @@ from roost.simulation.controlplane import (
     SERVER,
     Choice,
     ControlPlane,
+    Process,
 )  # fmt: skip
 from roost.simulation.journal import JournalStore
 from roost.simulation.loop import VirtualLoop
+from roost.simulation.machine import Machines
 from roost.simulation.manifests import Manifest, read_manifests
-from roost.simulation.nodes import Machine, NodeSpec, PlainMachine, SimulatedNode
+from roost.simulation.network.fabric import Latency
+from roost.simulation.network.messages import Exchange, Response
+from roost.simulation.nodes import NodeSpec, SimulatedNode
 from roost.simulation.pace import Pace
+from roost.simulation.workloads.context import Respond
+from roost.simulation.workloads.image import Image
+from roost.simulation.workloads.shipped import SHIPPED
 
 ResultT = TypeVar("ResultT")
 _ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
@@ -91,7 +98,8 @@ class Cluster:
         controllers: str = "*",
         addons: bool = True,
         node_grace_s: float = 40.0,
-        machine: Callable[[Cluster], Machine] | None = None,
+        latency: Latency | None = None,
+        images: str | tuple[type[Image], ...] = "any",
     ) -> None:
         self.seed = seed
         self.start = start
@@ -104,10 +112,18 @@ class Cluster:
         self.nodes: dict[str, SimulatedNode] = {}
         self._added = 0
         self._behaviours: list[tuple[str, Behaviour]] = []
-        self.machine = machine(self) if machine else PlainMachine(self.clock, self._behaviour)
+        self.machines = Machines(
+            self.plane,
+            self._behaviour,
+            images=SHIPPED if isinstance(images, str) else images,
+            strict=images != "any",
+            latency=latency,
+        )
+        self._network = Process("network")
         self._applying = self.plane.link(_ADMIN, _APPLY)
         self._asking = self.plane.link(_ADMIN, _ASK)
         self._do(self.plane.start())
+        self.loop.call_soon(self._network.start, ("services", self.machines.run()))
         for number in range(1, nodes + 1):
             self._add(NodeSpec(f"node-{number}"))
         self.settle()
@@ -177,6 +193,7 @@ class Cluster:
 
     def _check(self) -> None:
         self.plane.check()
+        self._network.check()
         for node in self.nodes.values():
             node.check()
 
@@ -236,12 +253,48 @@ class Cluster:
         """
         self._behaviours.append((name, behaviour))
 
-    def _behaviour(self, spec: ContainerSpec) -> Behaviour:
+    def _behaviour(self, spec: ContainerSpec, image: str) -> Behaviour | None:
         for pattern, behaviour in reversed(self._behaviours):
-            for name in (spec.name, spec.image):
+            for name in (spec.name, image):
                 if fnmatch.fnmatchcase(name, pattern):
                     return behaviour
-        return Behaviour()
+        return None
+
+    def register(self, image: type[Image]) -> type[Image]:
+        """Let an image be pulled from now on; also a decorator. Raises ValueError if it has no name."""
+        self.machines.catalogue.add(image)
+        return image
+
+    # -- the network --------------------------------------------------------------------------
+
+    def fetch(
+        self, url: str, source: str = "", *, method: str = "GET",
+        headers: Mapping[str, str] | None = None, body: bytes | str = b"", timeout_s: float = 30.0,
+    ) -> Response:  # fmt: skip
+        """Send an HTTP request from a node (the first one) or from namespace/pod.
+
+        Time passes until there is an answer. Raises network.messages.Fault, as ECONNREFUSED.
+        """
+        host = self.machines.host_of(source or next(iter(self.nodes)))
+        data = body.encode() if isinstance(body, str) else body
+        return self._do(
+            self.machines.fetch(
+                host, url, method=method, headers=headers or {}, body=data, timeout_s=timeout_s
+            )
+        )
+
+    @property
+    def requests(self) -> list[Exchange]:
+        """The requests that have ended, oldest first, probes too (the last 10,000)."""
+        return list(self.machines.fabric.exchanges)
+
+    def on_request(self, observer: Callable[[Exchange], None]) -> None:
+        """Call `observer` with every request that ends."""
+        self.machines.fabric.observers.append(observer)
+
+    def outside(self, name: str, respond: Respond, port: int = 80) -> None:
+        """Let a name outside of the cluster answer HTTP requests."""
+        self.machines.answer_outside(name, respond, port)
 
     def logs(self, pod: str, container: str = "", *, previous: bool = False) -> str:
         """Return what a container printed. `pod` is "name", "pod/name" or "namespace/name"."""
@@ -294,7 +347,7 @@ class Cluster:
     def _add(self, spec: NodeSpec) -> SimulatedNode:
         if spec.name in self.nodes:
             raise ValueError(f"there is a node {spec.name} already")
-        node = SimulatedNode(self.plane, spec, self._added, self.machine)
+        node = SimulatedNode(self.plane, spec, self._added, self.machines)
         self._added += 1
         self.nodes[spec.name] = node
         self.loop.call_soon(node.start_agent)
@@ -322,13 +375,15 @@ class Cluster:
         self.settle()
 
     def partition(self, name: str) -> None:
-        """Cut a node off from the API server; what runs on it goes on."""
+        """Cut a node off from the API server and from the other nodes; what runs on it goes on."""
         self.nodes[name].link.cut()
+        self.machines.isolate(name)
         self.loop.disturb()
 
     def heal(self, name: str) -> None:
         """End a partition."""
         self.nodes[name].link.mend()
+        self.machines.rejoin(name)
         self.loop.disturb()
 
     # -- components ---------------------------------------------------------------------------
@@ -369,7 +424,8 @@ class Cluster:
 
         async def stop() -> None:
             for node in self.nodes.values():
-                await node.crash_agent()
+                await node.stop()
+            await self._network.kill()
             await self.plane.stop()
 
         self._do(stop())

@@ -13,7 +13,7 @@ from roost.api.values import Object
 Manifest: TypeAlias = "str | Path | Object | Iterable[Manifest]"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_BREAK = re.compile(r"^---(?:\s.*)?$", re.MULTILINE)
+_BREAK = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 
 
 def read_manifests(given: Manifest) -> list[Object]:

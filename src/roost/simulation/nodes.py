@@ -13,7 +13,6 @@ from typing import Protocol
 
 from roost.adapters.virtual.chance import SeededChance
 from roost.adapters.virtual.files import MemoryFiles
-from roost.adapters.virtual.podfiles import MemoryPodFiles
 from roost.api import quantity
 from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
@@ -30,8 +29,12 @@ from roost.runtimes.port import ContainerSpec, Runtime
 from roost.runtimes.simulated import Behaviour, SimulatedRuntime
 from roost.simulation.controlplane import ControlPlane, Process
 from roost.simulation.seeds import derived
+from roost.simulation.volumes import VirtualPodFiles
 
 _POD_ADDRESSES = range(2, 254)
+_LAYOUT = Layout.under("/var/lib/roost")
+#: Of a longer log the older half goes.
+_LOG_BYTES = 256 << 10
 NODE_INFO: Mapping[str, str] = {
     "machineID": "simulated",
     "osImage": "Roost simulation",
@@ -63,11 +66,16 @@ class NodeSpec:
         )
 
 
+def pod_prefix(index: int) -> str:
+    """Return the first three numbers of a node's pod addresses."""
+    return f"10.{244 + index // 256}.{index % 256}"
+
+
 class SubnetNetwork:
     """node.podnetwork.PodNetwork: the addresses of one node's /24, in turn, and nothing else."""
 
     def __init__(self, index: int) -> None:
-        self._prefix = f"10.{244 + index // 256}.{index % 256}"
+        self._prefix = pod_prefix(index)
         self._last = _POD_ADDRESSES.start - 1
         self._attached: dict[str, str] = {}
         self._taken: dict[str, str] = {}
@@ -130,6 +138,12 @@ class Machine(Protocol):
 
     def reach(self, node: SimulatedNode) -> Network: ...
 
+    def isolate(self, node: str) -> None:
+        """Let nothing cross between a node and the others, until it may rejoin them."""
+        ...
+
+    def rejoin(self, node: str) -> None: ...
+
 
 class PlainMachine:
     """A Machine on which containers are behaviours; `behave` chooses one for each attempt."""
@@ -147,6 +161,12 @@ class PlainMachine:
     def reach(self, node: SimulatedNode) -> Network:
         del node
         return EverythingAnswers()
+
+    def isolate(self, node: str) -> None:
+        """There is no network that could be cut."""
+
+    def rejoin(self, node: str) -> None:
+        """There is no network that could be cut."""
 
 
 class SimulatedNode:
@@ -173,7 +193,7 @@ class SimulatedNode:
     def _boot(self) -> None:
         """Make the machine as it is after power came: empty."""
         self.files = MemoryFiles()
-        self.pod_files = MemoryPodFiles()
+        self.pod_files = VirtualPodFiles(self.files, _LAYOUT)
         self.runtime = self._machine.runtime(self)
         self.network = self._machine.pod_network(self)
 
@@ -181,7 +201,10 @@ class SimulatedNode:
         """Append a line that a container prints to its log, as the CRI's logs are."""
         stamp = log_stamp(self._plane.clock.now())
         entry = f"{stamp} {stream} F {line}\n".encode()
-        self.files.write(path, (self.files.read(path) or b"") + entry)
+        known = self.files.read(path) or b""
+        if len(known) > _LOG_BYTES:
+            known = known[known.index(b"\n", len(known) // 2) + 1 :]
+        self.files.write(path, known + entry)
 
     def start_agent(self) -> None:
         """Start the agent; it adopts what runs."""
@@ -195,7 +218,7 @@ class SimulatedNode:
             name=name,
             host_ips=(self.address,),
             capacity=self.spec.capacity(),
-            layout=Layout.under("/var/lib/roost"),
+            layout=_LAYOUT,
             labels=self.spec.labels,
             taints=self.spec.taints,
             node_info=NODE_INFO,

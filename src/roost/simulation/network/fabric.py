@@ -72,6 +72,8 @@ class Host:
     listeners: dict[tuple[str, int], Listener] = field(default_factory=dict)
     #: Ports of a node that lead to a pod: (protocol, port) -> (address, port).
     forwards: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+    #: Every port answers: what runs here is a behaviour, of which nobody knows where it listens.
+    open: bool = False
 
     def hop(self, port: int = 0) -> Hop:
         return Hop(self.kind, self.name, self.address, port)
@@ -165,6 +167,8 @@ class Fabric:
             raise Unreachable(address)
         self._check_reach(source, target, port)
         listener = target.listeners.get((protocol, port))
+        if listener is None and target.open:
+            listener = _ANYBODY
         if listener is None:
             raise Refused(address, port)
         return Route((*hops, target.hop(port)), listener)
@@ -246,6 +250,20 @@ class Fabric:
 
 async def _answered(handler: Handler, request: Request) -> Response:
     return await handler(request)
+
+
+class _Anybody:
+    """The owner of answers that nobody in particular gives."""
+
+    def spawn(self, work: Coroutine[Any, Any, Response]) -> asyncio.Task[Response]:
+        return asyncio.get_running_loop().create_task(work)
+
+
+async def _say_ok(_request: Request) -> Response:
+    return Response(body=b"ok")
+
+
+_ANYBODY: Final = Listener(_say_ok, _Anybody())
 
 
 def _no_latency(_from: Hop, _to: Hop) -> float:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from roost.network.dns.zone import Record
 from roost.ports.port import Chance, WallClock
-from roost.simulation.network.fabric import Fabric, Host, Listener
+from roost.simulation.network.fabric import Fabric, Handler, Host, Listener
 from roost.simulation.network.messages import (
     Fault,
     Headers,
@@ -184,17 +184,7 @@ class Context:
         if key in listeners:
             raise OSError(98, f"Address already in use: port {port}")
 
-        async def handle(request: Request) -> Response:
-            try:
-                reply = respond(request)
-                if inspect.isawaitable(reply):
-                    reply = await reply
-                return response_of(reply)
-            except Exception as error:  # noqa: BLE001 - a server answers 500 and goes on
-                self.error(f"{request.method} {request.path}: {type(error).__name__}: {error}")
-                return Response(500, b"Internal Server Error\n")
-
-        listeners[key] = Listener(handle, self._world.tasks)
+        listeners[key] = Listener(answering(respond, self.error), self._world.tasks)
 
     def close(self, port: int, *, protocol: str = "tcp") -> None:
         """Answer no longer on a port."""
@@ -238,6 +228,22 @@ class Context:
     def lookup(self, name: str, type: str = "A") -> tuple[Record, ...]:
         """Return the records of a name: A, SRV, CNAME, PTR or TXT; raises NotFound."""
         return self._world.names.lookup(name, type, self._resolv())
+
+
+def answering(respond: Respond, complain: Callable[[str], None]) -> Handler:
+    """Return what answers requests with `respond`, and 500 where that fails."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            reply = respond(request)
+            if inspect.isawaitable(reply):
+                reply = await reply
+            return response_of(reply)
+        except Exception as error:  # noqa: BLE001 - a server answers 500 and goes on
+            complain(f"{request.method} {request.path}: {type(error).__name__}: {error}")
+            return Response(500, b"Internal Server Error\n")
+
+    return handle
 
 
 async def fetch(

@@ -24,7 +24,8 @@ class Image:
 
     name: ClassVar[str] = ""
     version: ClassVar[str] = "latest"
-    #: What runs when the pod gives no command: the image's entrypoint and its arguments.
+    #: What runs: the entrypoint, which a pod's `command` replaces, and the arguments, as its `args`.
+    entrypoint: ClassVar[tuple[str, ...]] = ()
     command: ClassVar[tuple[str, ...]] = ()
     env: ClassVar[Mapping[str, str]] = {}
     #: The image's files: path -> content.

@@ -130,6 +130,11 @@ class ImageProgram:
         self._ended = None
         self._end_all()
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._world.tasks.over
+
     def memory_bytes(self) -> int:
         return self._world.allocated_bytes + self._world.files.size_bytes()
 

@@ -209,7 +209,7 @@ async def _shell(ctx: Context, argv: tuple[str, ...]) -> int:
     options = [one for one in argv[1:] if one.startswith("-")]
     words = [one for one in argv[1:] if not one.startswith("-")]
     if not any("c" in one for one in options) or not words:
-        return await _pause(ctx, argv) if not words else _complain(ctx, "scripts in files")
+        return 0 if not words else _complain(ctx, "scripts in files")
     return await run_script(ctx, words[0], stop_at_error=any("e" in one for one in options))
 
 

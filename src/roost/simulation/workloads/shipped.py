@@ -15,14 +15,14 @@ class Busybox(Image):
     """A shell and its commands; without a command it ends at once, as a shell without a terminal."""
 
     name, version = "busybox", "1.37"
-    command = ("sh", "-c", "true")
+    command = ("sh",)
 
 
 class Pause(Image):
     """Waits for its end."""
 
     name, version = "registry.k8s.io/pause", "3.10"
-    command = ("pause",)
+    entrypoint = ("/pause",)
 
 
 class HelloWorld(Image):
@@ -65,7 +65,7 @@ class HttpEcho(Image):
     """Answers every request with one text: -text=... -listen=:5678."""
 
     name, version = "hashicorp/http-echo", "1.0"
-    command = ("/http-echo",)
+    entrypoint = ("/http-echo",)
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
         options = _options(argv[1:])
@@ -80,7 +80,8 @@ class Agnhost(Image):
     """The parts of the test image that people use by hand: netexec, pause, serve-hostname."""
 
     name, version = "registry.k8s.io/e2e-test-images/agnhost", "2.53"
-    command = ("/agnhost", "pause")
+    entrypoint = ("/agnhost",)
+    command = ("pause",)
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
         words = argv[1:] if argv[0].endswith("agnhost") else argv

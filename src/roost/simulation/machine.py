@@ -1,0 +1,232 @@
+"""Machines on which containers are programs, joined by a fabric: nodes.Machine.
+
+An image class is chosen by the reference that was pulled; a Behaviour that was set for a container or
+an image comes first. An image that nobody registered cannot be pulled, as in the real world; where the
+world is not strict, it is a server that runs for ever and answers on every port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from roost.adapters.virtual.chance import SeededChance
+from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
+from roost.apiserver.attributes import User
+from roost.apiserver.inprocess import Manner
+from roost.client.informer import Informers
+from roost.network.plan import DNS_ADDRESS
+from roost.node.podnetwork import PodNetwork
+from roost.ports.port import Network
+from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
+from roost.runtimes.simulated import Behaviour, Program, Registry, SimulatedRuntime
+from roost.simulation.controlplane import ControlPlane
+from roost.simulation.network.fabric import Fabric, Host, Latency, Listener
+from roost.simulation.network.messages import Headers, Response
+from roost.simulation.network.names import Names, Resolv
+from roost.simulation.network.pods import FabricPodNetwork, ProbeNetwork
+from roost.simulation.network.services import ServiceTables
+from roost.simulation.nodes import SimulatedNode, pod_prefix
+from roost.simulation.seeds import derived
+from roost.simulation.workloads.context import PodInfo, Respond, Tasks, World, answering, fetch
+from roost.simulation.workloads.files import ContainerFiles
+from roost.simulation.workloads.image import Catalogue, Image
+from roost.simulation.workloads.program import Guard, ImageProgram, NoGuard
+from roost.simulation.workloads.shipped import SHIPPED
+
+_PROXY: Final = User("system:kube-proxy", (MASTERS, AUTHENTICATED))
+_STREAMS: Final = {1: "stdout", 2: "stderr"}
+#: The first address of the world outside.
+_OUTSIDE: Final = "203.0.113"
+
+#: What was chosen for a container of an image, if anything: (spec, reference) -> behaviour.
+Behave = Callable[[ContainerSpec, str], Behaviour | None]
+
+
+@dataclass(slots=True)
+class _Box:
+    """What one node has between two losses of power."""
+
+    host: Host
+    pods: FabricPodNetwork
+    runtime: SimulatedRuntime
+    programs: dict[str, ImageProgram] = field(default_factory=dict)
+
+
+class Machines:
+    """All nodes' machines. `informers` must be run by somebody: `parts` says what."""
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        behave: Behave,
+        *,
+        images: tuple[type[Image], ...] = SHIPPED,
+        strict: bool = True,
+        latency: Latency | None = None,
+        pull_s: float = 0.0,
+        guard: Guard | None = None,
+    ) -> None:
+        self.catalogue = Catalogue(images)
+        self._strict = strict
+        self._plane = plane
+        self._behave = behave
+        self._pull_s = pull_s
+        self._guard = guard or NoGuard()
+        self._outside: dict[str, str] = {}
+        self._boxes: dict[str, _Box] = {}
+        self._started = 0
+        link = plane.link(_PROXY, Manner(trusted=True, manager="kube-proxy"))
+        self._informers = Informers(link, SeededChance(derived(plane.choice.seed, "services")))
+        tables = ServiceTables(self._informers)
+        self.fabric = Fabric(tables, plane.clock, latency)
+        self.names = Names(tables.zone, DNS_ADDRESS, self._outside)
+
+    async def run(self) -> None:
+        """Follow Services and their endpoints until cancelled."""
+        await self._informers.run()
+
+    # -- nodes.Machine
+
+    def runtime(self, node: SimulatedNode) -> Runtime:
+        """Return the runtime of a machine that was just given power, or has just lost it."""
+        self._power_off(node.name)
+        host = Host("node", node.name, node.address, node.name)
+        pods = FabricPodNetwork(self.fabric, host, pod_prefix(node.index))
+
+        def choose(spec: ContainerSpec) -> Behaviour | Program:
+            return self._chosen(node, box, spec)
+
+        def log(path: str, line: str) -> None:
+            node.write_log(path, line)
+
+        refuse = self.catalogue.refusal if self._strict else None
+        registry = Registry(self._pull_s, refuse=refuse)
+        runtime = SimulatedRuntime(self._plane.clock.now, behave=choose, registry=registry, log=log)
+        box = self._boxes[node.name] = _Box(host, pods, runtime)
+        return runtime
+
+    def pod_network(self, node: SimulatedNode) -> PodNetwork:
+        return self._boxes[node.name].pods
+
+    def reach(self, node: SimulatedNode) -> Network:
+        """Return what the agent probes with; from now on the node can be reached."""
+        host = self.fabric.add(self._boxes[node.name].host)
+        return ProbeNetwork(self.fabric, host)
+
+    def isolate(self, node: str) -> None:
+        """Let nothing cross between a node and the others."""
+        self.fabric.isolated[node] = None
+
+    def rejoin(self, node: str) -> None:
+        self.fabric.isolated.pop(node, None)
+
+    def _power_off(self, name: str) -> None:
+        box = self._boxes.pop(name, None)
+        if box is None:
+            return
+        for program in box.programs.values():
+            program.kill()
+        box.pods.drop_all()
+        self.fabric.remove(box.host.address)
+
+    # -- containers
+
+    def _chosen(self, node: SimulatedNode, box: _Box, spec: ContainerSpec) -> Behaviour | Program:
+        reference = box.runtime.reference_of(spec.image)
+        behaviour = self._behave(spec, reference)
+        kind = None if behaviour is not None else self.catalogue.find(reference)
+        if kind is None:
+            host = box.pods.host(box.runtime.sandbox_specs[spec.sandbox_id].pod_uid)
+            if host is not None:
+                host.open = True
+            return behaviour or Behaviour()
+        image = kind()
+        argv = command_of(image, spec)
+        if not argv and kind.run is Image.run:
+            raise RuntimeFault("CreateContainerError", "no command specified")
+        world = self._world(node, box, image, spec)
+
+        def log(stream: int, line: str) -> None:
+            node.write_log(spec.log_path, line, _STREAMS[stream])
+
+        program = ImageProgram(image, world, argv, log, self._guard)
+        gone = [one for one, known in box.programs.items() if known.over]
+        for one in gone:
+            del box.programs[one]
+        box.programs[spec.id] = program
+        return program
+
+    def _world(self, node: SimulatedNode, box: _Box, image: Image, spec: ContainerSpec) -> World:
+        sandbox = box.runtime.sandbox_specs[spec.sandbox_id]
+        host = box.host if sandbox.host_network else box.pods.host(sandbox.pod_uid)
+        if host is None:
+            raise RuntimeFault("CreateContainerError", "the pod has no network")
+        self._started += 1
+        files = ContainerFiles(
+            node.files, f"/run/containers/{spec.id}", spec.mounts,
+            folder=spec.working_dir or "/", read_only=spec.security.read_only_root,
+        )  # fmt: skip
+        for path, content in image.files.items():
+            node.files.write(f"/run/containers/{spec.id}{path}", content.encode())
+        pod = PodInfo(
+            sandbox.pod_name, sandbox.pod_namespace, sandbox.pod_uid, host.address, node.name
+        )
+        return World(
+            pod, spec.name, host, self.fabric, self.names, self._plane.clock,
+            SeededChance(derived(self._plane.choice.seed, spec.id, self._started)),
+            files, Tasks(), {**image.env, **dict(spec.env)}, spec.limits.memory_bytes,
+        )  # fmt: skip
+
+    # -- the world outside, and requests from it
+
+    def outside(self, name: str) -> Host:
+        """Return the machine of a name outside of the cluster, made at need."""
+        address = self._outside.get(name)
+        if address is None:
+            address = f"{_OUTSIDE}.{len(self._outside) + 1}"
+            self._outside[name] = address
+            self.fabric.add(Host("outside", name, address, ""))
+        return self.fabric.hosts[address]
+
+    def answer_outside(self, name: str, respond: Respond, port: int) -> None:
+        """Let a machine outside answer on a port."""
+        host = self.outside(name)
+        host.listeners["tcp", port] = Listener(answering(respond, self._outside_failed), Tasks())
+
+    def _outside_failed(self, words: str) -> None:
+        """A server outside has no log; its client sees the 500."""
+
+    async def fetch(
+        self, source: Host, url: str, *, method: str, headers: Mapping[str, str], body: bytes,
+        timeout_s: float,
+    ) -> Response:  # fmt: skip
+        """Send a request from a node or a pod, with the cluster's own names."""
+        resolv = Resolv((DNS_ADDRESS,), _SEARCH, 5)
+        nodes = {name: box.host.address for name, box in self._boxes.items()}
+        sent: Headers = tuple((name.lower(), value) for name, value in headers.items())
+        return await fetch(
+            self.fabric, source, lambda host: self.names.address(host, nodes, resolv), url,
+            method=method, headers=sent, body=body, timeout_s=timeout_s,
+        )  # fmt: skip
+
+    def host_of(self, name: str) -> Host:
+        """Return the host of a node, or of namespace/pod; raises KeyError."""
+        if name in self._boxes:
+            return self._boxes[name].host
+        for host in self.fabric.hosts.values():
+            if host.kind == "pod" and host.name == name:
+                return host
+        raise KeyError(name)
+
+
+_SEARCH: Final = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
+
+
+def command_of(image: Image, spec: ContainerSpec) -> tuple[str, ...]:
+    """Return what a container runs, as the Pod API says: `command` replaces the image's entrypoint
+    and with it the image's arguments, `args` only those."""
+    if spec.command:
+        return (*spec.command, *spec.args)
+    return (*image.entrypoint, *(spec.args or image.command))
