@@ -3,5 +3,11 @@
 from roost.runtimes.simulated import Behaviour
 from roost.simulation.cluster import Cluster, Result
 from roost.simulation.loop import Deadlock, VirtualLoop
+from roost.simulation.network.messages import Exchange, Fault, Hop, Request, Response
+from roost.simulation.workloads.context import Context
+from roost.simulation.workloads.image import Image
 
-__all__ = ["Behaviour", "Cluster", "Deadlock", "Result", "VirtualLoop"]
+__all__ = [
+    "Behaviour", "Cluster", "Context", "Deadlock", "Exchange", "Fault", "Hop", "Image", "Request",
+    "Response", "Result", "VirtualLoop",
+]  # fmt: skip

@@ -48,7 +48,6 @@ from roost.simulation.nodes import NodeSpec, SimulatedNode
 from roost.simulation.pace import Pace
 from roost.simulation.workloads.context import Respond
 from roost.simulation.workloads.image import Image
-from roost.simulation.workloads.shipped import SHIPPED
 
 ResultT = TypeVar("ResultT")
 _ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
@@ -99,8 +98,13 @@ class Cluster:
         addons: bool = True,
         node_grace_s: float = 40.0,
         latency: Latency | None = None,
-        images: str | tuple[type[Image], ...] = "any",
+        any_image: bool = False,
     ) -> None:
+        """Begin a cluster.
+
+        `latency` gives the seconds between two hops; `any_image` lets images that nobody registered
+        run, as servers that answer on every port (else they cannot be pulled).
+        """
         self.seed = seed
         self.start = start
         self.loop = VirtualLoop()
@@ -112,13 +116,7 @@ class Cluster:
         self.nodes: dict[str, SimulatedNode] = {}
         self._added = 0
         self._behaviours: list[tuple[str, Behaviour]] = []
-        self.machines = Machines(
-            self.plane,
-            self._behaviour,
-            images=SHIPPED if isinstance(images, str) else images,
-            strict=images != "any",
-            latency=latency,
-        )
+        self.machines = Machines(self.plane, self._behaviour, strict=not any_image, latency=latency)
         self._network = Process("network")
         self._applying = self.plane.link(_ADMIN, _APPLY)
         self._asking = self.plane.link(_ADMIN, _ASK)

@@ -20,7 +20,7 @@ from roost.simulation.workloads.shell import run_command
 
 
 class Image:
-    """The base of all images. A class without `version` is the newest of its name."""
+    """The base of all images. `version` "*": it is found by every tag."""
 
     name: ClassVar[str] = ""
     version: ClassVar[str] = "latest"
@@ -80,7 +80,7 @@ class Catalogue:
         versions = self._images.get(name)
         if not versions:
             return None
-        found = versions.get(version)
+        found = versions.get(version) or versions.get("*")
         if found is None and version == "latest":
             found = next(reversed(versions.values()))
         return found

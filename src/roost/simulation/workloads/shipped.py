@@ -14,21 +14,21 @@ from roost.simulation.workloads.image import Image
 class Busybox(Image):
     """A shell and its commands; without a command it ends at once, as a shell without a terminal."""
 
-    name, version = "busybox", "1.37"
+    name, version = "busybox", "*"
     command = ("sh",)
 
 
 class Pause(Image):
     """Waits for its end."""
 
-    name, version = "registry.k8s.io/pause", "3.10"
+    name, version = "registry.k8s.io/pause", "*"
     entrypoint = ("/pause",)
 
 
 class HelloWorld(Image):
     """Greets and ends."""
 
-    name = "hello-world"
+    name, version = "hello-world", "*"
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
         del argv
@@ -39,7 +39,7 @@ class HelloWorld(Image):
 class Nginx(Image):
     """Serves the files of /usr/share/nginx/html on port 80."""
 
-    name, version = "nginx", "1.29"
+    name, version = "nginx", "*"
     command = ("nginx", "-g", "daemon off;")
     files: ClassVar = {
         "/usr/share/nginx/html/index.html": "<h1>Welcome to nginx!</h1>\n",
@@ -64,7 +64,7 @@ class Nginx(Image):
 class HttpEcho(Image):
     """Answers every request with one text: -text=... -listen=:5678."""
 
-    name, version = "hashicorp/http-echo", "1.0"
+    name, version = "hashicorp/http-echo", "*"
     entrypoint = ("/http-echo",)
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
@@ -79,7 +79,7 @@ class HttpEcho(Image):
 class Agnhost(Image):
     """The parts of the test image that people use by hand: netexec, pause, serve-hostname."""
 
-    name, version = "registry.k8s.io/e2e-test-images/agnhost", "2.53"
+    name, version = "registry.k8s.io/e2e-test-images/agnhost", "*"
     entrypoint = ("/agnhost",)
     command = ("pause",)
 
