@@ -26,7 +26,7 @@ from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.auditing.auditor import Auditor, Record
 from roost.apiserver.core import Core, Lookup, is_custom
-from roost.apiserver.deadlines import Deadlines, timed_out
+from roost.apiserver.deadlines import Deadlines, requested_s, timed_out
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.fairness.flows import Flows, Refused, too_many
@@ -197,6 +197,8 @@ class ApiServer:
         try:
             if fault is not None:
                 raise fault
+            if query and query.get("timeout") and info.verb != "watch":
+                self._deadlines.shorten(deadline, requested_s(query["timeout"]))
             answer = await self._answer(request, info, query, record)
         except StatusError as error:
             answer = error_answer(error, request.headers.get("accept", ""))

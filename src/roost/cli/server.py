@@ -78,6 +78,8 @@ from roost.store.sqlite import SqliteStore
 
 SCHEDULER: Final = "scheduler"
 QUOTAS: Final = Resource("", "v1", "resourcequotas")
+#: Of TLS 1.2: keys that are forgotten, and authenticated encryption. TLS 1.3 has no others.
+_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _MANAGER: Final = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))
 _SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
 #: How long controllers let changes of one resource gather while there are ever more of them.
@@ -249,6 +251,7 @@ def server_context(ca: str, identity: Identity) -> ssl.SSLContext:
     """Return the server's TLS context: TLS 1.2 and newer, client certificates of our CA welcome."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     own = Connection("", "", identity.certificate.decode(), identity.key.decode())
     own.load_certificate(context)
     context.load_verify_locations(cadata=ca)

@@ -9,9 +9,10 @@ import logging
 import pytest
 
 from fakes.apiserver import running
+from roost.api.errors import BadRequest
 from roost.api.values import Object
 from roost.apiserver.attributes import User
-from roost.apiserver.deadlines import Deadlines
+from roost.apiserver.deadlines import Deadlines, requested_s
 from roost.apiserver.messages import Answer, Request
 from roost.apiserver.requestinfo import RequestInfo, parse_path
 from roost.apiserver.requestlog import RequestLog
@@ -65,3 +66,52 @@ def test_lines_cannot_be_forged(caplog: pytest.LogCaptureFixture) -> None:
     assert line.startswith("verb=get uri=/x code=503 ms=12.3 user='eve evil' agent=")
     assert line.endswith("ip=192.0.2.1 id=id-1")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1s", 1), ("1m30s", 90), ("1.5s", 1.5), (".5m", 30), ("100ms", 0.1), ("0", 0), ("-3s", -3)],
+)
+def test_a_request_says_how_long_it_may_take(text: str, seconds: float) -> None:
+    assert requested_s(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("soon", 'invalid duration "soon"'),
+        ("5", 'missing unit in duration "5"'),
+        ("5parsecs", 'unknown unit "parsecs" in duration "5parsecs"'),
+        ("1s.", 'invalid duration "1s."'),
+    ],
+)
+def test_what_is_no_duration(text: str, why: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        requested_s(text)
+    assert refused.value.message == f"invalid timeout specified in the request URL - time: {why}"
+
+
+def test_a_request_ends_after_the_time_that_it_gave() -> None:
+    async def scene() -> list[int]:
+        async with running() as api:
+            reached = asyncio.Event()
+
+            async def slowly(*_: object) -> Answer:
+                reached.set()
+                await asyncio.sleep(0.05)
+                return Answer(200, b"{}")
+
+            api._carry_out = slowly  # type: ignore[assignment,method-assign]
+            codes = []
+            for query in (
+                "timeout=5ms",
+                "timeout=30s",
+                "timeout=0",
+                "watch=1&timeout=5ms",
+                "timeout=x",
+            ):
+                answer = await api.handle(Request("GET", "/api/v1/pods", query, user=ADMIN))
+                codes.append(answer.code)
+            return codes
+
+    assert asyncio.run(scene()) == [504, 200, 200, 200, 400]
