@@ -36,7 +36,9 @@ def definition(
     }  # fmt: skip
 
 
-def version(name: str, storage: bool = True, schema: Object | None = None, **more: Any) -> Object:
+def version(
+    name: str, *, storage: bool = True, schema: Object | None = None, **more: Any
+) -> Object:
     return {
         "name": name, "served": True, "storage": storage,
         "schema": {"openAPIV3Schema": schema or ANYTHING}, **more,
@@ -58,8 +60,8 @@ def many_versions(schema: Object | None = None) -> Object:
     """Return one as NewRandomNameMultipleVersionCustomResourceDefinition."""
     status: Object = {"subresources": {"status": {}}}
     versions = [
-        version("v1beta1", False, schema, **status),
-        version("v1", True, schema, **status),
+        version("v1beta1", storage=False, schema=schema, **status),
+        version("v1", schema=schema, **status),
     ]
     return definition(f"foo{suffix()}a", "mygroup.example.com", versions)
 
@@ -98,7 +100,9 @@ def create(api: GoClient, value: Object) -> Object:
     spec = made["spec"]
     namespace = "" if spec["scope"] == "Cluster" else "default"
     names = served(made)
-    first = api.dynamic(f"{spec['group']}/{names[0]}", spec["names"]["plural"], spec["names"]["kind"])
+    first = api.dynamic(
+        f"{spec['group']}/{names[0]}", spec["names"]["plural"], spec["names"]["kind"]
+    )
     given = {
         "metadata": {"name": "setup-instance", "namespace": namespace},
         "alpha": "foo_123", "beta": 10, "gamma": "bar", "delta": "hello", "epsilon": "foobar",

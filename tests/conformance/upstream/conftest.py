@@ -1,11 +1,12 @@
 """What test/e2e/framework does around each test: ready nodes, a namespace with its account and CA.
 
-One server process for each module, with all controllers. Nodes are objects without an agent.
+One server process with all controllers for the tests of this folder. Nodes have no agent but leases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from bare_server import BareServer
 from conformance_names import unique
-from goclient import GoClient
+from goclient import MERGE, GoClient
 
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -38,16 +39,31 @@ def add_node(api: GoClient, name: str) -> None:
     nodes.patch("", name, {"status": status}, sub="status")
 
 
-@pytest.fixture(scope="module")
+def renew(api: GoClient, names: Sequence[str], stop: threading.Event) -> None:
+    """Keep nodes ready, as their agents do."""
+    leases = api.typed("coordination.k8s.io/v1", "Lease", "leases")
+    while not stop.wait(10):
+        for name in names:
+            renewed = {"spec": {"renewTime": now()[:-1] + ".000000Z"}}
+            leases.patch("kube-node-lease", name, renewed, MERGE)
+
+
+@pytest.fixture(scope="package")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoClient]:
     """A client of a server with two ready nodes."""
     server = BareServer(tmp_path_factory.mktemp("server"))
     server.start()
     try:
         client = GoClient(str(server.kubeconfig))
-        for name in ("node-a", "node-b"):
+        names = ("node-a", "node-b")
+        for name in names:
             add_node(client, name)
+        stop = threading.Event()
+        renewing = threading.Thread(target=renew, args=(client, names, stop), daemon=True)
+        renewing.start()
         yield client
+        stop.set()
+        renewing.join(5)
     finally:
         server.stop()
 

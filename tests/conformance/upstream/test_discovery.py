@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from goclient import AGGREGATED, GoClient, poll
-
 from crdfixture import allow_all, custom_resource
+from goclient import AGGREGATED, GoClient, poll
 
 pytestmark = pytest.mark.slow
 LEVEL = "privileged"

@@ -165,7 +165,7 @@ def published(
         api,
         fixture.definition(
             name, f"crd-publish-openapi-test-{suffix}.example.com",
-            [fixture.version(it, index == 0, wanted) for index, it in enumerate(versions)],
+            [fixture.version(it, storage=it == versions[0], schema=wanted) for it in versions],
             "Namespaced", kind=f"{name}-crd",
         ),
     )  # fmt: skip
