@@ -133,8 +133,17 @@ class _Step:
         for pod in sorted(pods, key=lambda p: (created_at(p), name_of(p))):
             self.by_node.setdefault(target_of(pod), []).append(pod)
         self.places = {name_of(node): placement(self.set, node) for node in view.nodes}
+        self.wanted = [node for node, (runs, _) in self.places.items() if runs]
+        self.strategy: Object = self.spec.get("updateStrategy") or {}
+        self.surge = self._share((self.strategy.get("rollingUpdate") or {}).get("maxSurge", 0))
         self.min_ready_s = self.spec.get("minReadySeconds", 0)
         self.regarding = object_reference(DAEMON_SETS, "DaemonSet", self.set)
+
+    def _share(self, value: int | str) -> int:
+        """Return a number of nodes that may be written as a part of all, rounded up."""
+        if isinstance(value, str):
+            return -(-int(value.rstrip("%")) * len(self.wanted) // 100)
+        return value
 
     def _is_updated(self, pod: Object) -> bool:
         return labels_of(pod).get(POD_LABEL) == digest_of(self.update)
@@ -158,7 +167,7 @@ class _Step:
                 (p for p in living if not deleting(p)),
                 key=lambda p: (not node_of(p), created_at(p), name_of(p)),
             )
-            gone += kept[1:]
+            gone += self._beside(kept) if self.surge else kept[1:]
         gone += [
             pod
             for node, pods in self.by_node.items()
@@ -168,22 +177,19 @@ class _Step:
         ]
         gone = [pod for pod in gone if not deleting(pod)]
         if not missing and not gone:
-            gone = self._outdated()
+            gone, missing = self._surging() if self.surge else (self._outdated(), [])
         return [*self._told_failed(failed), *self._remove([*failed, *gone]), *self._make(missing)]
 
     def _outdated(self) -> list[Object]:
         """Return the pods that an update replaces now."""
-        strategy = self.spec.get("updateStrategy") or {}
-        if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        if self.strategy.get("type", "RollingUpdate") != "RollingUpdate":
             return []
-        wanted = [node for node, (runs, _) in self.places.items() if runs]
-        limit = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1)
-        if isinstance(limit, str):
-            limit = -(-int(limit.rstrip("%")) * len(wanted) // 100)
+        limit = self._share((self.strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1))
+        limit = max(limit, 1)  # nothing at all would never end
         down = 0
         broken: list[Object] = []
         fine: list[Object] = []
-        for node in wanted:
+        for node in self.wanted:
             pods = [pod for pod in self.by_node.get(node, []) if not deleting(pod)]
             is_up = any(self._available(pod) for pod in pods)
             down += not is_up
@@ -191,6 +197,40 @@ class _Step:
                 if not self._is_updated(pod):
                     (fine if is_up else broken).append(pod)
         return [*broken, *fine[: max(limit - down, 0)]]
+
+    def _beside(self, pods: list[Object]) -> list[Object]:
+        """Return those of a node's pods that must go while pods may be made beside old ones.
+
+        The oldest of each kind stay, as long as the old one is ready and the new one not available.
+        """
+        new = [pod for pod in pods if self._is_updated(pod)]
+        old = [pod for pod in pods if not self._is_updated(pod)]
+        extra = [*new[1:], *old[1:]]
+        if new and old and (not ready(old[0]) or self._available(new[0])):
+            extra.append(old[0])
+        return extra
+
+    def _surging(self) -> tuple[list[Object], list[str]]:
+        """Return the pods whose replacements are available, and the nodes that get a replacement."""
+        if self.strategy.get("type", "RollingUpdate") != "RollingUpdate":
+            return [], []
+        replaced: list[Object] = []
+        must: list[str] = []
+        may: list[str] = []
+        count = 0
+        for node in self.wanted:
+            pods = [pod for pod in self.by_node.get(node, []) if not deleting(pod)]
+            new = [pod for pod in pods if self._is_updated(pod)]
+            old = [pod for pod in pods if not self._is_updated(pod)]
+            if not old:
+                continue
+            if not new:
+                (may if self._available(old[0]) else must).append(node)
+            elif self._available(new[0]):
+                replaced += old
+            else:
+                count += 1
+        return replaced, [*must, *may[: max(self.surge - count, 0)]]
 
     def _available(self, pod: Object) -> bool:
         return available(pod, self.min_ready_s, self.view.now)

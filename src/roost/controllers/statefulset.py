@@ -6,11 +6,12 @@ be ready. Updates go from the highest ordinal down to the partition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from roost.api.selectors import label_selector
 from roost.api.values import Object
+from roost.controllers.claimretention import claim_owner
 from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
 from roost.decisions.controller import (
     Caches,
@@ -26,6 +27,7 @@ from roost.decisions.meta import (
     controller_reference,
     delete,
     deleting,
+    key_of,
     labels_of,
     name_of,
     namespace_of,
@@ -113,18 +115,10 @@ class _Step:
 
     def actions(self) -> Iterator[Action]:
         """Return what to do now; stops where the next step has to wait."""
+        yield from self.retention()
         for ordinal in range(self.start, self.end):
-            pod = self.pods.get(ordinal)
-            if pod is None:
-                yield from self._make(ordinal)
-                if self.in_order:
-                    return
-            elif finished(pod):
-                if not deleting(pod):
-                    yield from self._recreate(pod)
-                if self.in_order:
-                    return
-            elif self.in_order and not self.healthy(pod):
+            waits = yield from self._replica(ordinal)
+            if waits and self.in_order:
                 return
         condemned = sorted((at for at in self.pods if not self._wanted(at)), reverse=True)
         for ordinal in condemned:
@@ -138,6 +132,46 @@ class _Step:
                 return
         if self.rolls and not condemned:
             yield from self._roll()
+
+    def _replica(self, ordinal: int) -> Generator[Action, None, bool]:
+        """Yield what one replica needs now; return whether the next in order has to wait for it."""
+        pod = self.pods.get(ordinal)
+        if pod is None:
+            if not self._stale(ordinal):  # else the claims of the pod before it go first
+                yield from self._make(ordinal)
+            return True
+        if finished(pod):
+            if not deleting(pod):
+                yield from self._recreate(pod)
+            return True
+        if phase_of(pod) == "Pending" and not deleting(pod):
+            yield from self._claims(ordinal)
+        return not self.healthy(pod)
+
+    def retention(self) -> Iterator[Action]:
+        """Return what makes the claims belong to whom the retention policy wants."""
+        if not self.spec.get("volumeClaimTemplates"):
+            return
+        claims = {name_of(claim): claim for claim in self.view.claims}
+        for ordinal, pod in self.pods.items():
+            condemned = not self._wanted(ordinal)
+            for template in self.spec["volumeClaimTemplates"]:
+                found = claims.get(f"{template['metadata']['name']}-{name_of(pod)}")
+                if found is not None:
+                    yield from claim_owner(self.set, pod, found, condemned=condemned)
+
+    def _stale(self, ordinal: int) -> bool:
+        """Say whether a claim of an ordinal without a pod still belongs to a pod, and so goes."""
+        name = f"{name_of(self.set)}-{ordinal}"
+        wanted = {
+            f"{t['metadata']['name']}-{name}" for t in self.spec.get("volumeClaimTemplates") or ()
+        }
+        return any(
+            reference["kind"] == "Pod" and reference["name"] == name
+            for claim in self.view.claims
+            if name_of(claim) in wanted
+            for reference in claim["metadata"].get("ownerReferences") or ()
+        )
 
     def _wanted(self, ordinal: int) -> bool:
         return self.start <= ordinal < self.end
@@ -329,8 +363,13 @@ def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
     return matching_owners(caches, STATEFUL_SETS, namespace_of(pod), labels_of(pod))
 
 
-def _no_keys(_obj: Object, _caches: Caches) -> Iterable[Key]:
-    return ()
+def _claim_keys(claim: Object, caches: Caches) -> Iterable[Key]:
+    """A claim that a pod owned is perhaps gone: its set may make that pod again."""
+    for reference in claim["metadata"].get("ownerReferences") or ():
+        if reference["kind"] == "Pod":
+            for one in caches[STATEFUL_SETS].all(namespace_of(claim)):
+                if reference["name"].rpartition("-")[0] == name_of(one):
+                    yield key_of(one)
 
 
 _owner_keys = owner_keys("StatefulSet", "apps")
@@ -341,7 +380,7 @@ CONTROLLER = Controller(
         Watch(STATEFUL_SETS, own_key),
         Watch(PODS, _pod_keys, {BY_CONTROLLER: by_controller}),
         Watch(CONTROLLER_REVISIONS, _owner_keys, {BY_CONTROLLER: by_controller}),
-        Watch(PERSISTENT_VOLUME_CLAIMS, _no_keys),
+        Watch(PERSISTENT_VOLUME_CLAIMS, _claim_keys),
     ),
     view=view,
     reconcile=reconcile,

@@ -275,3 +275,59 @@ def test_a_cron_job_that_forbids_waits_for_the_last_to_end() -> None:
             assert [a["name"] for a in status["active"]] == [only["metadata"]["name"]]
 
     run(scenario())
+
+
+def test_a_daemon_set_with_surge_makes_the_new_pod_first() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            for name in ("n1", "n2"):
+                await w.kubelets.add(name)
+            rolling = {"maxSurge": 1, "maxUnavailable": 0}
+            strategy = {"type": "RollingUpdate", "rollingUpdate": rolling}
+            await w.client.create(
+                DAEMON_SETS, a_set("DaemonSet", updateStrategy=strategy), "default"
+            )
+            await asyncio.sleep(5)
+            w.kubelets.outcome = lambda pod: (
+                "Pending" if pod["spec"]["containers"][0]["image"] == "app:2" else "Running"
+            )
+            change = {"spec": {"template": template("app:2")}}
+            await w.client.patch(DAEMON_SETS, "db", change, "default")
+            await asyncio.sleep(5)
+            assert sorted((await images(w)).values()) == ["app:1", "app:1", "app:2"]
+            w.kubelets.outcome = lambda pod: "Running"
+            await asyncio.sleep(20)
+            assert sorted((await images(w)).values()) == ["app:2", "app:2"]
+            assert len({p["spec"]["nodeName"] for p in await w.all(PODS)}) == 2
+
+    run(scenario())
+
+
+def test_claims_of_a_stateful_set_go_as_its_policy_wants() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            await w.kubelets.add("n1")
+            asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}}
+            policy = {"whenScaled": "Delete", "whenDeleted": "Delete"}
+            body = a_set(
+                "StatefulSet", replicas=2, serviceName="db",
+                persistentVolumeClaimRetentionPolicy=policy,
+                volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": asked}],
+            )  # fmt: skip
+            await w.client.create(STATEFUL_SETS, body, "default")
+            for ordinal in range(2):
+                await asyncio.sleep(10)
+                await bind_claim(w, f"data-db-{ordinal}")
+            await asyncio.sleep(10)
+            claim = await w.get(PERSISTENT_VOLUME_CLAIMS, "data-db-1")
+            owners = [(o["kind"], o["name"]) for o in claim["metadata"]["ownerReferences"]]
+            assert owners == [("StatefulSet", "db")]
+            await w.client.patch(STATEFUL_SETS, "db", {"spec": {"replicas": 1}}, "default")
+            await asyncio.sleep(10)
+            names = [c["metadata"]["name"] for c in await w.all(PERSISTENT_VOLUME_CLAIMS)]
+            assert names == ["data-db-0"]
+            await w.client.delete(STATEFUL_SETS, "db", "default")
+            await asyncio.sleep(10)
+            assert await w.all(PERSISTENT_VOLUME_CLAIMS) == []
+
+    run(scenario())
