@@ -15,11 +15,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bare_server import BareServer
 from framework import Framework, make_namespace
 from kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from standin import Nodes
 from typedclient import GoClient
+
+from bare_server import BareServer
 
 
 @pytest.fixture(scope="package")

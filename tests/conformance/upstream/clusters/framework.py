@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from bare_server import BareServer
 from kinds import NAMESPACES
 from standin import Nodes
 from typedclient import GoClient, Kind, Resource, Thing
+
+from bare_server import BareServer
 
 
 @dataclass

@@ -131,19 +131,13 @@ def _message(name: str, value: dict[str, Any]) -> bytes:
             parts.append(_delimited(field.number, _message(field.type, found)))
         elif value.get(field.name) is not None:
             parts.append(_present(field, value[field.name]))
-        elif not (field.repeated or field.mapped) and (
-            field.name in plain or _held(name, field)
-        ):
+        elif not (field.repeated or field.mapped) and (field.name in plain or _held(name, field)):
             parts.append(_zero(field))
     return b"".join(parts)
 
 
 def _held(name: str, field: Field) -> bool:
-    return (
-        field.is_message
-        and field.name in _BY_VALUE
-        and f"{name}.{field.name}" not in _POINTERS
-    )
+    return field.is_message and field.name in _BY_VALUE and f"{name}.{field.name}" not in _POINTERS
 
 
 def _zero(field: Field) -> bytes:

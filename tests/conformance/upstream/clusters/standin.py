@@ -12,8 +12,8 @@ import itertools
 import threading
 from datetime import UTC, datetime
 
-from typedclient import GoClient, Refused, Thing
 from kinds import LEASES, NODES, PODS
+from typedclient import GoClient, Refused, Thing
 
 #: What ends by itself, by the name of the image.
 SUCCEEDS, FAILS, STAYS_PENDING = "succeeds", "fails", "never-starts"
@@ -99,20 +99,21 @@ class Nodes:
     def _serve(self) -> None:
         pods = self.client.typed(PODS)
         while not self._end.is_set():
-            with contextlib.suppress(AssertionError, OSError, Refused):
-                with pods.watch() as watch:
-                    while not self._end.is_set():
-                        kind, pod = watch.next(25)
-                        self._running.wait()
-                        if kind != "DELETED" and pod.get("spec", {}).get("nodeName"):
-                            self._act(pod)
+            with contextlib.suppress(AssertionError, OSError, Refused), pods.watch() as watch:
+                while not self._end.is_set():
+                    kind, pod = watch.next(25)
+                    self._running.wait()
+                    if kind != "DELETED" and pod.get("spec", {}).get("nodeName"):
+                        self._act(pod)
 
     def _act(self, pod: Thing) -> None:
         own = self.client.typed(PODS, pod["metadata"]["namespace"])
         name = pod["metadata"]["name"]
         with contextlib.suppress(Refused):
             if pod["metadata"].get("deletionTimestamp"):
-                own.delete(name, gracePeriodSeconds=0, preconditions={"uid": pod["metadata"]["uid"]})
+                own.delete(
+                    name, gracePeriodSeconds=0, preconditions={"uid": pod["metadata"]["uid"]}
+                )
             elif pod["status"].get("phase") == "Pending":
                 status = self._status(pod)
                 if status:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from discovery import check_discovery
 from framework import Framework
 from kinds import CRON_JOBS, PDBS, PODS, QUOTAS, RCS
+from typedclient import MERGE, Refused, Thing, until
+from workloads import owner_uids, rc
+
 from roost.controllers.cronjob import View, reconcile
 from roost.decisions.meta import stamp
 from roost.decisions.plan import Create, Delete, Update
-from typedclient import MERGE, Refused, Thing, until
-from workloads import owner_uids, rc
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,9 @@ class Minutes:
                         "creationTimestamp": stamp(self.now),
                     }  # fmt: skip
                     self.jobs[name] = made
-                    assert len(self.jobs) == 1 or self.cron_job["spec"]["concurrencyPolicy"] == "Allow"
+                    assert (
+                        len(self.jobs) == 1 or self.cron_job["spec"]["concurrencyPolicy"] == "Allow"
+                    )
             elif isinstance(action, Delete):
                 del self.jobs[action.ref.name]
             elif isinstance(action, Update):
@@ -178,8 +180,7 @@ def processed(f: Framework, namespace: str, name: str) -> None:
     def seen() -> bool:
         found = f.typed(PDBS, namespace).get(name)
         return bool(
-            found.get("status", {}).get("observedGeneration", 0)
-            >= found["metadata"]["generation"]
+            found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"]
         )
 
     until(seen)

@@ -3,10 +3,10 @@ DaemonSets and ControllerRevisions, on nodes that say that pods run."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
-
 from framework import Framework
 from kinds import (
     CONTROLLER_REVISIONS,
@@ -287,14 +287,16 @@ def test_stateful_set_phased(f: Framework):
 
     sets.retry("ss2", lambda o: o["spec"].update(updateStrategy=rolling(2)))
     until(lambda: revisions() == [old, old, new] and len(running(f, "", 3)) == 3)
+
+    def came_back(name: str, revision: str) -> bool:
+        found = pods.get(name) if pods.exists(name) else {"metadata": {"labels": {}}}
+        return found["metadata"]["labels"].get("controller-revision-hash") == revision
+
     for name, revision in (("ss2-0", old), ("ss2-2", new)):
         pods.delete(name)
         until(lambda: len(revisions()) == 3)
         settled(f, "ss2", 3)
-        until(
-            lambda: pods.exists(name)  # noqa: B023 - called at once
-            and pods.get(name)["metadata"]["labels"]["controller-revision-hash"] == revision  # noqa: B023
-        )
+        until(partial(came_back, name, revision))
     assert revisions() == [old, old, new]
     assert images() == ["httpd", "httpd", "httpd-new"]
     for partition in (1, 0):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from framework import Framework
-from typedclient import until
 from kinds import DAEMON_SETS, NODES, PODS, SERVICES
+from typedclient import until
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +28,7 @@ def test_two_untainted_nodes(f: Framework):
 
 
 def test_before_the_suite(f: Framework):
-    """What the programme reads before its first test: nodes, pods and daemons of kube-system, version."""
+    """What the programme reads before its first test: nodes, kube-system, the version."""
     listed = f.typed(NODES).list(fields="spec.unschedulable=false", resourceVersion="0")
     assert len(listed["items"]) >= 2
     for pod in f.typed(PODS, "kube-system").items():

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from cluster_scene import clean_environment
 from framework import Framework
 from kinds import PODS, RCS
 from typedclient import until
 from workloads import running
+
+from cluster_scene import clean_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.kubectl]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from framework import Framework
 from kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from test_apps_sets import check_scale, check_status
@@ -65,9 +64,7 @@ def test_rolling_update_adopts(f: Framework):
     value["metadata"]["annotations"] = {_REVISION: "3546343826724305832"}
     old = f.typed(REPLICA_SETS).create(value)
     running(f, "name=sample-pod", 1)
-    f.typed(DEPLOYMENTS).create(
-        deployment("test-rolling-update-deployment", 1, _SAMPLE, "agnhost")
-    )
+    f.typed(DEPLOYMENTS).create(deployment("test-rolling-update-deployment", 1, _SAMPLE, "agnhost"))
     made = complete(f, "test-rolling-update-deployment")
     assert made["metadata"]["annotations"][_REVISION] == "3546343826724305833"
     sets = sets_of(f, made)
@@ -175,9 +172,11 @@ def test_lifecycle(f: Framework):
     watch.until("MODIFIED", lambda o: o["metadata"]["labels"].get("test-deployment") == "patched")
     watch.until(
         "",
-        lambda o: ready(1)(o)
-        and o["spec"]["replicas"] == 1
-        and o["spec"]["template"]["spec"]["containers"][0]["image"] == "agnhost",
+        lambda o: (
+            ready(1)(o)
+            and o["spec"]["replicas"] == 1
+            and o["spec"]["template"]["spec"]["containers"][0]["image"] == "agnhost"
+        ),
     )
     [found] = f.typed(DEPLOYMENTS, "").items(chosen)
     assert found["metadata"]["labels"] == {**labels, "test-deployment": "patched"}
@@ -253,8 +252,10 @@ def test_merge_patch_of_a_rollout(f: Framework):
     containers = [{"name": "httpd", "image": "other"}]
     deployments.patch("d", {"spec": {"template": {"spec": {"containers": containers}}}}, MERGE)
     until(
-        lambda: "DeploymentPaused"
-        in [c["reason"] for c in deployments.get("d")["status"]["conditions"]]
+        lambda: (
+            "DeploymentPaused"
+            in [c["reason"] for c in deployments.get("d")["status"]["conditions"]]
+        )
     )
     assert len(sets_of(f, deployments.get("d"))) == 1
     deployments.patch("d", {"spec": {"paused": False}}, MERGE)

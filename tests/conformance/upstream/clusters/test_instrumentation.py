@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from framework import Framework
-from typedclient import STRATEGIC, until
 from kinds import EVENTS, NEW_EVENTS
+from typedclient import STRATEGIC, until
 
 pytestmark = pytest.mark.slow
 _MOMENT = "2017-09-19T13:49:16.000000Z"

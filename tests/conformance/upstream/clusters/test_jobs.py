@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from framework import Framework
 from kinds import JOBS, PDBS, PODS, REPLICA_SETS
 from standin import now
@@ -17,7 +16,9 @@ from workloads import pod, replica_set, running
 pytestmark = pytest.mark.slow
 
 
-def job(name: str, parallelism: int, completions: int, image: str = "succeeds", **spec: Any) -> Thing:
+def job(
+    name: str, parallelism: int, completions: int, image: str = "succeeds", **spec: Any
+) -> Thing:
     """Return what NewTestJob makes."""
     labels = {"job-name": name}
     made = {
@@ -186,7 +187,9 @@ def test_budget_status_is_changed(f: Framework):
     guard(f, minAvailable=1)
     f.typed(PODS).create(pod("pod-0", {"foo": "bar"}))
     running(f, "foo=bar", 1)
-    f.typed(PDBS).retry("foo", lambda o: o["status"].update(disruptedPods={"pod-0": now()}), "status")
+    f.typed(PDBS).retry(
+        "foo", lambda o: o["status"].update(disruptedPods={"pod-0": now()}), "status"
+    )
     read = f.dynamic(PDBS).get("foo", "status")
     assert "pod-0" in read["status"]["disruptedPods"]
     patch = {"status": {"disruptedPods": {"pod-0": None}}}

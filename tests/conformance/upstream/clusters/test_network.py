@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-
 from discovery import check_discovery
 from framework import Framework
 from kinds import (
@@ -130,7 +129,10 @@ def test_ip_addresses(f: Framework):
 
     def address(name: str, type_: str) -> Thing:
         parent = {"group": "mygroup", "resource": "myresources", "namespace": "foo", "name": "bar"}
-        return {"metadata": {"name": name, "labels": {"type": type_}}, "spec": {"parentRef": parent}}
+        return {
+            "metadata": {"name": name, "labels": {"type": type_}},
+            "spec": {"parentRef": parent},
+        }
 
     made = addresses.create(address("255.255.255.255", "broadcast"))
     addresses.create(address("fe80::42:1dff:fe84:f9e2", "link-local"))

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
-
 from framework import Framework
 from kinds import EVENTS, NODES, PODS, PRIORITY_CLASSES
 from typedclient import MERGE, STRATEGIC, Refused, Thing, until

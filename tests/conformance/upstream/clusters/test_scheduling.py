@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from framework import Framework
 from kinds import LIMIT_RANGES, PODS, PRIORITY_CLASSES
 from typedclient import STRATEGIC, Refused, Thing, until

@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 import pytest
-
 from discovery import check_discovery
 from framework import Framework
 from kinds import (
@@ -34,9 +33,7 @@ def patch_label(resource: Resource, name: str, kind: str = STRATEGIC) -> Thing:
     return patched
 
 
-def run_lifecycle(
-    resource: Resource, first: Thing, second: Thing, kind: str = STRATEGIC
-) -> None:
+def run_lifecycle(resource: Resource, first: Thing, second: Thing, kind: str = STRATEGIC) -> None:
     """Create, get, patch, list, delete; create again, update, delete as a collection."""
     made = resource.create(first)
     name = made["metadata"]["name"]
@@ -107,7 +104,9 @@ def test_csi_driver_lifecycle(f: Framework):
         drivers.create({"metadata": {"name": names[0]}, "spec": {}})
     assert twice.value.reason == "AlreadyExists"
     patch_label(drivers, names[1])
-    updated = drivers.retry(names[1], lambda o: o["metadata"]["labels"].update({names[1]: "updated"}))
+    updated = drivers.retry(
+        names[1], lambda o: o["metadata"]["labels"].update({names[1]: "updated"})
+    )
     assert updated["metadata"]["labels"][names[1]] == "updated"
     assert len(drivers.items(f"e2e-test={f.unique}")) == 2
     drivers.delete(names[0])

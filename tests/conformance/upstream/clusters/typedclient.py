@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlencode, urlsplit
 
+import gowire
 import yaml
 
-import gowire
 from roost.api.protobuf import objects
 from roost.api.protobuf.scalars import fields_in
 from roost.api.protobuf.wire import DELIMITED
@@ -348,7 +348,7 @@ class Watch:
             if (kind == type_ or not type_) and matches(value):
                 return value
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

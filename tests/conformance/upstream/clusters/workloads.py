@@ -9,7 +9,9 @@ from kinds import PODS
 from typedclient import Thing, until
 
 
-def template(labels: dict[str, str], image: str = "httpd", name: str = "httpd", **spec: Any) -> Thing:
+def template(
+    labels: dict[str, str], image: str = "httpd", name: str = "httpd", **spec: Any
+) -> Thing:
     container = {"name": name, "image": image, "securityContext": {}}
     return {
         "metadata": {"labels": labels},
@@ -23,9 +25,7 @@ def rc(name: str, replicas: int, labels: dict[str, str], image: str = "httpd") -
     return {"metadata": {"name": name}, "spec": {"replicas": replicas, "template": made}}
 
 
-def replica_set(
-    name: str, replicas: int, labels: dict[str, str], image: str = "httpd"
-) -> Thing:
+def replica_set(name: str, replicas: int, labels: dict[str, str], image: str = "httpd") -> Thing:
     return {
         "metadata": {"name": name, "labels": labels},
         "spec": {
@@ -39,7 +39,9 @@ def replica_set(
 deployment = replica_set
 
 
-def pod(name: str, labels: dict[str, str] | None = None, image: str = "pause", **spec: Any) -> Thing:
+def pod(
+    name: str, labels: dict[str, str] | None = None, image: str = "pause", **spec: Any
+) -> Thing:
     container = {"name": "main", "image": image, **spec.pop("container", {})}
     metadata = {"name": name, "labels": labels or {}}
     return {"metadata": metadata, "spec": {"containers": [container], **spec}}
