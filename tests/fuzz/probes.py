@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 
 from fuzz.rules import check_answer
 from fuzz.scene import Scene, collection, whole
@@ -17,7 +18,8 @@ _PROBED = (
 _CUSTOM: tuple[dict[str, Any], ...] = (
     {}, {"spec": {"n": 1, "s": "a", "list": [{"k": "a", "v": 1}]}},
     {"spec": {"n": "x", "list": [{"k": None}, {"k": "a"}, {"k": "a"}], "map": {"a": "b"}}},
-    {"spec": None}, {"spec": {"n": 3, "s": "aaaa\u00df", "raw": {"kind": 5}, "alt": {"x": "1", "y": "2"}}},
+    {"spec": None}, {"spec": {"n": 3, "s": "aaaa\u00df", "raw": {"kind": 5}, "alt": {"x": "1",
+    "y": "2"}}},
 )  # fmt: skip
 
 

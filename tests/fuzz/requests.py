@@ -23,7 +23,8 @@ _ACCEPTS = (
     "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
     f"{PROTOBUF};as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
     "application/json;as=Table;v=v9;g=meta.k8s.io", "application/cbor", "application/*",
-    "application/json;stream=watch", f"{PROTOBUF};stream=watch", "application/json;as=APIGroupDiscoveryList;v=v2;g=apidiscovery.k8s.io",
+    "application/json;stream=watch", f"{PROTOBUF};stream=watch",
+    "application/json;as=APIGroupDiscoveryList;v=v2;g=apidiscovery.k8s.io",
 )  # fmt: skip
 _PATCHES = (
     "application/json-patch+json", "application/merge-patch+json",
@@ -34,14 +35,16 @@ _OPTIONS = (
     "resourceVersionMatch", "timeoutSeconds", "allowWatchBookmarks", "sendInitialEvents", "pretty",
     "includeObject", "dryRun", "fieldManager", "fieldValidation", "force", "gracePeriodSeconds",
     "propagationPolicy", "orphanDependents", "command", "container", "stdin", "tailLines", "follow",
-    "sinceTime", "sinceSeconds", "limitBytes", "ports", "path", "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "sinceTime", "sinceSeconds", "limitBytes", "ports", "path",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
 )  # fmt: skip
 _SETTINGS = (
     "", "true", "false", "1", "0", "-1", "All", "Exact", "NotOlderThan", "Strict", "Warn", "Ignore",
     "Object", "None", "Metadata", "Foreground", "Background", "Orphan", "a=b", "a in (b,c)", "!a",
     "metadata.name=a", "metadata.namespace!=x", "spec.nodeName=", "status.phase=Running", "a==b,,",
-    "metadata.name=a,metadata.name=b", "(", "a in (", "9" * 30, "9" * 5000, "x" * 200, "%00", "%ff%fe", "%",
-    "%zz", "1.5", "١", "+5", "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NSwic3RhcnQiOiJhXHUwMDAwIn0",
+    "metadata.name=a,metadata.name=b", "(", "a in (", "9" * 30, "9" * 5000, "x" * 200, "%00",
+    "%ff%fe", "%",
+    "%zz", "1.5", "\u0661", "+5", "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NSwic3RhcnQiOiJhXHUwMDAwIn0",
     "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6LTEsInN0YXJ0IjoiYSJ9", "e30", "W10", "bnVsbA", "====",
     "eyJ2IjoxLCJydiI6W10sInN0YXJ0Ijp7fX0", "2025-01-01T00:00:00Z",
 )  # fmt: skip
@@ -49,11 +52,13 @@ _NAMES = ("a", "a", "a", "b", "b", "c.example", "default", "a.example")
 _PATHS = (
     "/", "", "//", "/api", "/api/", "/apis", "/apis/apps", "/apis/apps/v1", "/api/v1", "/api/v2/pods",
     "/apis/x/y/z", "/version", "/healthz", "/livez/x", "/readyz?verbose", "/metrics", "/openapi/v2",
-    "/openapi/v3", "/openapi/v3/api/v1", "/openapi/v3/../..", "/logs", "/debug/pprof", "/openid/v1/jwks",
+    "/openapi/v3", "/openapi/v3/api/v1", "/openapi/v3/../..", "/logs", "/debug/pprof",
+    "/openid/v1/jwks",
     "/api/v1/watch/pods", "/api/v1/watch/namespaces/default/pods/a", "/api/v1/proxy/nodes/x", "*",
     "/api/v1/namespaces//pods", "/api/v1//pods", "/api/v1/namespaces/default/pods/a/b/c/d",
     "/api/v1/nodes/a:10250/proxy/x/../y", "/api/v1/namespaces/default/services/https:a:http/proxy/",
-    "/apis/metrics.k8s.io/v1beta1/nodes", "/api/v1/namespaces/default/finalize", "x", "/\x00", "/api/\udcff/x",
+    "/apis/metrics.k8s.io/v1beta1/nodes", "/api/v1/namespaces/default/finalize", "x", "/\x00",
+    "/api/\udcff/x",
 )  # fmt: skip
 
 
@@ -143,7 +148,8 @@ class Requests:
                 headers["impersonate-extra-" + text(rng)] = text(rng)
         if rng.random() < 0.03:
             headers[rng.choice(("user-agent", "audit-id", "upgrade", "connection", "expect",
-                                "sec-websocket-protocol", "sec-websocket-key", "x-stream-protocol-version",
+                                "sec-websocket-protocol", "sec-websocket-key",
+                                "x-stream-protocol-version",
                                 "if-none-match", "accept-encoding"))] = text(rng)  # fmt: skip
         return headers
 
@@ -222,10 +228,13 @@ class Requests:
     def _patch(self, kind: Kind, name: str, media: str) -> Any:
         rng = self._rng
         if media.startswith("application/json-patch"):
-            spots = ["/metadata/labels", "/metadata/labels/a", "/metadata/name", "/spec", "/spec/replicas", "",
+            spots = ["/metadata/labels", "/metadata/labels/a", "/metadata/name", "/spec",
+            "/spec/replicas", "",
                      "/spec/containers/-", "/spec/containers/0/image", "/spec/containers/1", "/~1/~2",
-                     "/metadata/annotations", "spec", "/spec/containers/99999999999999999999", "/spec/ports/-1",
-                     "/spec/template/spec/containers/0", "/data/a", "/metadata/finalizers", "/metadata/managedFields"]  # fmt: skip
+                     "/metadata/annotations", "spec", "/spec/containers/99999999999999999999",
+                     "/spec/ports/-1",
+                     "/spec/template/spec/containers/0", "/data/a", "/metadata/finalizers",
+                     "/metadata/managedFields"]  # fmt: skip
             ops = [{"op": rng.choice(("add", "remove", "replace", "move", "copy", "test", "x")),
                     "path": rng.choice(spots), "from": rng.choice(spots),
                     "value": junk(rng)} for _ in range(rng.choice((0, 1, 1, 2, 4)))]  # fmt: skip
@@ -240,7 +249,8 @@ class Requests:
             place = value.get("spec") if isinstance(value.get("spec"), dict) else value
             place[rng.choice(("$patch", "$retainKeys", "$setElementOrder/containers",
                               "$deleteFromPrimitiveList/finalizers", "$setElementOrder/ports"))] = (
-                rng.choice(("delete", "replace", "merge", [], [{"name": "main"}], ["a"], 5, None)))  # fmt: skip
+                rng.choice(("delete", "replace", "merge", [], [{"name": "main"}], ["a"], 5,
+                None)))  # fmt: skip
         return value
 
     def _delete_options(self) -> Any:
@@ -275,7 +285,8 @@ class Requests:
                      "target": {"kind": "Node", "name": rng.choice(("a", "b", ""))}}  # fmt: skip
         elif subresource == "token":
             value = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
-                     "spec": {"audiences": [text(rng)], "expirationSeconds": rng.choice((600, 0, 2**40))}}  # fmt: skip
+                     "spec": {"audiences": [text(rng)], "expirationSeconds": rng.choice((600, 0,
+                     2**40))}}  # fmt: skip
         if value is None:
             return self._object(kind, name)
         if rng.random() < 0.5:

@@ -1,7 +1,7 @@
 """The run in process: odd requests by the ten thousand to one server, and what is looked at meanwhile.
 
-`python tests/fuzz/run.py --requests N --seed S` does it by hand; it prints one line of JSON, and each kind
-of finding once, with the smallest request that shows it.
+`python tests/fuzz/run.py --requests N --seed S` does it by hand; it prints one line of JSON, and each
+kind of finding once, with the smallest request that shows it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _PATCHES = (
     "application/merge-patch+json", "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 )  # fmt: skip
-#: Of a position that other kinds have too (those of a pod's template), each kind gets one value in so many.
+#: Of a position that other kinds have too (in a pod's template), each kind gets one value in six.
 _SHARED_EVERY = 6
 
 
@@ -62,21 +62,17 @@ def _request(kind: Kind, position: Position, odd: Any, turn: int) -> Request:
     headers: CIMultiDict[str] = CIMultiDict({"content-type": _JSON})
     status = position.path[0] == "status" and "status" in kind.subresources
     method = ("POST", "PUT", "PATCH", "PUT" if status else "POST")[turn % 4]
-    if (
-        method == "PUT"
-        and "update" not in kind.verbs
-        or method == "PATCH"
-        and "patch" not in kind.verbs
+    if (method == "PUT" and "update" not in kind.verbs) or (
+        method == "PATCH" and "patch" not in kind.verbs
     ):
         method = "POST"
     if method == "POST":
         value["metadata"]["name"] = "b" if name == "a" else name
     value = planted(value, position, odd)
     query = ""
+    path = item(kind, name) + ("/status" if status else "")
     if method == "POST":
         path = collection(kind)
-    else:
-        path = item(kind, name) + ("/status" if status else "")
     if method == "PATCH":
         headers["content-type"] = media = _PATCHES[turn // 4 % 3]
         if "apply" in media:

@@ -67,13 +67,18 @@ class Writer:
                 return raw
         return rng.choice((
             b"a: &a [x, x]\nb: &b [*a, *a, *a, *a]\nc: &c [*b, *b, *b, *b]\nd: [*c, *c, *c, *c]\n",
-            b"&a [*a]", b"a: &x {b: *x}", b"? {a: b}\n: c", b"!!python/object:os.system x", b"--- \n---\n",
+            b"&a [*a]", b"a: &x {b: *x}", b"? {a: b}\n: c", b"!!python/object:os.system x",
+            b"--- \n---\n",
             b"\t", b"a: b: c", b"<<: {a: b}\nkind: Pod", b"1: 2\ntrue: x\nnull: y", b"a: .nan\nb: .inf",
-            b"a: 0o17\nb: 0x1f\nc: 1_000\nd: 190:20:30\ne: 2001-01-01", b"%YAML 9.9\n---\na", b"a: |\n  \xff",
-            b"[" * 5000, b"{" * 5000, b"- " * 5000, b"a: !!binary x", b"!!set {a}", b"? a\n? b", b"a: !!int x",
-            b"\xff\xfea\x00", b"!!timestamp 2001-99-99", b"a: 2001-99-99", b"!!int ''", b"!!float x", b"'\\", b"\x00",
+            b"a: 0o17\nb: 0x1f\nc: 1_000\nd: 190:20:30\ne: 2001-01-01", b"%YAML 9.9\n---\na",
+            b"a: |\n  \xff",
+            b"[" * 5000, b"{" * 5000, b"- " * 5000, b"a: !!binary x", b"!!set {a}", b"? a\n? b",
+            b"a: !!int x",
+            b"\xff\xfea\x00", b"!!timestamp 2001-99-99", b"a: 2001-99-99", b"!!int ''",
+            b"!!float x", b"'\\", b"\x00",
             b"&a", b"*a", b"!", b"a: 9999-99-99T99:99:99Z", b"=: =", b"[a, b]: c",
-            b"a: &a\n" + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 9)),
+            b"a: &a\n" + b"".join(b"a%d: &a%d [%s]\n" % (n, n,
+            b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 9)),
         ))  # fmt: skip
 
     def _spoiled(self, raw: bytes) -> bytes:
@@ -84,9 +89,12 @@ class Writer:
         return rng.choice((
             raw.replace(b'"', b"'"), raw.replace(b"1", b"NaN"), raw.replace(b"1", b"-Infinity"),
             raw.replace(b"80", b"8" * 5000), raw[:-1] + b',"kind":"X","metadata":{},"spec":{}}',
-            raw.replace(b"{", b'{"a":1,"a":2,', 3), raw.replace(b"a", b"\xff"), raw.replace(b"a", b"\\ud800"),
-            raw.replace(b"a", b"\xed\xa0\x80"), raw + b"x", b"\xef\xbb\xbf" + raw, b"[" * deep, b'{"a":' * deep,
-            b"[" * deep + b"]" * deep, b'{"spec":' * deep + b"1" + b"}" * deep, b"", b" ", b"null", b"\x00",
+            raw.replace(b"{", b'{"a":1,"a":2,', 3), raw.replace(b"a", b"\xff"), raw.replace(b"a",
+            b"\\ud800"),
+            raw.replace(b"a", b"\xed\xa0\x80"), raw + b"x", b"\xef\xbb\xbf" + raw, b"[" * deep,
+            b'{"a":' * deep,
+            b"[" * deep + b"]" * deep, b'{"spec":' * deep + b"1" + b"}" * deep, b"", b" ",
+            b"null", b"\x00",
             raw.replace(b"}", b',"deep":' + b'{"a":' * 3000 + b"1" + b"}" * 3001, 1), b"1e999999", b"-",
             raw.replace(b'"name"', b'"Name"'), raw.decode("utf-8", "replace").encode("utf-16"),
             b"k8s\x00" + raw, b"9" * 100000, b'"' + b"x" * 100000,

@@ -71,8 +71,10 @@ def _shown(name: str, value: Any, unset: Any) -> Any:
     if value is None:
         return unset
     if name == "Items":
+        if isinstance(value, list):
+            return Structure(Schema=None, JSONSchemas=[shown_schema(one) for one in value])
         return Structure(Schema=shown_schema(value), JSONSchemas=None)
-    if name == "AdditionalProperties":
+    if name in ("AdditionalProperties", "AdditionalItems"):
         is_schema = isinstance(value, dict)
         return Structure(
             Allows=is_schema or bool(value), Schema=shown_schema(value) if is_schema else None
