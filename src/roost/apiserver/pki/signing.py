@@ -1,9 +1,15 @@
-"""The key that signs service account tokens, and the document by which others verify them."""
+"""The key that signs service account tokens, those that still verify, and the document for others.
+
+`service-account.key` signs. Every `service-account-*.key` beside it verifies what it once signed: to
+change the key, give the old file such a name, and remove it when its tokens have expired.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,6 +19,7 @@ from roost.apiserver.pki.files import key_pem, new_key, read_key, write
 from roost.ports.port import Files
 
 ALGORITHM = "ES256"
+_OLDER = "service-account-*.key"
 
 
 class SigningKeys:
@@ -20,38 +27,47 @@ class SigningKeys:
 
     algorithm = ALGORITHM
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(
+        self, key: ec.EllipticCurvePrivateKey, older: Iterable[ec.EllipticCurvePrivateKey] = ()
+    ) -> None:
         self.private = key
         self.public = key.public_key()
         self.key_id = _key_id(self.public)
+        publics = (self.public, *(one.public_key() for one in older))
+        self._publics = {_key_id(public): public for public in publics}
 
     @classmethod
     def open(cls, files: Files, directory: str) -> SigningKeys:
-        """Return the key of a directory, made if there is none. Raises PkiError if damaged."""
+        """Return the keys of a directory, made if there is none. Raises PkiError if damaged."""
         path = f"{directory}/service-account.key"
         key = read_key(files, path)
         if key is None:
             key = new_key()
             write(files, path, key_pem(key))
-        return cls(key)
+        names = (name for name in files.list(directory) if fnmatchcase(name, _OLDER))
+        older = (read_key(files, f"{directory}/{name}") for name in names)
+        return cls(key, [one for one in older if one is not None])
 
     def verifying(self, key_id: str | None) -> ec.EllipticCurvePublicKey | None:
         """Return the key that verifies tokens with this `kid`, None if it is not ours."""
-        return self.public if key_id in (None, self.key_id) else None
+        return self.public if key_id is None else self._publics.get(key_id)
 
     def jwks(self) -> Object:
         """Return the JSON Web Key Set that /openid/v1/jwks answers."""
-        numbers = self.public.public_numbers()
-        key = {
-            "use": "sig",
-            "kty": "EC",
-            "kid": self.key_id,
-            "crv": "P-256",
-            "alg": ALGORITHM,
-            "x": _base64(numbers.x.to_bytes(32, "big")),
-            "y": _base64(numbers.y.to_bytes(32, "big")),
-        }
-        return {"keys": [key]}
+        return {"keys": [_jwk(key_id, public) for key_id, public in self._publics.items()]}
+
+
+def _jwk(key_id: str, public: ec.EllipticCurvePublicKey) -> Object:
+    numbers = public.public_numbers()
+    return {
+        "use": "sig",
+        "kty": "EC",
+        "kid": key_id,
+        "crv": "P-256",
+        "alg": ALGORITHM,
+        "x": _base64(numbers.x.to_bytes(32, "big")),
+        "y": _base64(numbers.y.to_bytes(32, "big")),
+    }
 
 
 def discovery(issuer: str, jwks_uri: str) -> Object:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from roost.api.errors import Unauthorized
 from roost.apiserver import tokens
 from roost.apiserver.attributes import ANONYMOUS, User
-from roost.apiserver.authenticator import Credentials, websocket_token
+from roost.apiserver.authenticator import Authenticator, Credentials, websocket_token
 from roost.apiserver.pki import Authority, SigningKeys
 from roost.apiserver.static_tokens import TokenFileError
 
@@ -225,3 +225,27 @@ def test_a_token_among_websocket_protocols():
     assert websocket_token("v5.channel.k8s.io") == ("", "v5.channel.k8s.io")
     with pytest.raises(Unauthorized):
         websocket_token(carrier)
+
+
+def test_tokens_of_an_older_key_stay_good_while_it_is_kept(clock, files, keys, objects, static):
+    bound = tokens.Bound("ns", "low", "sa-1")
+    old = tokens.issue(keys, bound, [tokens.ISSUER], 3600, now=clock.now(), token_id="t")
+    files.write("/d/service-account-2026.key", files.read("/d/service-account.key"))
+    files.remove("/d/service-account.key")
+    changed = SigningKeys.open(files, "/d")
+    new = tokens.issue(changed, bound, [tokens.ISSUER], 3600, now=clock.now(), token_id="t")
+    assert changed.key_id != keys.key_id
+    assert [one["kid"] for one in changed.jwks()["keys"]] == [changed.key_id, keys.key_id]
+
+    def names(key_ring: SigningKeys) -> list[str]:
+        asked = Authenticator(clock, key_ring, objects, static)
+        return [user(asked, token) for token in (old, new)]
+
+    def user(asked: Authenticator, token: str) -> str:
+        found = asyncio.run(asked.review(token)).user
+        return found.name if found else ""
+
+    account = "system:serviceaccount:ns:low"
+    assert names(changed) == [account, account]
+    files.remove("/d/service-account-2026.key")
+    assert names(SigningKeys.open(files, "/d")) == ["", account]
