@@ -37,7 +37,12 @@ from roost.simulation.workloads.shipped import SHIPPED
 
 _PROXY: Final = User("system:kube-proxy", (MASTERS, AUTHENTICATED))
 _STREAMS: Final = {1: "stdout", 2: "stderr"}
-#: The first address of the world outside.
+#: What every process has.
+_ENV: Final = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+}
+#: The first numbers of the addresses outside.
 _OUTSIDE: Final = "203.0.113"
 
 #: What was chosen for a container of an image, if anything: (spec, reference) -> behaviour.
@@ -176,7 +181,8 @@ class Machines:
         return World(
             pod, spec.name, host, self.fabric, self.names, self._plane.clock,
             SeededChance(derived(self._plane.choice.seed, spec.id, self._started)),
-            files, Tasks(), {**image.env, **dict(spec.env)}, spec.limits.memory_bytes,
+            files, Tasks(), {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
+            spec.limits.memory_bytes,
         )  # fmt: skip
 
     # -- the world outside, and requests from it
