@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from roost.api.kind import Change
-from roost.api.strategies.strategy import FULL, Strategy, take
+from roost.api.strategies.disabled import drop_of_template
+from roost.api.strategies.strategy import Strategy, take
 from roost.api.values import Object
 
 PREFIX = "batch.kubernetes.io/"
@@ -25,6 +26,7 @@ def _create(change: Change) -> None:
 
     The API server must have set metadata.uid before.
     """
+    drop_of_template(change)
     job = change.object
     spec = job.setdefault("spec", {})
     if spec.get("manualSelector"):
@@ -43,9 +45,16 @@ def _create(change: Change) -> None:
 
 def _update(change: Change) -> None:
     """Keep the pod template of a job; which parts may change while suspended is validation's."""
+    drop_of_template(change)
     if change.old is not None and "selector" not in (change.object.get("spec") or {}):
         take(change.object.setdefault("spec", {}), change.old.get("spec") or {}, "selector")
 
 
 JOB = Strategy(status={}, counted=("spec",), create=_create, update=_update)
-CRON_JOB = FULL
+
+
+def _drop(change: Change) -> None:
+    drop_of_template(change, "spec", "jobTemplate", "spec", "template")
+
+
+CRON_JOB = Strategy(status={}, counted=("spec",), create=_drop, update=_drop)

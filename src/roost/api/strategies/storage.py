@@ -6,6 +6,9 @@ from roost.api.kind import Change
 from roost.api.strategies.strategy import STATUS_META, Strategy, take
 from roost.api.values import Object
 
+#: What a `dataSource` may name: (group, kind).
+_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+
 
 def _mirror_source(spec: Object) -> None:
     """Keep dataSource and dataSourceRef the same, as long as they stay in the namespace."""
@@ -16,13 +19,33 @@ def _mirror_source(spec: Object) -> None:
         spec["dataSource"] = {key: second[key] for key in second if key != "namespace"}
 
 
+def _drop_sources(spec: Object, old: Object) -> None:
+    """Drop what a claim cannot be filled from, unless it was there before.
+
+    Sources in other namespaces are of a gate that is off; a `dataSource` alone is a claim or a
+    snapshot, which is why `dataSourceRef` came after it.
+    """
+    second = spec.get("dataSourceRef")
+    if second is not None and second.get("namespace") and old.get("dataSourceRef") is None:
+        del spec["dataSourceRef"]
+        second = None
+    first = spec.get("dataSource")
+    known = old.get("dataSource") is not None or old.get("dataSourceRef") is not None
+    if first is not None and second is None and not known:
+        what = (first.get("apiGroup") or "", first.get("kind"))
+        if what not in _SOURCES:
+            del spec["dataSource"]
+
+
 def _claim_create(change: Change) -> None:
     change.object["status"] = {"phase": "Pending"}
-    _mirror_source(change.object.setdefault("spec", {}))
+    _claim_update(change)
 
 
 def _claim_update(change: Change) -> None:
-    _mirror_source(change.object.setdefault("spec", {}))
+    spec = change.object.setdefault("spec", {})
+    _drop_sources(spec, (change.old or {}).get("spec") or {})
+    _mirror_source(spec)
 
 
 def _volume_create(change: Change) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from roost.api.defaults.workloads import TEMPLATE_GENERATION
 from roost.api.kind import Change
 from roost.api.numerals import natural
+from roost.api.strategies.disabled import drop_of_template
 from roost.api.strategies.strategy import Strategy, next_generation, take
 from roost.api.values import Object
 
@@ -18,6 +19,7 @@ def _annotations(value: Object | None) -> Object:
 
 def _deployment_update(change: Change) -> None:
     """Annotations count too: they are how rollouts are paused and restarted from outside."""
+    drop_of_template(change)
     if _annotations(change.object) != _annotations(change.old):
         next_generation(change)
 
@@ -26,12 +28,28 @@ def _deployment_status(change: Change) -> None:
     take(change.object["metadata"], (change.old or {}).get("metadata") or {}, "labels")
 
 
+def _drop(change: Change) -> None:
+    drop_of_template(change)
+
+
+def _drop_of_bare(change: Change) -> None:
+    drop_of_template(change, "template")
+
+
 DEPLOYMENT = Strategy(
-    status={}, counted=("spec",), update=_deployment_update, status_update=_deployment_status
+    status={},
+    counted=("spec",),
+    create=_drop,
+    update=_deployment_update,
+    status_update=_deployment_status,
 )
-REPLICA_SET = REPLICATION_CONTROLLER = Strategy(status={"replicas": 0}, counted=("spec",))
-STATEFUL_SET = Strategy(status={"replicas": 0, "availableReplicas": 0}, counted=("spec",))
-POD_TEMPLATE = Strategy(counted=("template",))
+REPLICA_SET = REPLICATION_CONTROLLER = Strategy(
+    status={"replicas": 0}, counted=("spec",), create=_drop, update=_drop
+)
+STATEFUL_SET = Strategy(
+    status={"replicas": 0, "availableReplicas": 0}, counted=("spec",), create=_drop, update=_drop
+)
+POD_TEMPLATE = Strategy(counted=("template",), create=_drop_of_bare, update=_drop_of_bare)
 
 
 def _set_template_generation(change: Change, number: str) -> None:
@@ -39,10 +57,12 @@ def _set_template_generation(change: Change, number: str) -> None:
 
 
 def _daemon_set_create(change: Change) -> None:
+    drop_of_template(change)
     _set_template_generation(change, "1")
 
 
 def _daemon_set_update(change: Change) -> None:
+    drop_of_template(change)
     old = change.old or {}
     number = _annotations(old).get(TEMPLATE_GENERATION, "1")
     before, after = old.get("spec") or {}, change.object.get("spec") or {}

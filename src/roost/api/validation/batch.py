@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.strategies.batch import generated_labels
-from roost.api.validation import goform, podwarnings
-from roost.api.validation.causes import Causes
+from roost.api.strategies.strategy import take
+from roost.api.validation import goform, jobstatus, podwarnings
+from roost.api.validation.causes import IMMUTABLE, Causes
 from roost.api.validation.domains import domain_prefixed_path
 from roost.api.validation.jobpolicies import failure_policy, success_policy
 from roost.api.validation.rules import Rules
@@ -19,6 +22,14 @@ _INDEXED = "requires indexed completion mode"
 _INDEXED_MAX = 100_000
 _PARALLEL_MAX = 10_000
 _CRON_NAME_MAX = 52
+_HARD_TO_TRACK = (
+    "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than "
+    "10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+)
+_ZONED = (
+    "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
+    "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+)
 _COUNTS = (
     "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
     "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",
@@ -27,13 +38,15 @@ _FIXED = (
     "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy",
 )  # fmt: skip
 #: What of a template may change while its Job is suspended and has not started.
-_DIRECTIVES = ("affinity", "nodeSelector", "tolerations", "schedulingGates")
+_DIRECTIVES = ("nodeSelector", "tolerations", "schedulingGates")
 
 
 def job_spec(spec: Object, path: str, causes: Causes) -> None:
     """Check what a Job and the template of a CronJob have in common."""
     for key in _COUNTS:
         causes.not_negative(f"{path}.{key}", spec.get(key))
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        causes.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
     manager = spec.get("managedBy")
     if manager is not None:
         domain_prefixed_path(manager, f"{path}.managedBy", causes)
@@ -47,7 +60,8 @@ def job_spec(spec: Object, path: str, causes: Causes) -> None:
         if spec.get("completionMode") == "Indexed":
             success_policy(spec, f"{path}.successPolicy", causes)
         else:
-            causes.invalid(f"{path}.successPolicy", success, _INDEXED)
+            shown = goform.SUCCESS_POLICY.show(success)
+            causes.invalid(f"{path}.successPolicy", shown, _INDEXED)
     _replacement(spec, path, causes)
     template = spec.get("template") or {}
     pod_template(template, f"{path}.template", causes)
@@ -73,21 +87,26 @@ def _completion(spec: Object, path: str, causes: Causes) -> None:
             text = f"must be less than or equal to {_INDEXED_MAX}"
             causes.invalid(f"{path}.maxFailedIndexes", failed, text)
         if completions is not None and completions > _INDEXED_MAX and per_index is not None:
-            if failed is None:
-                text = f"must be specified when completions is above {_INDEXED_MAX}"
-                causes.required(f"{path}.maxFailedIndexes", text)
-            if parallelism > _PARALLEL_MAX:
-                text = (
-                    f"must be less than or equal to {_PARALLEL_MAX} when completions are above "
-                    f"{_INDEXED_MAX} and used with backoff limit per index"
-                )
-                causes.invalid(f"{path}.parallelism", parallelism, text)
-    elif mode in (None, "NonIndexed"):
+            _many(failed, parallelism, path, causes)
+    else:
         for key, value in (("backoffLimitPerIndex", per_index), ("maxFailedIndexes", failed)):
             if value is not None:
                 causes.invalid(f"{path}.{key}", value, _INDEXED)
-    if failed is not None and per_index is None:
-        causes.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+
+
+def _many(failed: int | None, parallelism: int, path: str, causes: Causes) -> None:
+    """Check a job of very many indexes, of which each may fail for itself."""
+    text = (
+        f"must be less than or equal to {_PARALLEL_MAX} when completions are above "
+        f"{_INDEXED_MAX} and used with backoff limit per index"
+    )
+    if failed is None:
+        wanted = f"must be specified when completions is above {_INDEXED_MAX}"
+        causes.required(f"{path}.maxFailedIndexes", wanted)
+    if parallelism > _PARALLEL_MAX:
+        causes.invalid(f"{path}.parallelism", parallelism, text)
+    if failed is not None and failed > _PARALLEL_MAX:
+        causes.invalid(f"{path}.maxFailedIndexes", failed, text)
 
 
 def _replacement(spec: Object, path: str, causes: Causes) -> None:
@@ -172,41 +191,65 @@ def _completions(spec: Object, before: Object, causes: Causes) -> None:
     new = spec.get("completions")
     if new == before.get("completions"):
         return
-    elastic = spec.get("completionMode") == "Indexed" and new is not None
-    if not elastic:
+    if spec.get("completionMode") != "Indexed":
         causes.unchanged("spec.completions", new, before.get("completions"))
-    elif new != spec.get("parallelism"):
+    elif new is not None and new != spec.get("parallelism"):
         text = "can only be modified in tandem with spec.parallelism"
         causes.invalid("spec.completions", new, text)
 
 
 def _template(spec: Object, before: Object, old: Object, causes: Causes) -> None:
+    """Check the pod template: while a Job rests, some of it may still change."""
     new, had = spec.get("template") or {}, before.get("template") or {}
     if new == had:
         return
-    waiting = before.get("suspend") and not (old.get("status") or {}).get("startTime")
-    meta, old_meta = dict(new.get("metadata") or {}), dict(had.get("metadata") or {})
-    pod, old_pod = dict(new.get("spec") or {}), dict(had.get("spec") or {})
-    if waiting:
-        for key in ("labels", "annotations"):
-            meta.pop(key, None)
-            old_meta.pop(key, None)
-        for holder in (pod, old_pod):
-            for key in _DIRECTIVES:
-                holder.pop(key, None)
-            for key in ("containers", "initContainers"):
-                holder[key] = [{**one, "resources": {}} for one in holder.get(key) or ()]
-    if meta != old_meta:
-        causes.unchanged("spec.template.metadata", meta, old_meta)
-    if pod != old_pod:
-        shown = goform.pod_spec(new.get("spec") or {})
-        causes.invalid("spec.template.spec", shown, "field is immutable")
+    if not _rests(before, old.get("status") or {}):
+        causes.invalid("spec.template", goform.pod_template(new), IMMUTABLE)
+        return
+    pod, wanted = dict(had.get("spec") or {}), new.get("spec") or {}
+    _directed(pod, wanted)
+    _resourced(pod, wanted)
+    if pod != wanted:
+        causes.invalid("spec.template.spec", goform.pod_spec(wanted), IMMUTABLE)
 
 
-def _status(change: Change, causes: Causes) -> None:
-    status = change.object.get("status") or {}
-    for key in ("active", "succeeded", "failed", "ready", "terminating"):
-        causes.not_negative(f"status.{key}", status.get(key))
+def _rests(spec: Object, status: Object) -> bool:
+    """Tell whether a Job is suspended and has no pods that its template could still concern."""
+    marked = any(
+        one.get("type") == "Suspended" and one.get("status") == "True"
+        for one in status.get("conditions") or ()
+    )
+    idle = not status.get("active") and (marked or not status.get("startTime"))
+    return bool(spec.get("suspend")) and idle
+
+
+def _directed(pod: Object, new: Object) -> None:
+    """Let the directives of scheduling be the new ones; of the affinities only that to nodes."""
+    for key in _DIRECTIVES:
+        take(pod, new, key)
+    affinity, wanted = dict(pod.get("affinity") or {}), new.get("affinity")
+    take(affinity, wanted or {}, "nodeAffinity")
+    if affinity or wanted is not None:
+        pod["affinity"] = affinity
+    else:
+        pod.pop("affinity", None)
+
+
+def _resourced(pod: Object, new: Object) -> None:
+    """Let the resources of containers be the new ones."""
+    for key in ("containers", "initContainers"):
+        mine, wanted = pod.get(key) or [], new.get(key) or []
+        if mine and len(mine) == len(wanted):
+            pod[key] = [
+                _with_resources(one, other) if one.get("name") == other.get("name") else one
+                for one, other in zip(mine, wanted, strict=True)
+            ]
+
+
+def _with_resources(container: Object, other: Object) -> Object:
+    found = dict(container)
+    take(found, other, "resources")
+    return found
 
 
 def _cron_job(change: Change, causes: Causes) -> None:
@@ -267,13 +310,38 @@ def _cron_create(change: Change, causes: Causes) -> None:
         causes.invalid("metadata.name", name, text)
 
 
+def _warn_indexed(spec: Object, path: str) -> Iterator[str]:
+    number, parallelism = spec.get("completions") or 0, spec.get("parallelism") or 0
+    indexed = spec.get("completionMode") == "Indexed"
+    if indexed and number > _INDEXED_MAX and parallelism > _PARALLEL_MAX:
+        yield f"{path}: {_HARD_TO_TRACK}"
+
+
+def _warn(change: Change) -> None:
+    podwarnings.of_name(change)
+    if not podwarnings.same_generation(change):
+        change.warnings.extend(_warn_indexed(change.object.get("spec") or {}, "spec"))
+    podwarnings.at_template(change, "spec", "template")
+
+
+def _cron_warn(change: Change) -> None:
+    podwarnings.of_name(change)
+    spec = change.object.get("spec") or {}
+    if not podwarnings.same_generation(change):
+        job = (spec.get("jobTemplate") or {}).get("spec") or {}
+        change.warnings.extend(_warn_indexed(job, "spec.jobTemplate.spec"))
+    podwarnings.at_template(change, "spec", "jobTemplate", "spec", "template")
+    if change.old is not None and "TZ" in (spec.get("schedule") or ""):
+        change.warnings.append(_ZONED)
+
+
 JOB = Rules(
     always=_job,
     create=_create,
     update=_update,
-    status=_status,
-    warn=podwarnings.of_template,
+    status=jobstatus.status,
+    warn=_warn,
     whole=False,
     before=True,
 )
-CRON_JOB = Rules(always=_cron_job, create=_cron_create, whole=False)
+CRON_JOB = Rules(always=_cron_job, create=_cron_create, warn=_cron_warn, whole=False)

@@ -81,6 +81,10 @@ class Causes(list[Cause]):
         """The value breaks a rule."""
         self._add("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
 
+    def refused(self, path: str, detail: str) -> None:
+        """The value breaks a rule, and is too large or too plain to be shown."""
+        self._add("FieldValueInvalid", path, f"Invalid value: {detail}")
+
     def faults(self, path: str, value: Any, details: Iterable[str]) -> None:
         """The value breaks these rules, none if there are none."""
         for detail in details:

@@ -71,7 +71,7 @@ def _restart(value: Object, path: str, causes: Causes) -> None:
     if rules and policy is None:
         text = "must specify restartPolicy when restart rules are used"
         causes.required(f"{path}.restartPolicy", text)
-    if len(rules or ()) > _RULES_MAX:
+    if rules and len(rules) > _RULES_MAX:
         causes.too_many(f"{path}.restartPolicyRules", len(rules), _RULES_MAX)
     for index, rule in enumerate(rules or ()):
         here = f"{path}.restartPolicyRules[{index}]"

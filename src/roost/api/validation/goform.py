@@ -182,6 +182,22 @@ TAINT = shape(("Key", ""), ("Value", ""), ("Effect", ""), "TimeAdded")
 ROLE_REF = shape(("APIGroup=apiGroup", ""), ("Kind", ""), ("Name", ""))
 
 
+#: In the order of the type. They stand beside `Spec`, under their JSON names and only if set.
+_TEMPLATE_META = (
+    "name", "generateName", "namespace", "uid", "resourceVersion", "generation",
+    "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
+    "ownerReferences", "finalizers", "managedFields",
+)  # fmt: skip
+
+
+def pod_template(template: Object) -> Structure:
+    """Return a pod template as it is shown."""
+    meta = template.get("metadata") or {}
+    shown = Structure({key: meta[key] for key in _TEMPLATE_META if meta.get(key)})
+    shown["Spec"] = pod_spec(template.get("spec") or {})
+    return shown
+
+
 def pod_spec(spec: Object) -> Structure:
     """Return a pod's spec as it is shown; the host's namespaces are in its security context there."""
     context = dict(spec.get("securityContext") or {})

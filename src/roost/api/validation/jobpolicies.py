@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from roost.api import names
-from roost.api.numerals import natural
-from roost.api.validation.causes import Causes
+from roost.api.numerals import whole
+from roost.api.validation.causes import Causes, quoted
 from roost.api.values import Object
 
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 _RULES_MAX = 20
 _VALUES_MAX = 255
-_EXIT_CODE_MAX = 255
+_CONDITIONS_MAX = 20
 _STATUSES = ("False", "True", "Unknown")
 _SUCCESS_RULES_MAX = 20
 _INDEXES_MAX_BYTES = 64 * 1024
 _ONE_OF = "specifying one of OnExitCodes and OnPodConditions is required"
-_is_interval = re.compile(r"[0-9]+(-[0-9]+)?").fullmatch
+
+
+class IndexFault(ValueError):
+    """A list of indexes cannot be read; the text says why."""
 
 
 def failure_policy(spec: Object, path: str, causes: Causes) -> None:
@@ -48,6 +49,8 @@ def _failure_rule(
     codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
     if codes is not None:
         _exit_codes(codes, containers, f"{path}.onExitCodes", causes)
+    if conditions and len(conditions) > _CONDITIONS_MAX:
+        causes.too_many(f"{path}.onPodConditions", len(conditions), _CONDITIONS_MAX)
     for index, pattern in enumerate(conditions or ()):
         here = f"{path}.onPodConditions[{index}]"
         kind = pattern.get("type") or ""
@@ -57,11 +60,11 @@ def _failure_rule(
             causes.required(f"{here}.status", 'valid values: ["False" "True" "Unknown"]')
         elif status not in _STATUSES:
             causes.not_supported(f"{here}.status", status, _STATUSES)
-    if codes is None and not conditions:
-        causes.invalid(path, rule, _ONE_OF)
     if codes is not None and conditions:
         text = "specifying both OnExitCodes and OnPodConditions is not supported"
-        causes.invalid(path, rule, text)
+        causes.refused(path, text)
+    if codes is None and not conditions:
+        causes.refused(path, _ONE_OF)
 
 
 def _exit_codes(value: Object, containers: set[str | None], path: str, causes: Causes) -> None:
@@ -82,16 +85,12 @@ def _exit_codes(value: Object, containers: set[str | None], path: str, causes: C
     seen: set[int] = set()
     ordered = True
     for index, code in enumerate(codes):
-        if code < 0 or code > _EXIT_CODE_MAX:
-            text = f"must be less than or equal to {_EXIT_CODE_MAX}"
-            rule = "must be greater than or equal to 0" if code < 0 else text
-            causes.invalid(f"{where}[{index}]", code, rule)
-        elif operator == "In" and code == 0:
+        if operator == "In" and code == 0:
             causes.invalid(f"{where}[{index}]", code, "must not be 0 for the In operator")
         if code in seen:
             causes.duplicate(f"{where}[{index}]", code)
         seen.add(code)
-        ordered = ordered and (not index or codes[index - 1] < code or codes[index - 1] == code)
+        ordered = ordered and (not index or codes[index - 1] <= code)
     if not ordered:
         causes.invalid(where, codes, "must be ordered")
 
@@ -104,51 +103,71 @@ def success_policy(spec: Object, path: str, causes: Causes) -> None:
         causes.required(f"{path}.rules", text)
     if len(rules) > _SUCCESS_RULES_MAX:
         causes.too_many(f"{path}.rules", len(rules), _SUCCESS_RULES_MAX)
-    completions = spec.get("completions") or 0
     for index, rule in enumerate(rules):
-        here = f"{path}.rules[{index}]"
-        count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
-        if count is None and indexes is None:
-            text = "at least one of succeededCount or succeededIndexes must be specified"
-            causes.required(here, text)
-        total = _indexes(indexes, completions, f"{here}.succeededIndexes", causes)
-        if count is not None:
-            if count <= 0:
-                causes.invalid(
-                    f"{here}.succeededCount", count, "must be greater than or equal to 1"
-                )
-            if count > completions:
-                text = (
-                    f"must be less than or equal to {completions} "
-                    "(the number of specified completions)"
-                )
-                causes.invalid(f"{here}.succeededCount", count, text)
-            if indexes is not None and total and count > total:
-                text = (
-                    f"must be less than or equal to {total} "
-                    "(the number of indexes in the specified succeededIndexes field)"
-                )
-                causes.invalid(f"{here}.succeededCount", count, text)
+        _success_rule(rule, spec.get("completions"), f"{path}.rules[{index}]", causes)
 
 
-def _indexes(text: str | None, completions: int, path: str, causes: Causes) -> int:
-    """Check a list such as 0,2-5 and return how many indexes it has."""
-    if not text:
-        return 0
-    if len(text) > _INDEXES_MAX_BYTES:
-        causes.too_long(path, _INDEXES_MAX_BYTES)
-        return 0
-    total, last = 0, -1
-    for part in text.split(","):
-        if not _is_interval(part):
-            fault = f'cannot convert string to integer for index: "{part}"'
-            causes.invalid(path, text, f"error parsing succeededIndexes: {fault}")
-            return 0
-        start, _, end = part.partition("-")
-        first, final = natural(start) or 0, natural(end or start) or 0
-        if first <= last or final < first or final >= completions:
-            causes.invalid(path, text, f"error parsing succeededIndexes: invalid interval {part}")
-            return 0
-        total += final - first + 1
-        last = final
-    return total
+def _success_rule(rule: Object, completions: int | None, path: str, causes: Causes) -> None:
+    count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
+    if count is None and indexes is None:
+        text = "at least one of succeededCount or succeededIndexes must be specified"
+        causes.required(path, text)
+    total = 0
+    if indexes is not None:
+        where = f"{path}.succeededIndexes"
+        if len(indexes) > _INDEXES_MAX_BYTES:
+            causes.too_long(where, _INDEXES_MAX_BYTES)
+        try:
+            total = sum(last - first + 1 for first, last in intervals(indexes, completions or 0))
+        except IndexFault as fault:
+            causes.invalid(where, indexes, f"error parsing succeededIndexes: {fault}")
+    if count is None:
+        return
+    where = f"{path}.succeededCount"
+    causes.not_negative(where, count)
+    least = "must be less than or equal to"
+    if completions is not None and count > completions:
+        text = f"{least} {completions} (the number of specified completions)"
+        causes.invalid(where, count, text)
+    if indexes is not None and count > total:
+        what = "(the number of indexes in the specified succeededIndexes field)"
+        causes.invalid(where, count, f"{least} {total} {what}")
+
+
+def intervals(text: str, completions: int) -> list[tuple[int, int]]:
+    """Return the intervals of a list of indexes such as 0,2-5. Raises IndexFault."""
+    found: list[tuple[int, int]] = []
+    for part in text.split(",") if text else ():
+        first, last = interval(part, completions)
+        if found and found[-1][1] >= first:
+            raise _disordered(found[-1][1], first)
+        found.append((first, last))
+    return found
+
+
+def interval(part: str, completions: int) -> tuple[int, int]:
+    """Return the first and the last of an interval of indexes. Raises IndexFault."""
+    ends = part.split("-")
+    if len(ends) > 2:
+        raise IndexFault(
+            f"the fragment {quoted(part)} violates the requirement that an index interval can "
+            "have at most two parts separated by '-'"
+        )
+    first = _index(ends[0], completions)
+    last = _index(ends[-1], completions)
+    if len(ends) == 2 and first >= last:
+        raise _disordered(first, last)
+    return first, last
+
+
+def _index(text: str, completions: int) -> int:
+    number = whole(text)
+    if number is None:
+        raise IndexFault(f"cannot convert string to integer for index: {quoted(text)}")
+    if number >= completions:
+        raise IndexFault(f"too large index: {quoted(text)}")
+    return number
+
+
+def _disordered(before: int, after: int) -> IndexFault:
+    return IndexFault(f"non-increasing order, previous: {before}, current: {after}")

@@ -273,7 +273,7 @@ def _ip_list(
 ) -> None:
     """Check addresses: at most one of each family. `twice_first`: repeated ones come first."""
     texts = [entry.get("ip") or "" for entry in entries]
-    known = {entry.get("ip") for entry in before}
+    known = {entry.get("ip") or "" for entry in before}
     for index, text in enumerate(texts):
         addresses.ip(text, f"{path}[{index}]", causes, known)
     if len(texts) < 2:

@@ -169,22 +169,8 @@ def _spread(value: Object, rest: list[Object], path: str, causes: Causes) -> Non
         policy = value.get(name)
         if policy is not None and policy not in _NODE_POLICIES:
             causes.not_supported(f"{path}.{name}", policy, _NODE_POLICIES)
-    _spread_keys(value, f"{path}.matchLabelKeys", causes)
+    _label_keys(value, path, causes)
     label_selector(value.get("labelSelector"), f"{path}.labelSelector", causes)
-
-
-def _spread_keys(value: Object, path: str, causes: Causes) -> None:
-    keys, selector = value.get("matchLabelKeys") or [], value.get("labelSelector")
-    if not keys:
-        return
-    if selector is None:
-        causes.forbidden(path, _NO_SELECTOR)
-    known = set((selector or {}).get("matchLabels") or ())
-    known.update(r.get("key") for r in (selector or {}).get("matchExpressions") or ())
-    for index, key in enumerate(keys):
-        label_key(key, f"{path}[{index}]", causes)
-        if key in known:
-            causes.invalid(f"{path}[{index}]", key, _IN_BOTH)
 
 
 def gates(values: list[Object], path: str, causes: Causes) -> None:

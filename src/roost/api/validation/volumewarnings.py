@@ -73,23 +73,17 @@ def _overlaps(volume: Object) -> Iterator[str]:
 
 
 def _of_projected(volume: Object, name: str) -> Iterator[str]:
-    """Compare the files of each source with themselves, then with those of the sources before.
-
-    As in the real server, a source that names no files is looked at as the one before it.
-    """
-    files: list[str] = []
-    what = ""
+    """Compare the files of each source with themselves, then with those of the sources before."""
     every: set[str] = set()
     for source in (volume.get("projected") or {}).get("sources") or ():
         if not any(value is not None for value in source.values()):
             yield f"volume {name} (Projected) has no sources provided"
             continue
         found = _files_of(source)
-        if found is not None:
-            files, kind = found
-            what = f"volume {name} (Projected {kind}): overlapping paths"
-        if not files:
+        if found is None:
             continue
+        files, kind = found
+        what = f"volume {name} (Projected {kind}): overlapping paths"
         yield from _on_top(files, what)
         yield from _on_top(sorted([*set(files), *every]), what)
         every.update(files)

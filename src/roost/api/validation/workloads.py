@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.names import check_label
-from roost.api.validation import goform, podwarnings
+from roost.api.validation import goform, podwarnings, statuscounts
 from roost.api.validation.causes import Causes
+from roost.api.validation.claims import claim_spec
 from roost.api.validation.numbers import amount, at_most_all, count_or_percent
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import is_empty, label_selector, shown_selector
@@ -16,6 +17,7 @@ from roost.api.validation.templates import (
     matches,
     pod_template,
 )  # fmt: skip
+from roost.api.validation.volumewarnings import of_claim_spec
 from roost.api.values import Object
 
 _STATEFUL_MUTABLE = (
@@ -27,7 +29,10 @@ _STATEFUL_FIXED = (
     "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' "
     "and 'minReadySeconds' are forbidden"
 )
-_OVER = "cannot be greater than status.replicas"
+_NO_LIMIT = (
+    "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
+    "a value >= 0 is recommended"
+)
 
 
 def _spec(change: Change) -> Object:
@@ -100,65 +105,6 @@ def _deployment_strategy(strategy: Object, path: str, causes: Causes) -> None:
         causes.not_supported(path, shown, ("Recreate", "RollingUpdate"))
 
 
-def _counts(*names: str) -> tuple[str, ...]:
-    return names
-
-
-def _status_counts(status: Object, names: tuple[str, ...], causes: Causes) -> None:
-    """Check counts of a status: none negative, none of the later ones over the first."""
-    for name in (*names, "observedGeneration", "collisionCount"):
-        causes.not_negative(f"status.{name}", status.get(name))
-    total = status.get(names[0]) or 0
-    for name in names[1:]:
-        if (status.get(name) or 0) > total:
-            causes.invalid(f"status.{name}", status[name], _OVER)
-
-
-def _deployment_status(change: Change, causes: Causes) -> None:
-    status = change.object.get("status") or {}
-    names = _counts("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    causes.not_negative("status.unavailableReplicas", status.get("unavailableReplicas"))
-    _status_counts(status, names, causes)
-    _available_are_ready(status, causes)
-    before = ((change.old or {}).get("status") or {}).get("collisionCount")
-    number = status.get("collisionCount")
-    if before is not None and (number is None or number < before):
-        causes.invalid("status.collisionCount", number or 0, "cannot be decremented")
-
-
-def _available_are_ready(status: Object, causes: Causes) -> None:
-    available = status.get("availableReplicas") or 0
-    if available > (status.get("readyReplicas") or 0):
-        text = "cannot be greater than readyReplicas"
-        causes.invalid("status.availableReplicas", available, text)
-
-
-def _replica_status(change: Change, causes: Causes) -> None:
-    status = change.object.get("status") or {}
-    names = _counts("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-    _status_counts(status, names, causes)
-    _available_are_ready(status, causes)
-
-
-def _stateful_status(change: Change, causes: Causes) -> None:
-    status = change.object.get("status") or {}
-    names = _counts(
-        "replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"
-    )
-    _status_counts(status, names, causes)
-    _available_are_ready(status, causes)
-
-
-def _daemon_status(change: Change, causes: Causes) -> None:
-    status = change.object.get("status") or {}
-    for name in (
-        "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
-        "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable",
-        "collisionCount",
-    ):  # fmt: skip
-        causes.not_negative(f"status.{name}", status.get(name))
-
-
 def _replica_set(change: Change, causes: Causes) -> None:
     spec = _spec(change)
     causes.not_negative("spec.replicas", spec.get("replicas"))
@@ -203,6 +149,10 @@ def _stateful_set(change: Change, causes: Causes) -> None:
         causes.faults("spec.serviceName", name, check_label(name))
     if _selector(spec, "empty selector is invalid for statefulset", causes):
         _stateful_template(spec, causes)
+    if change.old is None:  # they cannot change later
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            where = f"spec.volumeClaimTemplates[{index}].spec"
+            claim_spec(claim.get("spec") or {}, where, causes)
 
 
 def _stateful_template(spec: Object, causes: Causes) -> None:
@@ -257,6 +207,20 @@ def _stateful_update(change: Change, causes: Causes) -> None:
 
     if fixed(_spec(change)) != fixed((change.old or {}).get("spec") or {}):
         causes.forbidden("spec", _STATEFUL_FIXED)
+
+
+def _stateful_warn(change: Change) -> None:
+    podwarnings.of_nameless_template(change)
+    spec = _spec(change)
+    if not podwarnings.same_generation(change):
+        # On updates the real server says which field it is, and says it as Go does.
+        field = "" if change.old is None else ".Spec"
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            where = f"spec.volumeClaimTemplates[{index}]{field}"
+            change.warnings.extend(of_claim_spec(claim.get("spec") or {}, where))
+    limit = spec.get("revisionHistoryLimit")
+    if limit is not None and limit < 0:
+        change.warnings.append(_NO_LIMIT)
 
 
 def _daemon_set(change: Change, causes: Causes) -> None:
@@ -326,7 +290,7 @@ def scale(change: Change) -> Causes:
 DEPLOYMENT = Rules(
     always=_deployment,
     update=_fixed_selector,
-    status=_deployment_status,
+    status=statuscounts.deployment,
     warn=podwarnings.of_template,
     whole=False,
     before=True,
@@ -334,32 +298,33 @@ DEPLOYMENT = Rules(
 REPLICA_SET = Rules(
     always=_replica_set,
     update=_fixed_selector,
-    status=_replica_status,
+    status=statuscounts.replica_set,
     warn=podwarnings.of_template,
     whole=False,
     before=True,
 )
 REPLICATION_CONTROLLER = Rules(
     always=_replication_controller,
-    status=_replica_status,
+    status=statuscounts.replica_set,
     warn=podwarnings.of_template,
     whole=False,
 )
 STATEFUL_SET = Rules(
     always=_stateful_set,
     update=_stateful_update,
-    status=_stateful_status,
-    warn=podwarnings.of_template,
+    status=statuscounts.stateful_set,
+    warn=_stateful_warn,
+    name_rule="label",
     whole=False,
     before=True,
 )
 DAEMON_SET = Rules(
     always=_daemon_set,
     update=_fixed_selector,
-    status=_daemon_status,
-    warn=podwarnings.of_template,
+    status=statuscounts.daemon_set,
+    warn=podwarnings.of_nameless_template,
     whole=False,
     before=True,
 )
 CONTROLLER_REVISION = Rules(always=_revision, update=_revision_update, before=True)
-POD_TEMPLATE = Rules(always=_pod_template, whole=False)
+POD_TEMPLATE = Rules(always=_pod_template, warn=podwarnings.of_pod_template, whole=False)

@@ -56,9 +56,11 @@ def tally(job: Object, pods: Sequence[Object]) -> Tally:
     if facts.indexed(job):
         limit = job["spec"].get("completions", 0)
         ended = (facts.index_of(p) for p in pods if facts.succeeded(p))
-        done |= {index for index in ended if index is not None and index < limit}
+        done |= {index for index in ended if index is not None}
+        done = {index for index in done if index < limit}  # the Job may have become smaller
         every = [p for p in pods if facts.failed(job, p)]
         lost = policies.failed_indexes(job, every, lost) - done
+        lost = {index for index in lost if index < limit}
     still = [p for p in pods if is_active(p)]
     keep_good = [uid_of(p) for p in new_good][:_PER_UPDATE]
     keep_bad = [uid_of(p) for p in countable][:_PER_UPDATE]
@@ -156,7 +158,10 @@ def new_status(
         status["completedIndexes"] = facts.format_indexes(counts.done_indexes)
         if job["spec"].get("backoffLimitPerIndex") is not None:
             status["failedIndexes"] = facts.format_indexes(counts.failed_indexes)
-    _suspension(job, status, now)
+    if end is None:
+        _suspension(job, status, now)
+    else:
+        status.setdefault("startTime", stamp(now))  # which every Job that ended must have
     over = False
     if end is not None:
         kind, reason, message = end

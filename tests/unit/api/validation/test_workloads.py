@@ -100,3 +100,31 @@ def test_schedules(schedule: str) -> None:
 )
 def test_faults_of_schedules(schedule: str, said: str) -> None:
     assert schedules.fault_of(schedule) == said
+
+
+def test_stateful_sets_warn_and_check_their_claims(refused: Refused) -> None:
+    labels = {"a": "b"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    claim = {"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    spec = {
+        "selector": {"matchLabels": labels},
+        "template": template,
+        "serviceName": "s",
+        "revisionHistoryLimit": -1,
+        "volumeClaimTemplates": [claim],
+    }
+    assert refused("apps", "StatefulSet", {"spec": spec}) == [
+        "spec.volumeClaimTemplates[0].spec.resources[storage]: Required value"
+    ]
+    claim["spec"]["resources"] = {"requests": {"storage": "500m"}}  # type: ignore[index]  # a dict
+    warnings: list[str] = []
+    assert not refused("apps", "StatefulSet", {"spec": spec}, warnings=warnings)
+    assert [text.partition(":")[0] for text in warnings] == [
+        "spec.volumeClaimTemplates[0].resources.requests[storage]",
+        "spec.revisionHistoryLimit",
+    ]
+    bad = {"metadata": {"name": "a.b"}, "spec": spec}
+    assert refused("apps", "StatefulSet", bad)[0].startswith("metadata.name: Invalid value")
