@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from roost.api.crd.decoding import check_type as check_custom
-from roost.api.errors import BadRequest, Cause, StatusError, invalid
+from roost.api.errors import BadRequest, Cause, StatusError, conflict, invalid
 from roost.api.kind import Kind
 from roost.api.patches.apply import apply_configuration
 from roost.api.patches.json_patch import apply_json_patch
 from roost.api.patches.managed import reset_fields
-from roost.api.patches.merge_patch import apply_merge_patch, check_patch_object
+from roost.api.patches.merge_patch import apply_merge_patch
 from roost.api.patches.strategic import apply_strategic_patch
-from roost.api.schema import yaml
-from roost.api.schema.body import Expected, Malformed, definition_of, expected, read
+from roost.api.schema.body import Expected, definition_of, expected
 from roost.api.schema.decode import decode, strict_message
 from roost.api.schema.node import Node
 from roost.api.schema.scalars import Mismatch
@@ -23,14 +23,23 @@ from roost.apiserver import failures
 from roost.apiserver.bodies import Bodies
 from roost.apiserver.core import Core, WriteContext, is_custom
 from roost.apiserver.messages import Request
+from roost.apiserver.patchreading import (
+    APPLY_PATCH,
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_PATCH,
+    read_configuration,
+    read_patch,
+)
+from roost.apiserver.scaleapplying import applied_scale
+from roost.apiserver.scaling import scale_build
 from roost.apiserver.updating import Build, Target, Written, update
 
-JSON_PATCH: Final = "application/json-patch+json"
-MERGE_PATCH: Final = "application/merge-patch+json"
-STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
-APPLY_PATCH: Final = "application/apply-patch+yaml"
 _BUILTIN: Final = frozenset({JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH})
 _CUSTOM: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+_NO_SUCH_UID: Final = (
+    "uid mismatch: the provided object specified uid {}, and no existing object was found"
+)
 #: What a write of a status changes.
 _WRITTEN: Final = frozenset({"kind", "apiVersion", "metadata", "status"})
 #: The order in which Go writes an object's metadata.
@@ -50,14 +59,6 @@ def patch_type(request: Request, custom: bool) -> str:
     elif media not in _BUILTIN:
         raise failures.unsupported_patch()
     return media
-
-
-def read_patch(body: bytes) -> Value:
-    """Return a JSON patch document; raises BadRequest."""
-    try:
-        return read(body)
-    except Malformed as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
 
 
 def shown_json(value: Object) -> str:
@@ -129,44 +130,55 @@ class Patches:
         return await update(self._core, target, build, context)
 
     def _patch(self, target: Target, media: str, body: bytes, context: WriteContext) -> Build:
-        patch = read_patch(body)
+        patch, complaints = read_patch(media, body)
         kind, node = target.kind, self._bodies.node(target.kind)
-        if media != JSON_PATCH:
-            check_patch_object(patch)
 
         def build(old: Object | None) -> Object:
             assert old is not None
             patched = patched_object(media, old, patch, node)
             if is_custom(kind):
+                check_strict(media, patch, patched, complaints, context)
                 new = self._bodies.custom(kind, patched, context)
                 check_custom(kind, new)
             else:
                 check_type(media, patch, patched, kind)
                 kept = untouched(old, patched, target.subresource)
-                new = decode_patched(media, patch, patched, node, context, kept)
+                new = decode_patched(media, patch, patched, node, context, kept, complaints)
             self._bodies.check_name(new, target.name)
             return new
 
         return build
 
     def scale_build(self, target: Target, request: Request, context: WriteContext) -> Build:
-        """Return the build of a patch of a Scale, from the Scale to the wanted one."""
+        """Return the build of the object behind a patched Scale."""
         media = patch_type(request, custom=False)
         check_options(media, context)
-        wanted = expected("autoscaling", "v1", "Scale")
         if media == APPLY_PATCH:
-            patch: Value = read_configuration(request.body)[0]
-            media = MERGE_PATCH
-        else:
-            patch = read_patch(request.body)
+            target.tracked = True
+            return self._scale_configuration(target, request.body, context)
+        wanted = expected("autoscaling", "v1", "Scale")
+        patch, first = read_patch(media, request.body)
+
+        def build(old: Object) -> Object:
+            patched = patched_object(media, old, patch, wanted.node)
+            check_type(media, patch, patched, wanted)
+            new = decode_patched(media, patch, patched, wanted.node, context, first=first)
+            self._bodies.check_name(new, target.name)
+            return new
+
+        return scale_build(target.kind, build)
+
+    def _scale_configuration(self, target: Target, body: bytes, context: WriteContext) -> Build:
+        config, repeated = read_configuration(body)
 
         def build(old: Object | None) -> Object:
             assert old is not None
-            patched = patched_object(media, old, patch, wanted.node)
-            check_type(media, patch, patched, wanted)
-            new = decode_patched(media, patch, patched, wanted.node, context)
-            self._bodies.check_name(new, target.name)
-            return new
+            scale, changed = applied_scale(
+                target.kind, old, config, context.options, self._core.now()
+            )
+            check_repeated(repeated, context)
+            self._bodies.check_name(scale, target.name)
+            return changed
 
         return build
 
@@ -176,6 +188,10 @@ class Patches:
         options = context.options
 
         def build(old: Object | None) -> Object:
+            sent = config.get("metadata")
+            uid = sent.get("uid") if old is None and isinstance(sent, dict) else None
+            if uid:
+                raise conflict(kind.group, kind.plural, target.name, _NO_SUCH_UID.format(uid))
             applied = apply_configuration(
                 node, old, config, manager=options.field_manager, force=bool(options.force),
                 api_version=kind.api_version, now=self._core.now(),
@@ -268,12 +284,13 @@ def decode_patched(
     node: Node,
     context: WriteContext,
     kept: tuple[Object, Object] = ({}, {}),
+    first: Sequence[str] = (),
 ) -> Object:
     """Return the patched object decoded; raises Invalid with the patched object in its text.
 
-    What is `kept` (see `untouched`) is taken as it is.
+    What is `kept` (see `untouched`) is taken as it is. `first` is what the patch itself is complained
+    of for.
     """
-    validation = context.options.field_validation
     parts, fields = kept
     undecoded = {key: item for key, item in patched.items() if key not in parts}
     if fields:
@@ -286,14 +303,22 @@ def decode_patched(
         if media == STRATEGIC_PATCH:
             raise bad_patch(go_map(patch), restoring(str(error))) from None
         raise bad_patch(shown_json(patched), str(error)) from None
+    check_strict(media, patch, patched, [*first, *complaints], context)
+    decoded.setdefault("metadata", {}).update(fields)
+    decoded.update(parts)
+    return decoded
+
+
+def check_strict(
+    media: str, patch: Value, patched: Object, complaints: list[str], context: WriteContext
+) -> None:
+    """Refuse a patch for what is complained of, or warn of it, as asked; raises Invalid."""
+    validation = context.options.field_validation
     if complaints and validation == "Strict":
         shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
         raise bad_patch(shown, strict_message(complaints))
     if validation == "Warn":
         context.warnings += complaints
-    decoded.setdefault("metadata", {}).update(fields)
-    decoded.update(parts)
-    return decoded
 
 
 def check_repeated(repeated: list[str], context: WriteContext) -> None:
@@ -305,15 +330,3 @@ def check_repeated(repeated: list[str], context: WriteContext) -> None:
         )
     if validation == "Warn":
         context.warnings += repeated
-
-
-def read_configuration(body: bytes) -> tuple[Object, list[str]]:
-    """Return the object of an apply and what a strict reader complains of; raises BadRequest."""
-    try:
-        value, repeated = yaml.parse(body)
-    except yaml.MalformedYAML as error:
-        text = f"error decoding YAML: error converting YAML to JSON: {error}"
-        raise BadRequest(text) from None
-    if not isinstance(value, dict):
-        raise BadRequest("error decoding YAML: the body is not an object")
-    return value, repeated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -70,7 +71,7 @@ def _of_version(changed: Object, scale: Object) -> Object:
     return changed
 
 
-def scale_build(kind: Kind, inner: Build) -> Build:
+def scale_build(kind: Kind, inner: Callable[[Object], Object]) -> Build:
     """Return the build of the parent for a build of its Scale."""
 
     def build(old: Object | None) -> Object:

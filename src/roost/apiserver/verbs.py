@@ -13,7 +13,7 @@ from roost.api.errors import not_found
 from roost.api.kind import Kind
 from roost.api.patches.managed import track_update
 from roost.api.schema.body import expected
-from roost.api.values import Object
+from roost.api.values import Object, copy_of
 from roost.apiserver import failures
 from roost.apiserver.attributes import Admission, Handler
 from roost.apiserver.attributes import Call as HandlerCall
@@ -330,11 +330,10 @@ class Verbs:
                 context = call.context("UpdateOptions")
                 body = self.bodies.foreign(SCALE_GROUP, "v1", "Scale", call.request, context)
                 self.bodies.check_name(body, info.name)
-                inner = self.patches.replacement(body)
+                build = scale_build(kind, lambda _old: copy_of(body))
             else:
                 context = call.context("PatchOptions")
-                inner = self.patches.scale_build(target, call.request, context)
-            build = scale_build(kind, inner)
+                build = self.patches.scale_build(target, call.request, context)
             record = (await update(self.core, target, build, context)).record
         scale = scale_of(kind, shown(kind, record))
         body_bytes = self.forms.value(self._scale_kind(), scale, call.form, call.pretty)
