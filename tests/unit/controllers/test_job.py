@@ -160,3 +160,32 @@ def test_index_lists_are_read_as_they_are_written(indexes: set[int]) -> None:
 
 def test_index_lists_look_as_in_kubernetes() -> None:
     assert format_indexes([1, 3, 4, 5, 7, 8]) == "1,3-5,7,8"
+
+
+def test_each_index_waits_for_its_own_failures_and_gives_up_alone() -> None:
+    spec = {
+        "completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 1,
+    }  # fmt: skip
+    index, count = "batch.kubernetes.io/job-completion-index", (
+        "batch.kubernetes.io/job-index-failure-count"
+    )  # fmt: skip
+
+    def of(name: str, at: int, tries: int, finished: str) -> Object:
+        found = failed_at(name, finished)
+        found["metadata"]["annotations"] = {index: str(at), count: str(tries)}
+        return found
+
+    def made(*pods: Object, now: float = NOW) -> dict[str, str]:
+        actions = decide(job(**spec), *pods, now=now)
+        new = [a.object["metadata"]["annotations"] for a in actions if isinstance(a, Create)]
+        return {one[index]: one[count] for one in new}
+
+    assert made() == {"0": "0", "1": "0", "2": "0"}
+    fresh = of("a", 0, 0, "2027-01-15T08:59:55Z")
+    assert made(fresh) == {"1": "0", "2": "0"}
+    assert made(fresh, now=NOW + 6) == {"0": "1", "1": "0", "2": "0"}
+    spent = of("b", 1, 1, "2027-01-15T08:00:00Z")
+    assert made(spent) == {"0": "0", "2": "0"}
+    assert status_of(decide(job(**spec), spent))["failedIndexes"] == "1"
+    plan = reconcile(View(job(**spec), (fresh,), (), NOW))
+    assert plan.wake_at == NOW + 5

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from roost.api.errors import StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
-from roost.controllers.job import facts
+from roost.controllers.job import facts, policies
 from roost.controllers.job.facts import FINALIZER, INDEX
 from roost.controllers.job.status import Tally, conclusion, deadline, new_status, tally
 from roost.decisions import conditions
@@ -138,6 +138,8 @@ def _manage(
         missing -= counts.terminating
     if missing <= 0:
         return (), None
+    if spec.get("backoffLimitPerIndex") is not None:
+        return _create_by_index(view, pods, counts, min(missing, BURST))
     until = _backed_off_until(job, pods, counts)
     if until > view.now:
         return (), until
@@ -155,7 +157,14 @@ def _backed_off_until(job: Object, pods: Iterable[Object], counts: Tally) -> flo
     return max(times) + delay_s
 
 
-def _create(view: View, pods: Iterable[Object], counts: Tally, missing: int) -> Iterable[Action]:
+def _create(
+    view: View,
+    pods: Sequence[Object],
+    counts: Tally,
+    missing: int,
+    later: Collection[int] = (),
+) -> Iterable[Action]:
+    """Return new pods, none of them for an index of `later`."""
     job = view.job
     regarding = object_reference(JOBS, "Job", job)
     event = normal(regarding, "SuccessfulCreate", "Created pod: {name}")
@@ -164,17 +173,42 @@ def _create(view: View, pods: Iterable[Object], counts: Tally, missing: int) -> 
     base = {**base, "metadata": {**base["metadata"], "finalizers": finalizers}}
     if not facts.indexed(job):
         return [Create(PODS, base, announce=event)] * missing
+    chosen = [i for i in _free_indexes(job, pods, counts) if i not in later][:missing]
+    before = facts.last_failures(job, pods) if chosen else {}
+    return [
+        Create(PODS, _with_index(base, job, index, before.get(index)), announce=event)
+        for index in chosen
+    ]
+
+
+def _create_by_index(
+    view: View, pods: Sequence[Object], counts: Tally, missing: int
+) -> tuple[Iterable[Action], float | None]:
+    """Make pods for indexes whose own failures do not delay them; say when the next may be made."""
+    job = view.job
+    due: dict[int, float] = {}
+    for index, pod in facts.last_failures(job, pods).items():
+        tries = int(policies.retry_annotations(job, pod)[facts.INDEX_FAILURES])
+        tries += facts.retries(pod, facts.INDEX_IGNORED)
+        delay_s = min(FIRST_BACKOFF_S * (1 << min(max(tries - 1, 0), 16)), LAST_BACKOFF_S)
+        due[index] = facts.ended_at(pod) + delay_s
+    free = _free_indexes(job, pods, counts)
+    later = {index for index in free if due.get(index, 0.0) > view.now}
+    made = _create(view, pods, counts, missing, later)
+    return made, min((due[index] for index in later), default=None)
+
+
+def _free_indexes(job: Object, pods: Iterable[Object], counts: Tally) -> list[int]:
+    """Return the indexes that want a pod, in order."""
     taken = counts.done_indexes | counts.failed_indexes
     still = counts.active if not facts.replaces_only_failed(job) else [
         pod for pod in pods if not facts.succeeded(pod) and not facts.failed(job, pod)
     ]  # fmt: skip
     taken |= {index for pod in still if (index := facts.index_of(pod)) is not None}
-    free = (i for i in range(job["spec"]["completions"]) if i not in taken)
-    chosen = [index for index, _ in zip(free, range(missing), strict=False)]
-    return [Create(PODS, _with_index(base, job, index), announce=event) for index in chosen]
+    return [i for i in range(job["spec"]["completions"]) if i not in taken]
 
 
-def _with_index(base: Object, job: Object, index: int) -> Object:
+def _with_index(base: Object, job: Object, index: int, before: Object | None) -> Object:
     metadata, spec = base["metadata"], base["spec"]
     text = str(index)
     variable = {
@@ -197,7 +231,11 @@ def _with_index(base: Object, job: Object, index: int) -> Object:
             **metadata,
             "generateName": f"{name_of(job)}-{text}-",
             "labels": {**(metadata.get("labels") or {}), INDEX: text},
-            "annotations": {**(metadata.get("annotations") or {}), INDEX: text},
+            "annotations": {
+                **(metadata.get("annotations") or {}),
+                INDEX: text,
+                **policies.retry_annotations(job, before),
+            },
         },
         "spec": {**spec, **groups, "hostname": spec.get("hostname") or f"{name_of(job)}-{text}"},
     }

@@ -10,6 +10,9 @@ from roost.decisions.meta import annotations_of, created_at, deleting, seconds_o
 from roost.decisions.pods import phase_of
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
+#: On pods of a Job with backoffLimitPerIndex: failures of the index before, counted and ignored.
+INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count"
+INDEX_IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -57,6 +60,29 @@ def index_of(pod: Object) -> int | None:
     """Return the completion index of a pod."""
     text = annotations_of(pod).get(INDEX, "")
     return int(text) if text.isdecimal() else None
+
+
+def retries(pod: Object, annotation: str) -> int:
+    """Return how often the index of a pod had failed before the pod was made."""
+    text = annotations_of(pod).get(annotation, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def last_failures(job: Object, pods: Iterable[Object]) -> dict[int, Object]:
+    """Return the last failed pod of each index."""
+    found: dict[int, Object] = {}
+    for pod in pods:
+        index = index_of(pod)
+        if index is None or not failed(job, pod):
+            continue
+        known = found.get(index)
+        if known is None or _tries(pod) >= _tries(known):
+            found[index] = pod
+    return found
+
+
+def _tries(pod: Object) -> int:
+    return retries(pod, INDEX_FAILURES) + retries(pod, INDEX_IGNORED)
 
 
 def parse_indexes(text: str) -> set[int]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from roost.api.values import Object
-from roost.controllers.job.facts import index_of, parse_indexes
+from roost.controllers.job.facts import (
+    INDEX_FAILURES,
+    INDEX_IGNORED,
+    index_of,
+    parse_indexes,
+    retries,
+)
 from roost.decisions import conditions
 from roost.decisions.meta import name_of, namespace_of
 
@@ -82,15 +88,30 @@ def failed_indexes(job: Object, pods: Iterable[Object], known: set[int]) -> set[
     limit = job["spec"].get("backoffLimitPerIndex")
     if limit is None:
         return set()
-    tries: dict[int, int] = {}
     found = set(known)
     for pod in pods:
         index = index_of(pod)
         if index is None:
             continue
         action, _ = judge_failure(job, pod)
-        if action == "FailIndex":
+        spent = action == "Count" and retries(pod, INDEX_FAILURES) >= limit
+        if action == "FailIndex" or spent:
             found.add(index)
-        elif action == "Count":
-            tries[index] = tries.get(index, 0) + 1
-    return found | {index for index, count in tries.items() if count > limit}
+    return found
+
+
+def retry_annotations(job: Object, before: Object | None) -> dict[str, str]:
+    """Return what a new pod says of the failures of its index; `before` is the last that failed."""
+    if job["spec"].get("backoffLimitPerIndex") is None:
+        return {}
+    if before is None:
+        return {INDEX_FAILURES: "0"}
+    counted, ignored = retries(before, INDEX_FAILURES), retries(before, INDEX_IGNORED)
+    if judge_failure(job, before)[0] == "Ignore":
+        ignored += 1
+    else:
+        counted += 1
+    found = {INDEX_FAILURES: str(counted)}
+    if ignored:
+        found[INDEX_IGNORED] = str(ignored)
+    return found
