@@ -66,7 +66,9 @@ class Asker:
 
     async def send(self, method: str, target: str, body: Any = None, **headers: str) -> Any:
         path, _, query = target.partition("?")
-        raw = b"" if body is None else json.dumps(body).encode()
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         return await self.api.handle(Request(method, path, query, named, raw, ADMIN, path))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+
+import pytest
 
 from .conftest import TOYS, Asker, toy
 
@@ -168,6 +171,29 @@ def test_apply_merges_by_the_schema(play: Play) -> None:
         assert [part["k"] for part in made["spec"]["parts"]] == ["a", "b"]
         strategic = "application/strategic-merge-patch+json"
         assert (await asker.ask("PATCH", f"{TOYS}/x", {}, content_type=strategic))[0] == 415
+
+    play(scene)
+
+
+@pytest.mark.parametrize("validation", ["Strict", "Warn", "Ignore"])
+def test_repeated_keys_of_an_applied_document(play: Play, validation: str) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+        head = {key: item for key, item in toy("x").items() if key != "spec"}
+        repeated = ',\n"spec": {"name": "one",\n"name": "two"}}'
+        document = (json.dumps(head)[:-1] + repeated).encode()
+        target = f"{TOYS}/x?fieldManager=m&fieldValidation={validation}"
+        media = "application/apply-patch+yaml"
+        answer = await asker.send("PATCH", target, document, content_type=media)
+        warnings = [text for name, text in answer.headers if name == "Warning"]
+        if validation == "Strict":
+            assert answer.code == 400
+            assert b"error strict decoding YAML: error converting YAML to JSON: yaml" in answer.body
+            assert b'line 3: key \\"name\\" already set in map' in answer.body
+            return
+        assert answer.code == 201
+        told = ['299 - "unmarshal errors:"', '299 - "line 3: key \\"name\\" already set in map"']
+        assert warnings == (told if validation == "Warn" else [])
 
     play(scene)
 
