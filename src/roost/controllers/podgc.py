@@ -123,7 +123,10 @@ def pod_collector() -> Controller[View]:
 
     return Controller(
         name="pod-garbage-collector-controller",
-        watches=(Watch(NODES, _node_keys), Watch(PODS, _pod_keys, {BY_NODE: by_node, ENDED: _ended})),
+        watches=(
+            Watch(NODES, _node_keys),
+            Watch(PODS, _pod_keys, {BY_NODE: by_node, ENDED: _ended}),
+        ),
         view=view,
         reconcile=reconcile,
         start_keys=(_COUNT,),

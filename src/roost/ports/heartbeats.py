@@ -21,9 +21,7 @@ async def rest(period_s: float, heart: str = "") -> None:
         await beat(period_s, heart)
 
 
-def watch_over(
-    heart: str, when: float, callback: Callable[[], object]
-) -> asyncio.Handle | None:
+def watch_over(heart: str, when: float, callback: Callable[[], object]) -> asyncio.Handle | None:
     """Call back at `when` (time of the loop) unless the heart is known to beat.
 
     Returns None where the loop does not know hearts: set an ordinary timer then.
