@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from roost.adapters.real.stepguard import ThreadGuard
 from roost.simulation import Behaviour, Cluster, Context, Image
+from roost.simulation.workloads.program import Stuck
 
 
 class Greeter(Image):
@@ -69,7 +71,16 @@ class Careless(Image):
         return await self.exec(ctx, ("pause",))
 
 
-IMAGES = (Greeter, Thrower, Glutton, Polite, Flood, Careless)
+class Hanging(Image):
+    name = "hanging"
+
+    async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
+        ctx.print("it hangs")
+        while True:
+            pass
+
+
+IMAGES = (Hanging, Greeter, Thrower, Glutton, Polite, Flood, Careless)
 
 
 @pytest.fixture
@@ -159,6 +170,17 @@ def test_memory_over_the_limit_is_oom_killed_and_the_pod_goes_on(cluster):
     cluster.advance(4.5)
     assert status(cluster)["containerStatuses"][0]["restartCount"] == 1
     assert terminated(cluster) | {"exitCode": 137, "reason": "OOMKilled"} == terminated(cluster)
+
+
+def test_a_program_that_hangs_is_killed_and_the_world_goes_on(cluster, monkeypatch):
+    monkeypatch.setattr(cluster.machines, "_guard", ThreadGuard(Stuck, step_s=0.2))
+    cluster.apply(pod("hanging", restartPolicy="Never"))
+    cluster.settle()
+    assert terminated(cluster)["exitCode"] == 137
+    assert cluster.logs("x").startswith("it hangs\n")
+    cluster.apply(pod("greeter", "y"))
+    cluster.settle()
+    assert status(cluster, "y")["phase"] == "Running"
 
 
 def test_a_flood_of_output_stays_small(cluster):

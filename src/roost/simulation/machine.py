@@ -7,6 +7,7 @@ world is not strict, it is a server that runs for ever and answers on every port
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,7 +33,7 @@ from roost.simulation.seeds import derived
 from roost.simulation.workloads.context import PodInfo, Respond, Tasks, World, answering, fetch
 from roost.simulation.workloads.files import ContainerFiles
 from roost.simulation.workloads.image import Catalogue, Image
-from roost.simulation.workloads.program import Guard, ImageProgram, NoGuard
+from roost.simulation.workloads.program import Guard, ImageProgram, NoGuard, Stuck
 from roost.simulation.workloads.shipped import SHIPPED
 
 _PROXY: Final = User("system:kube-proxy", (MASTERS, AUTHENTICATED))
@@ -78,7 +79,7 @@ class Machines:
         self._plane = plane
         self._behave = behave
         self._pull_s = pull_s
-        self._guard = guard or NoGuard()
+        self._guard = guard or _usual_guard()
         self._outside: dict[str, str] = {}
         self._boxes: dict[str, _Box] = {}
         self._started = 0
@@ -228,6 +229,15 @@ class Machines:
 
 
 _SEARCH: Final = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
+
+
+def _usual_guard() -> Guard:
+    """Return a guard that can stop a program, where there are threads for it."""
+    if sys.platform == "emscripten":
+        return NoGuard()
+    from roost.adapters.real.stepguard import ThreadGuard
+
+    return ThreadGuard(Stuck)
 
 
 def command_of(image: Image, spec: ContainerSpec) -> tuple[str, ...]:
