@@ -215,3 +215,37 @@ class TestBoundTokens:
         }  # fmt: skip
         answer: Answer = admin.ask("POST", f"{self.space}/serviceaccounts/default/token", request)
         assert (answer.code, answer.body["reason"]) == (409, "Conflict")
+
+
+def test_a_secret_holds_a_token_that_lives_as_long_as_it_and_its_account(
+    admin: Caller, nobody: Caller
+):
+    space = "/api/v1/namespaces/default"
+    admin.made(f"{space}/serviceaccounts", {
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "old-style"},
+    })  # fmt: skip
+
+    def token(name: str) -> str:
+        admin.made(f"{space}/secrets", {
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": name, "annotations": {"kubernetes.io/service-account.name": "old-style"},
+            },
+        })  # fmt: skip
+        data = eventually(lambda: admin.get(f"{space}/secrets/{name}").body.get("data"), 10)
+        assert sorted(data) == ["ca.crt", "namespace", "token"]
+        assert base64.b64decode(data["ca.crt"]).decode().strip() == admin.ca.strip()
+        return base64.b64decode(data["token"]).decode()
+
+    one, two = token("one"), token("two")
+    info = nobody.bearer(one).whoami()
+    assert info["username"] == "system:serviceaccount:default:old-style"
+    assert info["groups"][:2] == ["system:serviceaccounts", "system:serviceaccounts:default"]
+    assert reviewed(admin, two)["authenticated"]
+    admin.ask("DELETE", f"{space}/secrets/one")
+    refused = reviewed(admin, one)
+    assert (refused.get("authenticated"), refused["error"]) == (
+        None, "[invalid bearer token, Token has been invalidated]",
+    )  # fmt: skip
+    admin.ask("DELETE", f"{space}/serviceaccounts/old-style")
+    assert not reviewed(admin, two).get("authenticated")

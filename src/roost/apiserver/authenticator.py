@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from roost.api.errors import Unauthorized
-from roost.apiserver import bootstrap_tokens, tokens
+from roost.apiserver import bootstrap_tokens, legacy_tokens, tokens
 from roost.apiserver.access.identity import from_certificate
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import ANONYMOUS, User
@@ -132,9 +132,9 @@ class Authenticator:
             try:
                 verified = tokens.verify(self._keys, token, audiences, now=now, issuer=self._issuer)
             except tokens.NotOurs:
-                if self._outside is None or not good_for:
+                if not good_for:
                     raise
-                user, expires = await self._outside.find(token)
+                user, expires = await self._find_elsewhere(token, now)
                 return user, good_for, expires
             user = await tokens.living_user(verified, self._lookup, now=now)
             return user, verified.audiences, verified.expires
@@ -146,6 +146,15 @@ class Authenticator:
         if found is None:
             raise tokens.NotOurs("nobody knows the token")
         return found, good_for, now + CACHE_S
+
+    async def _find_elsewhere(self, token: str, now: float) -> tuple[User, float]:
+        """Return whose JWT this is that is no bound token, and when it ends."""
+        try:
+            return await legacy_tokens.find(self._keys, token, self._lookup), now + CACHE_S
+        except tokens.NotOurs:
+            if self._outside is None:
+                raise
+        return await self._outside.find(token)
 
     def _by_connection(self, der: bytes, headers: Mapping[str, str]) -> User | None:
         """Return whose certificate this is, or for whom its proxy vouches."""

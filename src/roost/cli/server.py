@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -39,6 +40,7 @@ from roost.apiserver.documents import reader
 from roost.apiserver.http.callout import HttpCaller
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
+from roost.apiserver.legacy_tokens import issue
 from roost.apiserver.pki.authority import Authority
 from roost.apiserver.pki.files import Identity, PkiError
 from roost.apiserver.pki.requests import AuthoritySigner
@@ -275,6 +277,7 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
         served=served_kinds(builtin().kinds()),
         quota=QuotaRules(usage_of, quota_matches),
         certificates=certificate_rules(parts.authorizer),
+        sign_token=partial(issue, parts.keys),
     )
     manager: Client = parts.api.client(_MANAGER, rest_s=_REST_S)
     fixed = [name for name in names if name not in EVERYWHERE]

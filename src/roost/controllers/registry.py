@@ -39,6 +39,7 @@ from roost.controllers.nodelifecycle import GRACE_S, node_lifecycle
 from roost.controllers.podautoscaler import horizontal_pod_autoscaler
 from roost.controllers.podgc import pod_collector
 from roost.controllers.resourcequota import QuotaRules, resource_quota
+from roost.controllers.secrettokens import Sign, secret_tokens
 from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
 from roost.decisions.controller import AnyController
 from roost.decisions.served import Served
@@ -52,6 +53,8 @@ class Setup:
     served: tuple[Served, ...] = ()
     quota: QuotaRules | None = None
     certificates: CertificateRules | None = None
+    #: Makes the tokens of Secrets; None where there is no key to sign them by.
+    sign_token: Sign | None = None
     node_grace_s: float = GRACE_S
 
 
@@ -120,6 +123,9 @@ ALL: Mapping[str, Make] = MappingProxyType(
         },
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
         "pod-garbage-collector-controller": lambda _setup: pod_collector(),
+        "serviceaccount-token-controller": lambda setup: secret_tokens(
+            setup.ca_pem, setup.sign_token
+        ),
         "root-ca-certificate-publisher-controller": lambda setup: root_ca_publisher(setup.ca_pem),
         "certificatesigningrequest-approving-controller": lambda setup: certificates.approving(
             _certificates(setup)
@@ -169,6 +175,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "resourcequota": "resourcequota-controller",
         "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
         "serviceaccount": "serviceaccount-controller",
+        "serviceaccount-token": "serviceaccount-token-controller",
         "statefulset": "statefulset-controller",
         "ttl-after-finished": "ttl-after-finished-controller",
     }

@@ -14,6 +14,7 @@ PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes")
 PODS = Resource("", "v1", "pods")
 REPLICATION_CONTROLLERS = Resource("", "v1", "replicationcontrollers")
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas")
+SECRETS = Resource("", "v1", "secrets")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts")
 SERVICES = Resource("", "v1", "services")
 
