@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from fakes.objects import pod
 from roost.api.values import Object
-from roost.controllers.job import View, reconcile
+from roost.controllers.job import CONTROLLER, View, reconcile
 from roost.controllers.job.facts import FINALIZER, format_indexes, parse_indexes
 from roost.controllers.job.policies import judge_failure, success_message
+from roost.decisions.controller import Key
 from roost.decisions.meta import seconds_of
 from roost.decisions.plan import Create, Delete, EmitEvent, Patch, Update
-from roost.decisions.resources import JOBS
+from roost.decisions.resources import JOBS, PODS
 
 NOW = seconds_of("2027-01-15T09:00:00Z")
 
@@ -189,3 +190,49 @@ def test_each_index_waits_for_its_own_failures_and_gives_up_alone() -> None:
     assert status_of(decide(job(**spec), spent))["failedIndexes"] == "1"
     plan = reconcile(View(job(**spec), (fresh,), (), NOW))
     assert plan.wake_at == NOW + 5
+
+
+class Cache:
+    """What there is of one resource; every index finds all of it."""
+
+    def __init__(self, *objects: Object) -> None:
+        self._objects = objects
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        return next((o for o in self._objects if o["metadata"]["name"] == name), None)
+
+    def by(self, index: str, value: str) -> tuple[Object, ...]:
+        return self._objects
+
+    def all(self, namespace: str) -> tuple[Object, ...]:
+        return self._objects
+
+
+def let_go(pod_: Object, *jobs: Object) -> bool:
+    caches: Any = {JOBS: Cache(*jobs), PODS: Cache(pod_)}
+    found = CONTROLLER.view(caches, Key("default", "j"), NOW)
+    plan = reconcile(found) if found is not None else None
+    return plan is not None and any(
+        isinstance(a, Patch) and a.body["metadata"].get("finalizers", ()) is None
+        for a in plan.actions
+    )
+
+
+def test_a_pod_is_not_held_for_a_job_that_is_gone() -> None:
+    """A Job that is deleted in the background is gone before its pods."""
+    held = mine("a", "Running")
+    assert let_go(held)
+    assert not let_go(held, job())
+    other = job()
+    other["metadata"]["uid"] = "another job of that name"
+    assert let_go(held, other)
+    assert not let_go(held, job(managedBy="example.com/other"))
+
+
+def test_a_pod_that_a_job_left_behind_is_not_held() -> None:
+    held = mine("a", "Running")
+    del held["metadata"]["ownerReferences"]
+    held["metadata"]["labels"]["batch.kubernetes.io/job-name"] = "j"
+    (held_for,) = CONTROLLER.watches[1].indexes["held for job"](held)
+    assert held_for == "default/j"
+    assert let_go(held)

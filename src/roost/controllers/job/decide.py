@@ -46,6 +46,8 @@ BURST = 500
 FIRST_BACKOFF_S = 10.0
 LAST_BACKOFF_S = 600.0
 _MANAGER = "kubernetes.io/job-controller"
+_NAME_LABEL = "batch.kubernetes.io/job-name"
+_BY_JOB = "held for job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,42 @@ class View:
     now: float
 
 
-def view(caches: Caches, key: Key, now: float) -> View | None:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Pods that are still held for a Job that is gone: nobody will count them."""
+
+    pods: tuple[Object, ...]
+
+
+def view(caches: Caches, key: Key, now: float) -> View | Left | None:
     """Collect what a decision on the Job `key` rests on."""
     job = caches[JOBS].get(*key)
-    if job is None or job["spec"].get("managedBy", _MANAGER) != _MANAGER:
+    if job is not None and job["spec"].get("managedBy", _MANAGER) != _MANAGER:
+        return None
+    left = tuple(_left(caches, key, job))
+    if left:
+        return Left(left)
+    if job is None:
         return None
     selector = label_selector(job["spec"].get("selector"))
     return View(job, owned(caches[PODS], job), orphans(caches[PODS], job, selector), now)
 
 
-def reconcile(view: View) -> Plan:
+def _left(caches: Caches, key: Key, job: Object | None) -> Iterable[Object]:
+    for pod in caches[PODS].by(_BY_JOB, f"{key.namespace}/{key.name}"):
+        owner = controller_of(pod)
+        if owner is None:
+            gone = not any(matching_owners(caches, JOBS, key.namespace, labels_of(pod)))
+        else:
+            gone = job is None or uid_of(job) != owner["uid"]
+        if gone:
+            yield pod
+
+
+def reconcile(view: View | Left) -> Plan:
     """Decide which pods to count, make, delete and adopt, and what the status is."""
+    if isinstance(view, Left):
+        return Plan(tuple(_untrack(pod) for pod in view.pods))  # the watch brings us back
     job = view.job
     if facts.is_finished(job) or deleting(job):
         return Plan(tuple(_untrack(pod) for pod in view.owned if facts.tracked(pod)))
@@ -261,9 +288,9 @@ def _untrack(pod: Object) -> Patch:
     return Patch(ref_of(PODS, pod), {"metadata": metadata})
 
 
-def refused(view: View, action: Action, error: StatusError) -> Plan:
+def refused(view: View | Left, action: Action, error: StatusError) -> Plan:
     """Tell why a pod could not be made or deleted."""
-    if not isinstance(action, Create | Delete):
+    if isinstance(view, Left) or not isinstance(action, Create | Delete):
         return NOTHING
     reason = "FailedCreate" if isinstance(action, Create) else "FailedDelete"
     what = "creating" if isinstance(action, Create) else "deleting"
@@ -274,14 +301,30 @@ def refused(view: View, action: Action, error: StatusError) -> Plan:
 def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
     if controller_of(pod) is not None:
         return _owner_keys(pod, caches)
-    return matching_owners(caches, JOBS, namespace_of(pod), labels_of(pod))
+    keys = set(matching_owners(caches, JOBS, namespace_of(pod), labels_of(pod)))
+    return keys | {Key(*job.split("/")) for job in _holding(pod)}
+
+
+def _holding(pod: Object) -> Iterable[str]:
+    """Return namespace/name of the Job for which a pod is held."""
+    if not facts.tracked(pod):
+        return ()
+    owner = controller_of(pod)
+    if owner is not None:
+        is_job = owner["kind"] == "Job" and owner["apiVersion"].startswith("batch/")
+        return (f"{namespace_of(pod)}/{owner['name']}",) if is_job else ()
+    name = labels_of(pod).get(_NAME_LABEL)
+    return (f"{namespace_of(pod)}/{name}",) if name else ()
 
 
 _owner_keys = owner_keys("Job", "batch")
 
-CONTROLLER = Controller(
+CONTROLLER: Controller[View | Left] = Controller(
     name="job-controller",
-    watches=(Watch(JOBS, own_key), Watch(PODS, _pod_keys, {BY_CONTROLLER: by_controller})),
+    watches=(
+        Watch(JOBS, own_key),
+        Watch(PODS, _pod_keys, {BY_CONTROLLER: by_controller, _BY_JOB: _holding}),
+    ),
     view=view,
     reconcile=reconcile,
     refused=refused,

@@ -122,6 +122,20 @@ def test_job_lifecycle(f: Framework):
     assert f.typed(JOBS, "").items(chosen) == []
 
 
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+def test_job_that_is_deleted_while_it_runs(f: Framework, policy: str):
+    """What the programme takes for granted: namespaces with such Jobs can be deleted."""
+    f.typed(JOBS).create(job("j", 2, 4, "pause"))
+    running(f, "job-name=j", 2)
+    f.typed(JOBS).delete("j", propagationPolicy=policy)
+    until(lambda: not f.typed(JOBS).exists("j"))
+    if policy == "Orphan":
+        until(lambda: not any(item["metadata"].get("finalizers") for item in f.typed(PODS).items()))
+        assert len(running(f, "job-name=j", 2)) == 2
+        f.typed(PODS).delete_collection("job-name=j")
+    until(lambda: not f.typed(PODS).items())
+
+
 def guard(f: Framework, **spec: Any) -> None:
     """Make a budget for pods foo=bar and wait until the controller has seen it."""
     f.typed(PDBS).create(
