@@ -41,6 +41,10 @@ AGGREGATED = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
 )
+#: Kubernetes' tests put the name of the test behind what every client says.
+AGENT = (
+    "e2e.test/v1.36.0 (linux/amd64) kubernetes/0a1b2c3 -- [sig-api-machinery] A test [Conformance]"
+)
 STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -130,7 +134,8 @@ class GoClient:
         connection = getattr(self._own, "connection", None) or self.connect()
         self._own.connection = None
         target = f"{path}?{urlencode(query)}" if query else path
-        named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+        named = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
+        named |= {name.replace("_", "-").title(): value for name, value in headers.items()}
         try:
             connection.request(method, target, body, named)
             answer = connection.getresponse()
@@ -178,7 +183,9 @@ class Resource:
         return "/".join(part for part in parts if part)
 
     def _body(self, value: Object, kind: str = "") -> bytes:
-        whole = {"apiVersion": self.version, "kind": kind or self.kind, **value}
+        # The dynamic client's options are of v1, a typed client's of the version of its kind.
+        version = "v1" if kind and self.accept == JSON else self.version
+        whole = {"apiVersion": version, "kind": kind or self.kind, **value}
         return objects.encode(whole) if self.form == PROTOBUF else json.dumps(whole).encode()
 
     def _write(
@@ -273,7 +280,7 @@ class Watch:
 
     def __init__(self, connection: http.client.HTTPSConnection, target: str, accept: str) -> None:
         self._connection = connection
-        connection.request("GET", target, headers={"Accept": accept})
+        connection.request("GET", target, headers={"Accept": accept, "User-Agent": AGENT})
         self._answer = connection.getresponse()
         self.media = (self._answer.getheader("content-type") or "").split(",")[0]
         if self._answer.status != 200:
