@@ -23,6 +23,7 @@ from roost.api.cel.evaluator import MISSING, Compiler, Lazy
 from roost.api.cel.functions.declare import Library
 from roost.api.cel.issues import CompileError, Issue
 from roost.api.cel.library import LIBRARY, TYPE_NAMES
+from roost.api.cel.literals import literal_issues
 from roost.api.cel.nodes import Node
 from roost.api.cel.parser import parse
 from roost.api.cel.running import Run
@@ -127,7 +128,11 @@ def build(expression: str, environment: Environment) -> Program:
             TYPE_NAMES,
             environment.structures,
         )
-        return Program(expression, tree, checker.check(tree), environment.variables)
+        checked = checker.check(tree)
+        issues = literal_issues(tree)
+        if issues:
+            raise CompileError(expression, issues)
+        return Program(expression, tree, checked, environment.variables)
     except RecursionError:
         issue = Issue(0, "expression recursion limit exceeded: 250")
         raise CompileError(expression, [issue]) from None

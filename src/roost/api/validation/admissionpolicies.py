@@ -33,6 +33,11 @@ from roost.api.values import Object
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _AUDIT_MAX = 20
+#: Words of CEL that name nothing.
+_RESERVED = frozenset({
+    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function",
+    "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while",
+})  # fmt: skip
 _NOTHING_TO_DO = "validations or auditAnnotations must contain at least one item"
 _TWICE = (
     "must not contain both Deny and Warn (repeating the same validation failure information "
@@ -144,7 +149,7 @@ def _variables(spec: Object, causes: Causes, *, mutates: bool) -> dict[str, Type
         path, name = f"spec.variables[{index}]", (variable.get("name") or "").strip()
         if not name:
             causes.required(f"{path}.name", "name is not specified")
-        elif names.check_c_identifier(name):
+        elif names.check_c_identifier(name) or name in _RESERVED:
             causes.invalid(f"{path}.name", name, "name is not a valid CEL identifier")
         source = variable.get("expression") or ""
         if not source.strip():

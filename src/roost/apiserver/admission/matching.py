@@ -107,12 +107,14 @@ class Criteria:
     namespaces: LabelSelector = EVERYTHING
     objects: LabelSelector = EVERYTHING
     equivalent: bool = True
+    #: What no rules at all mean: every request (of a policy's binding) or none (of a webhook).
+    unruled: bool = True
 
     def may_match(self, plural: str, subresource: str, operation: str) -> bool:
-        """Can a request for such a resource be meant? No rules mean every request."""
-        return not self.rules or any(
-            rule.may_match(plural, subresource, operation) for rule in self.rules
-        )
+        """Can a request for such a resource be meant?"""
+        if not self.rules:
+            return self.unruled
+        return any(rule.may_match(plural, subresource, operation) for rule in self.rules)
 
     def match(
         self, request: Admission, equivalents: Equivalents, namespace: Object | None
@@ -122,6 +124,8 @@ class Criteria:
         `namespace` holds the labels of the request's namespace. It is only looked at if there is a
         selector of namespaces; None means that there is no such namespace, which raises LookupError.
         """
+        if not self.rules and not self.unruled:
+            return None
         if not self.objects.empty and not self._selects_object(request):
             return None
         lost = False
@@ -175,6 +179,7 @@ def criteria_of(value: Object, rules_key: str = "resourceRules") -> Criteria:
         _selector(value.get("namespaceSelector")),
         _selector(value.get("objectSelector")),
         value.get("matchPolicy") != "Exact",
+        rules_key != "rules",
     )
 
 

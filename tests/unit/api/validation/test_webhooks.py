@@ -1,0 +1,55 @@
+"""Rules of webhooks and admission policies."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Refused = Callable[..., list[str]]
+GROUP = "admissionregistration.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("://", "missing protocol scheme"),
+        ("https://e .com", 'invalid character " " in host name'),
+        ("https://e.com:x/a", 'invalid port ":x" after host'),
+        ("https://e.com/%zz", 'invalid URL escape "%zz"'),
+        ("1a:b/c", "first path segment in URL cannot contain colon"),
+    ],
+)
+def test_urls_that_go_does_not_read(refused: Refused, url: str, fault: str) -> None:
+    hook = {
+        "name": "a.e.com",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": url},
+    }
+    assert refused(GROUP, "ValidatingWebhookConfiguration", {"webhooks": [hook]}) == [
+        (
+            "webhooks[0].clientConfig.url: Required value: url must be a valid URL: "
+            f'parse "{url}": {fault}; desired format: https://host[/path]'
+        )
+    ]
+
+
+def test_good_urls(refused: Refused) -> None:
+    for url in ("https://e.com", "https://[::1]:443/a?", "https://e.com:443/%20"):
+        hook: dict[str, Any] = {"name": "a.e.com", "sideEffects": "None"}
+        hook |= {"admissionReviewVersions": ["v1"], "clientConfig": {"url": url}}
+        assert refused(GROUP, "ValidatingWebhookConfiguration", {"webhooks": [hook]}) == []
+
+
+def test_words_of_cel_name_no_variable(refused: Refused) -> None:
+    rules = [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    ]
+    spec = {
+        "matchConstraints": {"resourceRules": rules},
+        "variables": [{"name": "for", "expression": "1"}],
+        "validations": [{"expression": "true"}],
+    }
+    assert refused(GROUP, "ValidatingAdmissionPolicy", {"spec": spec}) == [
+        'spec.variables[0].name: Invalid value: "for": name is not a valid CEL identifier'
+    ]
