@@ -11,9 +11,9 @@ import argparse
 import json
 import sys
 
-from benchmarks import api, node
+from benchmarks import api, node, scheduler
 
-BENCHMARKS = {**api.BENCHMARKS, **node.BENCHMARKS}
+BENCHMARKS = {**api.BENCHMARKS, **node.BENCHMARKS, **scheduler.BENCHMARKS}
 
 
 def main() -> None:

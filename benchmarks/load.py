@@ -321,6 +321,80 @@ async def watch(load: Load, namespace: str, watchers: int, objects: int, connect
     return {"events_per_s": watchers * objects / seconds, "seconds": seconds}
 
 
+def node(name: str) -> bytes:
+    """A large node that is ready."""
+    sizes = {"cpu": "64", "memory": "256Gi", "pods": "250"}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {
+            "capacity": sizes,
+            "allocatable": sizes,
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+        },
+    }
+    return json.dumps(body).encode()
+
+
+def deployment(name: str, replicas: int) -> bytes:
+    labels = {"app": name}
+    resources = {"requests": {"cpu": "10m", "memory": "16Mi"}}
+    containers = [{"name": "main", "image": "web:1", "resources": resources}]
+    spec = {
+        "replicas": replicas,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+    }
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+    return json.dumps(body).encode()
+
+
+async def nodes(load: Load, count: int) -> dict:
+    """Register nodes that nobody runs."""
+    connection = await load.connect()
+    for number in range(count):
+        body = node(f"n{number}")
+        for request, expect in (
+            (load.post("/api/v1/nodes", body), 201),
+            (load.send("PUT", f"/api/v1/nodes/n{number}/status", body), 200),
+        ):
+            await timed(connection, request, expect)
+    return {"nodes": count}
+
+
+async def bind(load: Load, namespace: str, name: str, replicas: int) -> dict:
+    """Create a Deployment; return how long it takes until all its pods have a node."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    watching, asking = await load.connect(), await load.connect()
+    bound: set[str] = set()
+    done = asyncio.get_running_loop().create_future()
+    rest = b""
+
+    def data(chunk: bytes) -> None:
+        nonlocal rest
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if b'"nodeName":"' not in line:
+                continue
+            event = json.loads(line)["object"]
+            if event["metadata"]["name"].startswith(f"{name}-") and event["spec"].get("nodeName"):
+                bound.add(event["metadata"]["name"])
+        if len(bound) >= replicas and not done.done():
+            done.set_result(time.perf_counter())
+
+    watching.stream = data
+    assert watching.transport is not None
+    watching.transport.write(load.get(f"{path}?watch=1&resourceVersion=0"))
+    await asyncio.sleep(0.3)
+    target = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    started = time.perf_counter()
+    await timed(asking, load.post(target, deployment(name, replicas)), 201)
+    async with asyncio.timeout(120):
+        ended = await done
+    return {"seconds": ended - started}
+
+
 _COMMANDS: dict[str, Callable[..., Awaitable[dict]]] = {
     "create": create,
     "get": get,
@@ -330,6 +404,8 @@ _COMMANDS: dict[str, Callable[..., Awaitable[dict]]] = {
     "update": update,
     "list": list_pods,
     "watch": watch,
+    "nodes": nodes,
+    "bind": bind,
 }
 
 

@@ -86,8 +86,9 @@ class Server:
 class _Process:
     """The server's process; it can be started again with the same data."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, controllers: str) -> None:
         self._data = data
+        self._controllers = controllers
         self.url = ""
         self._process: subprocess.Popen[bytes]
 
@@ -99,7 +100,9 @@ class _Process:
         """Start, and return once it serves."""
         argv = [*_COMMAND, "server", "--data-dir", str(self._data), "--port", "0"]
         self._process = subprocess.Popen(
-            [*argv, "--controllers", CONTROLLERS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*argv, "--controllers", self._controllers],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline().decode()
@@ -113,11 +116,11 @@ class _Process:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
+def running(controllers: str = CONTROLLERS) -> Iterator[Server]:
     """Run a server with an empty data directory on a free port."""
     with tempfile.TemporaryDirectory(prefix="roost-bench-") as folder:
         data = Path(folder) / "data"
-        process = _Process(data)
+        process = _Process(data, controllers)
         process.start()
         try:
             token = subprocess.run(
