@@ -1,7 +1,8 @@
 """PodSecurity: what a namespace's labels let its pods do (the Pod Security Standards).
 
-`enforce` refuses, `warn` warns; what is only made into pods later (deployments, jobs) is warned about.
-The standards themselves are in standards.py; this module reads labels and words the outcome.
+`enforce` refuses, `warn` warns, `audit` notes in the audit log; what is only made into pods later
+(deployments, jobs) is warned about and noted. The standards themselves are in standards/; this module
+reads labels and words the outcome.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class PodSecurity(Base):
         policies = await _policies_of(request, lookup)
         assert request.object is not None
         enforced = policies["enforce"]
-        found = violations(enforced.level, request.object)
+        request.annotate(f"{_PREFIX}enforce-policy", str(enforced))
+        _audit(request, policies["audit"], request.object)
+        found = violations(enforced.level, request.object, enforced.version)
         if found:
             raise refuse(request, f'violates PodSecurity "{enforced}": {_told(found)}')
         _warn(request, policies["warn"], request.object)
@@ -84,7 +87,9 @@ class PodSecurity(Base):
         if not template or not template.get("spec"):
             return
         policies = await _policies_of(request, lookup)
-        _warn(request, policies["warn"], {"metadata": {}, **template})
+        pod = {"metadata": {}, **template}
+        _audit(request, policies["audit"], pod)
+        _warn(request, policies["warn"], pod)
 
     async def _namespace(self, request: Admission, lookup: Lookup) -> None:
         assert request.object is not None
@@ -161,8 +166,15 @@ def _guards(pod: Object) -> Object:
     return {key: value for key, value in annotations.items() if "apparmor" in key}
 
 
+def _audit(request: Admission, policy: Policy, pod: Object) -> None:
+    found = violations(policy.level, pod, policy.version)
+    if found:
+        text = f'would violate PodSecurity "{policy}": {_told(found)}'
+        request.annotate(f"{_PREFIX}audit-violations", text)
+
+
 def _warn(request: Admission, policy: Policy, pod: Object) -> None:
-    found = violations(policy.level, pod)
+    found = violations(policy.level, pod, policy.version)
     if found:
         request.warnings.append(f'would violate PodSecurity "{policy}": {_told(found)}')
 
@@ -178,7 +190,7 @@ def _existing(namespace: str, policy: Policy, pods: Iterable[Object]) -> list[st
     """Return warnings about the pods that a tightened namespace would no longer take."""
     offenders: dict[str, list[str]] = {}
     for _, pod in zip(range(_POD_LIMIT), pods, strict=False):
-        found = violations(policy.level, pod)
+        found = violations(policy.level, pod, policy.version)
         if found:
             text = ", ".join(violation.reason for violation in found)
             offenders.setdefault(text, []).append(pod["metadata"]["name"])

@@ -184,3 +184,91 @@ def test_a_level_that_cannot_be_read_enforces_the_strictest():
     assert policies["enforce"].level == "restricted"
     policies = policies_of({"pod-security.kubernetes.io/warn": "odd"})
     assert policies["warn"].level == "privileged"
+
+
+WINDOWS = {"os": {"name": "windows"}}
+
+
+@pytest.mark.parametrize(
+    ("level", "version", "spec", "reasons"),
+    [
+        (
+            "baseline",
+            "v1.26",
+            {"sysctls": "net.ipv4.ip_local_reserved_ports"},
+            ["forbidden sysctls"],
+        ),
+        ("baseline", "v1.27", {"sysctls": "net.ipv4.ip_local_reserved_ports"}, []),
+        ("baseline", "v1.31", {"sysctls": "net.ipv4.tcp_rmem"}, ["forbidden sysctls"]),
+        ("baseline", "latest", {"sysctls": "net.ipv4.tcp_rmem"}, []),
+        ("baseline", "v1.30", {"type": "container_engine_t"}, ["seLinuxOptions"]),
+        ("baseline", "v1.31", {"type": "container_engine_t"}, []),
+        ("baseline", "v1.33", {"probe": "192.0.2.1"}, []),
+        ("baseline", "v1.34", {"probe": "192.0.2.1"}, ["probe or lifecycle host"]),
+        ("baseline", "v1.18", {"seccomp": "Unconfined"}, []),
+        ("baseline", "v1.19", {"seccomp": "Unconfined"}, ["seccompProfile"]),
+        ("baseline", "v1.18", {"annotation": "unconfined"}, ["seccompProfile"]),
+        ("baseline", "v1.19", {"annotation": "unconfined"}, []),
+        ("restricted", "v1.7", {}, ["runAsNonRoot != true"]),
+        ("restricted", "v1.999", WINDOWS, ["runAsNonRoot != true"]),
+    ],
+)
+def test_a_version_is_judged_as_it_was(pod, level: str, version: str, spec, reasons: list[str]):
+    found = violations(level, made_of(pod, spec), version)
+    assert [one.reason for one in found] == reasons
+
+
+def made_of(pod, wanted: dict) -> dict:
+    """Return a pod with one thing that a version may or may not allow."""
+    context: dict = {}
+    if name := wanted.get("sysctls"):
+        context["sysctls"] = [{"name": name, "value": "1"}]
+    if kind := wanted.get("type"):
+        context["seLinuxOptions"] = {"type": kind}
+    if kind := wanted.get("seccomp"):
+        context["seccompProfile"] = {"type": kind}
+    made = pod(securityContext=context, **{k: v for k, v in wanted.items() if k == "os"})
+    if host := wanted.get("probe"):
+        made["spec"]["containers"][0]["livenessProbe"] = {"tcpSocket": {"port": 1, "host": host}}
+    if value := wanted.get("annotation"):
+        made["metadata"]["annotations"] = {"seccomp.security.alpha.kubernetes.io/pod": value}
+    return made
+
+
+def test_restricted_asks_for_more_with_time(pod):
+    def reasons(version: str, **spec) -> set[str]:
+        return {one.reason for one in violations("restricted", pod(**spec), version)}
+
+    escalation, capabilities = "allowPrivilegeEscalation != false", "unrestricted capabilities"
+    non_root, root = "runAsNonRoot != true", "runAsUser=0"
+    as_root = {"securityContext": {"runAsUser": 0}}
+    assert reasons("v1.18") == {escalation, non_root}
+    assert reasons("v1.21") == {escalation, non_root, "seccompProfile"}
+    assert reasons("v1.22", **as_root) == {escalation, non_root, "seccompProfile", capabilities}
+    assert root in reasons("v1.23", **as_root)
+    assert reasons("v1.24", **WINDOWS) == {escalation, non_root, "seccompProfile", capabilities}
+    assert reasons("v1.25", **WINDOWS) == {non_root}
+    assert {non_root, root} <= reasons("v1.34", hostUsers=False, **as_root)
+    assert not {non_root, root} & reasons("v1.35", hostUsers=False, **as_root)
+
+
+def test_namespaces_choose_the_version(run, asked, pod, objects):
+    sysctl = {"sysctls": [{"name": "net.ipv4.ip_local_reserved_ports", "value": "1"}]}
+    label(objects, enforce="baseline", enforce_version="v1.26")
+    with pytest.raises(Forbidden) as error:
+        run(PodSecurity(), asked("pods", pod(securityContext=sysctl)))
+    assert 'violates PodSecurity "baseline:v1.26"' in error.value.message
+    label(objects, enforce="baseline", enforce_version="v1.27")
+    run(PodSecurity(), asked("pods", pod(securityContext=sysctl)))
+
+
+def test_the_audit_log_is_told(run, asked, pod, objects):
+    label(objects, enforce="baseline", audit="restricted")
+    request = asked("pods", pod())
+    run(PodSecurity(), request)
+    assert request.audit == {
+        "pod-security.kubernetes.io/enforce-policy": "baseline:latest",
+        "pod-security.kubernetes.io/audit-violations": (
+            f'would violate PodSecurity "restricted:latest": {PLAIN}'
+        ),
+    }

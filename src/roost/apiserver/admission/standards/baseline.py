@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from roost.api.values import Object
 from roost.apiserver.admission.base import spec_of
 from roost.apiserver.admission.standards.words import (
     GOOD_SECCOMP,
     Check,
+    Versions,
     Violation,
     bad_containers,
     containers,
     context_of,
+    except_own_users,
     extra_capabilities,
-    has_own_users,
     must_not_add,
     named,
     quoted,
@@ -70,7 +72,7 @@ _BASELINE_CAPABILITIES = frozenset(
 )
 
 
-def _capabilities_baseline(pod: Object) -> Violation | None:
+def capabilities_baseline(pod: Object) -> Violation | None:
     names, added = extra_capabilities(pod, _BASELINE_CAPABILITIES)
     if not names:
         return None
@@ -142,8 +144,6 @@ def _privileged(pod: Object) -> Violation | None:
 
 
 def _proc_mount(pod: Object) -> Violation | None:
-    if has_own_users(pod):
-        return None
     bad: dict[str, str] = {}
     for container in containers(pod):
         mount = context_of(container).get("procMount")
@@ -158,12 +158,10 @@ def _proc_mount(pod: Object) -> Violation | None:
     )
 
 
-_SELINUX_TYPES = (
-    "", "container_t", "container_init_t", "container_kvm_t", "container_engine_t",
-)  # fmt: skip
+_SELINUX_TYPES = ("", "container_t", "container_init_t", "container_kvm_t")
 
 
-def _selinux(pod: Object) -> Violation | None:
+def _selinux(pod: Object, allowed: tuple[str, ...]) -> Violation | None:
     types: set[str] = set()
     fields: set[str] = set()
 
@@ -172,7 +170,7 @@ def _selinux(pod: Object) -> Violation | None:
         kind = options.get("type") or ""
         bad = {field for field in ("user", "role") if options.get(field)}
         fields.update(bad)
-        if kind not in _SELINUX_TYPES:
+        if kind not in allowed:
             types.add(kind)
             return True
         return bool(bad)
@@ -192,27 +190,47 @@ def _seccomp_baseline(pod: Object) -> Violation | None:
     return seccomp_setters(pod, GOOD_SECCOMP)
 
 
-_SYSCTLS = frozenset(
-    [
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_wmem",
-    ]
-)
+_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
+_SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
 
 
-def sysctls(pod: Object) -> Violation | None:
+def seccomp_annotations(pod: Object) -> Violation | None:
+    """Look at what stood for seccompProfile before Kubernetes 1.19."""
+    annotations = pod["metadata"].get("annotations") or {}
+    names = (_SECCOMP_CONTAINER + container.get("name", "") for container in containers(pod))
+    bad = sorted(
+        f'{key}="{annotations[key]}"'
+        for key in {_SECCOMP_POD, *names}
+        if key in annotations
+        and annotations[key] not in ("runtime/default", "docker/default")
+        and not annotations[key].startswith("localhost/")
+    )
+    if not bad:
+        return None
+    what = "annotations" if len(bad) > 1 else "annotation"
+    return Violation("seccompProfile", f"forbidden {what} {', '.join(bad)}")
+
+
+#: Safe sysctls with the minor version of Kubernetes since which they are.
+_SYSCTLS: Mapping[str, int] = {
+    "kernel.shm_rmid_forced": 0,
+    "net.ipv4.ip_local_port_range": 0,
+    "net.ipv4.ip_unprivileged_port_start": 0,
+    "net.ipv4.tcp_syncookies": 0,
+    "net.ipv4.ping_group_range": 0,
+    "net.ipv4.ip_local_reserved_ports": 27,
+    "net.ipv4.tcp_keepalive_time": 29,
+    "net.ipv4.tcp_fin_timeout": 29,
+    "net.ipv4.tcp_keepalive_intvl": 29,
+    "net.ipv4.tcp_keepalive_probes": 29,
+    "net.ipv4.tcp_rmem": 32,
+    "net.ipv4.tcp_wmem": 32,
+}
+
+
+def _sysctls(minor: int, pod: Object) -> Violation | None:
     names = [item.get("name", "") for item in context_of(spec_of(pod)).get("sysctls") or ()]
-    bad = [name for name in names if name not in _SYSCTLS]
+    bad = [name for name in names if _SYSCTLS.get(name, minor + 1) > minor]
     return Violation("forbidden sysctls", ", ".join(bad)) if bad else None
 
 
@@ -228,9 +246,32 @@ def windows_host(pod: Object) -> Violation | None:
     )
 
 
-#: For every level from baseline on.
-ALWAYS: tuple[Check, ...] = (_privileged, _proc_mount, _selinux)
-BASELINE: tuple[Check, ...] = (
-    apparmor, _capabilities_baseline, host_namespaces, _host_paths, host_ports,
-    probe_hosts, *ALWAYS, _seccomp_baseline, sysctls, windows_host,
-)  # fmt: skip
+#: What every level from baseline on looks at, in the order in which violations are told; between these
+#: come the checks that are a level's own.
+FIRST: tuple[Versions, ...] = (((0, apparmor),),)
+NAMESPACES: Versions = ((0, host_namespaces),)
+MIDDLE: tuple[Versions, ...] = (
+    ((0, host_ports),),
+    ((34, probe_hosts),),
+    ((0, _privileged),),
+    ((0, _proc_mount), (35, except_own_users(_proc_mount))),
+    (
+        (0, partial(_selinux, allowed=_SELINUX_TYPES)),
+        (31, partial(_selinux, allowed=(*_SELINUX_TYPES, "container_engine_t"))),
+    ),
+)
+LAST: tuple[Versions, ...] = (
+    tuple((minor, partial(_sysctls, minor)) for minor in (0, 27, 29, 32)),
+    ((0, windows_host),),
+)
+CAPABILITIES: tuple[int, Check] = (0, capabilities_baseline)
+SECCOMP: tuple[int, Check] = (0, seccomp_annotations)
+BASELINE: tuple[Versions, ...] = (
+    *FIRST,
+    (CAPABILITIES,),
+    NAMESPACES,
+    ((0, _host_paths),),
+    *MIDDLE,
+    (SECCOMP, (19, _seccomp_baseline)),
+    *LAST,
+)

@@ -8,23 +8,22 @@ from __future__ import annotations
 from roost.api.values import Object
 from roost.apiserver.admission.base import spec_of
 from roost.apiserver.admission.standards.baseline import (
-    ALWAYS,
-    apparmor,
-    host_namespaces,
-    host_ports,
-    probe_hosts,
-    sysctls,
-    windows_host,
+    CAPABILITIES,
+    FIRST,
+    LAST,
+    MIDDLE,
+    NAMESPACES,
+    SECCOMP,
 )
 from roost.apiserver.admission.standards.words import (
     GOOD_SECCOMP,
-    Check,
+    Versions,
     Violation,
     bad_containers,
     context_of,
+    except_own_users,
+    except_windows,
     extra_capabilities,
-    has_own_users,
-    is_windows,
     must_not_add,
     named,
     quoted,
@@ -35,8 +34,6 @@ from roost.apiserver.admission.standards.words import (
 
 
 def _escalation(pod: Object) -> Violation | None:
-    if is_windows(pod):
-        return None
     names = bad_containers(
         pod, lambda context: context.get("allowPrivilegeEscalation") is not False
     )
@@ -49,8 +46,6 @@ def _escalation(pod: Object) -> Violation | None:
 
 
 def _capabilities_restricted(pod: Object) -> Violation | None:
-    if is_windows(pod):
-        return None
     keeping = bad_containers(
         pod, lambda context: "ALL" not in ((context.get("capabilities") or {}).get("drop") or ())
     )
@@ -98,8 +93,6 @@ def _volumes(pod: Object) -> Violation | None:
 
 
 def _non_root(pod: Object) -> Violation | None:
-    if has_own_users(pod):
-        return None
     reason = "runAsNonRoot != true"
     setters = setters_of(pod, lambda context: context.get("runAsNonRoot") is False)
     if setters:
@@ -116,15 +109,11 @@ def _non_root(pod: Object) -> Violation | None:
 
 
 def _root_user(pod: Object) -> Violation | None:
-    if has_own_users(pod):
-        return None
     setters = setters_of(pod, lambda context: context.get("runAsUser") == 0)
     return Violation("runAsUser=0", f"{setters} must not set runAsUser=0") if setters else None
 
 
 def _seccomp_restricted(pod: Object) -> Violation | None:
-    if is_windows(pod):
-        return None
     wrong = seccomp_setters(pod, GOOD_SECCOMP)
     if wrong is not None or seccomp_type(context_of(spec_of(pod))) is not None:
         return wrong
@@ -138,7 +127,15 @@ def _seccomp_restricted(pod: Object) -> Violation | None:
     )
 
 
-RESTRICTED: tuple[Check, ...] = (
-    apparmor, host_namespaces, host_ports, probe_hosts, *ALWAYS, sysctls, windows_host,
-    _escalation, _capabilities_restricted, _volumes, _non_root, _root_user, _seccomp_restricted,
-)  # fmt: skip
+RESTRICTED: tuple[Versions, ...] = (
+    *FIRST,
+    NAMESPACES,
+    *MIDDLE,
+    *LAST,
+    ((8, _escalation), (25, except_windows(_escalation))),
+    (CAPABILITIES, (22, _capabilities_restricted), (25, except_windows(_capabilities_restricted))),
+    ((0, _volumes),),
+    ((0, _non_root), (35, except_own_users(_non_root))),
+    ((23, _root_user), (35, except_own_users(_root_user))),
+    (SECCOMP, (19, _seccomp_restricted), (25, except_windows(_seccomp_restricted))),
+)

@@ -19,6 +19,8 @@ class Violation:
 
 
 Check: TypeAlias = Callable[[Object], Violation | None]
+#: A check as it changed with time: the minor version of Kubernetes from which on each form counts.
+Versions: TypeAlias = tuple[tuple[int, Check], ...]
 
 GOOD_SECCOMP = ("RuntimeDefault", "Localhost")
 
@@ -58,6 +60,16 @@ def setters_of(pod: Object, is_bad: Callable[[Object], bool]) -> str:
 
 def is_windows(pod: Object) -> bool:
     return (spec_of(pod).get("os") or {}).get("name") == "windows"
+
+
+def except_windows(check: Check) -> Check:
+    """Return the check for pods that are not of Windows, which knows no such thing."""
+    return lambda pod: None if is_windows(pod) else check(pod)
+
+
+def except_own_users(check: Check) -> Check:
+    """Return the check for pods whose users are those of the node."""
+    return lambda pod: None if has_own_users(pod) else check(pod)
 
 
 def has_own_users(pod: Object) -> bool:
