@@ -38,6 +38,12 @@ _ORDERS: Mapping[tuple[str, str], Callable[[Object], Any]] = {
 }
 
 
+#: Annotations that the server writes only into versions of an object, and tables know none.
+_VERSIONED: Mapping[tuple[str, str], str] = {
+    ("apps", "DaemonSet"): "deprecated.daemonset.template.generation",
+}
+
+
 @lru_cache(maxsize=1)
 def _schema_texts() -> dict[str, str]:
     """Return the texts of the schema document that columns refer to."""
@@ -103,7 +109,7 @@ def table(
     key = kind.group, kind.name
     order = _ORDERS.get(key)
     rows = [
-        _row(columns, value, now, version, include)
+        _row(columns, value, now, version, include, _VERSIONED.get(key, ""))
         for value in (sorted(values, key=order) if order else values)
     ]
     conditions_of = _ROW_CONDITIONS.get(key)
@@ -121,11 +127,21 @@ def table(
 
 
 def _row(
-    columns: tuple[Column, ...], value: Object, now: float, version: str, include: str
+    columns: tuple[Column, ...], value: Object, now: float, version: str, include: str, hidden: str
 ) -> Object:
     shown: Object | None = None
     if include == WHOLE:
         shown = value
     elif include != NOTHING:
-        shown = partial_metadata(value, version)
+        shown = _without(partial_metadata(value, version), hidden)
     return {"cells": [column.cell(value, now) for column in columns], "object": shown}
+
+
+def _without(partial: Object, annotation: str) -> Object:
+    """Return bare metadata without an annotation, if there is one to leave out."""
+    annotations = partial["metadata"].get("annotations") or {}
+    if annotation not in annotations:
+        return partial
+    rest = {key: value for key, value in annotations.items() if key != annotation}
+    meta = {key: value for key, value in partial["metadata"].items() if key != "annotations"}
+    return {**partial, "metadata": {**meta, "annotations": rest} if rest else meta}

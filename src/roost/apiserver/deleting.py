@@ -27,6 +27,13 @@ from roost.store.port import Conflict, Record
 _TRIES: Final = 16
 #: A definition goes only when the objects that it defines are gone.
 _DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
+#: Kinds of the first days, whose pods stay unless the request says what becomes of them.
+_KEEPING: Final = (("", "replicationcontrollers"), ("batch", "jobs"))
+_JOBS: Final = ("batch", "jobs")
+_PODS_STAY: Final = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to "
+    "remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 _ORPHAN: Final = "orphan"
 _FOREGROUND: Final = "foregroundDeletion"
 
@@ -67,6 +74,7 @@ async def delete(
     context: WriteContext,
 ) -> Deleted:
     """Delete an object, or begin to; raises StatusError."""
+    warn_of_orphans(kind, options, context)
     key = keys.key_of(kind, namespace, name)
     for _ in range(_TRIES):
         record = await core.store.get(key)
@@ -91,6 +99,14 @@ async def delete(
             undo_all(request)
             raise
     raise conflict(kind.group, kind.plural, name, MODIFIED)
+
+
+def warn_of_orphans(kind: Kind, options: DeleteRequest, context: WriteContext) -> None:
+    """Warn once whoever deletes Jobs without saying what becomes of their pods."""
+    silent = options.propagation is None and options.orphan_dependents is None
+    is_job = (kind.group, kind.plural) == _JOBS
+    if is_job and silent and _PODS_STAY not in context.warnings:
+        context.warnings.append(_PODS_STAY)
 
 
 def _check_preconditions(kind: Kind, name: str, value: Object, options: DeleteRequest) -> None:
@@ -134,6 +150,7 @@ def wanted_finalizers(kind: Kind, metadata: Object, options: DeleteRequest) -> l
     else:
         orphan = _ORPHAN in present
         foreground = not orphan and _FOREGROUND in present
+        orphan = orphan or (not foreground and (kind.group, kind.plural) in _KEEPING)
     kept = [name for name in present if name not in {_ORPHAN, _FOREGROUND}]
     if orphan:
         kept.append(_ORPHAN)
@@ -255,6 +272,7 @@ async def delete_collection(
     context: WriteContext,
 ) -> tuple[list[Record], int]:
     """Delete all selected objects; return them as they were, and the revision of that list."""
+    warn_of_orphans(kind, options, context)
     page = await core.store.list(keys.prefix_of(kind, namespace))
     await core.converted(kind, page.records)
     chosen = [

@@ -48,6 +48,7 @@ def namespace(change: Change) -> None:
     status = part(value, "status")
     if not status.get("phase"):
         status["phase"] = "Active"
+    untimed(status.get("conditions"), "lastTransitionTime")
 
 
 def node(change: Change) -> None:

@@ -134,8 +134,10 @@ def _struct(node: Node) -> Convert:
     return decode_struct
 
 
-#: Lists whose emptiness the strategy of their kind makes null, and that are somebody's until then.
+#: Lists whose emptiness means something until the object is stored: the strategy of their kind makes
+#: them null, or its rules refuse them.
 _EMPTY_LISTS = {
+    ("io.k8s.api.autoscaling.v2.HPAScalingRules", "policies"),
     ("io.k8s.api.discovery.v1.EndpointSlice", "endpoints"),
     ("io.k8s.api.discovery.v1.EndpointSlice", "ports"),
 }

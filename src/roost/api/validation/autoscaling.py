@@ -5,9 +5,8 @@ from __future__ import annotations
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.quantity import parse
-from roost.api.validation.causes import NOT_POSITIVE, Causes
+from roost.api.validation.causes import NEGATIVE, NOT_POSITIVE, Causes
 from roost.api.validation.rules import Rules
-from roost.api.validation.selectors import label_selector
 from roost.api.values import Object
 
 _TYPES = ("ContainerResource", "External", "Object", "Pods", "Resource")
@@ -18,6 +17,7 @@ _WINDOW_MAX_S = 3600
 _PERIOD_MAX_S = 1800
 _TO_ZERO = "must specify at least one Object or External metric to support scaling to zero replicas"
 _EITHER = "must set either a target value for metric or a per-pod target"
+_OF_OBJECT = "must set either a target value or averageValue"
 _RAW_OR_USE = "must set either a target raw value or a target utilization"
 
 
@@ -31,7 +31,9 @@ def _autoscaler(change: Change, causes: Causes) -> None:
     if low is not None and high < low:
         text = "must be greater than or equal to `minReplicas`"
         causes.invalid("spec.maxReplicas", high, text)
-    _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef", causes, group=True)
+    target = spec.get("scaleTargetRef") or {}
+    same = target == ((change.old or {}).get("spec") or {}).get("scaleTargetRef")
+    _reference(target, "spec.scaleTargetRef", causes, group=not same)
     metrics = spec.get("metrics") or []
     for index, metric in enumerate(metrics):
         _metric(metric, f"spec.metrics[{index}]", causes)
@@ -54,7 +56,7 @@ def _reference(value: Object, path: str, causes: Causes, *, group: bool = False)
     if version.count("/") > 1:
         text = f"unexpected GroupVersion string: {version}"
         causes.invalid(f"{path}.apiVersion", version, text)
-    elif group and "/" not in version and version != "v1":
+    elif group and "/" not in version and value.get("kind") != "ReplicationController":
         causes.invalid(f"{path}.apiVersion", version, "apiVersion must specify API group")
 
 
@@ -88,10 +90,17 @@ def _source(key: str, value: Object, path: str, causes: Causes) -> None:
     else:
         if not value.get("name"):
             causes.required(f"{path}.name", "must specify a resource name")
-        if key == "containerResource" and not value.get("container"):
-            causes.required(f"{path}.container", "must specify a container")
+        if key == "containerResource":
+            _container(value.get("container") or "", f"{path}.container", causes)
     _target(target, f"{path}.target", causes)
     _needed_target(key, target, f"{path}.target", causes)
+
+
+def _container(name: str, path: str, causes: Causes) -> None:
+    if not name:
+        causes.required(path, "must specify a container")
+    else:
+        causes.faults(path, name, names.check_label(name))
 
 
 def _needed_target(key: str, target: Object, path: str, causes: Causes) -> None:
@@ -103,7 +112,7 @@ def _needed_target(key: str, target: Object, path: str, causes: Causes) -> None:
             causes.required(f"{path}.averageValue", text)
     elif key in ("object", "external"):
         if raw is None and average is None:
-            causes.required(f"{path}.averageValue", _EITHER)
+            causes.required(f"{path}.averageValue", _OF_OBJECT if key == "object" else _EITHER)
         if key == "external" and raw is not None and average is not None:
             text = "may not set both a target value for metric and a per-pod target"
             causes.forbidden(f"{path}.value", text)
@@ -121,14 +130,13 @@ def _identifier(metric: Object, path: str, causes: Causes) -> None:
         causes.required(f"{path}.name", "must specify a metric name")
     else:
         causes.faults(f"{path}.name", name, names.check_path_segment(name))
-    label_selector(metric.get("selector"), f"{path}.selector", causes)
 
 
 def _target(target: Object, path: str, causes: Causes) -> None:
     kind = target.get("type") or ""
     if not kind:
         causes.required(f"{path}.type", "must specify a metric target type")
-    elif kind not in _TARGETS:
+    if kind not in _TARGETS:
         text = "must be either Utilization, Value, or AverageValue"
         causes.invalid(f"{path}.type", kind, text)
     for key in ("value", "averageValue"):
@@ -144,7 +152,8 @@ def _scaling(rules: Object, path: str, causes: Causes) -> None:
     window, choice = rules.get("stabilizationWindowSeconds"), rules.get("selectPolicy")
     if window is not None:
         where = f"{path}.stabilizationWindowSeconds"
-        causes.not_negative(where, window)
+        if window < 0:
+            causes.invalid(where, window, "must be greater than or equal to zero")
         if window > _WINDOW_MAX_S:
             causes.invalid(where, window, f"must be less than or equal to {_WINDOW_MAX_S}")
     choices = ("Disabled", "Max", "Min")
@@ -165,6 +174,9 @@ def _scaling(rules: Object, path: str, causes: Causes) -> None:
         if period > _PERIOD_MAX_S:
             text = f"must be less than or equal to {_PERIOD_MAX_S}"
             causes.invalid(f"{here}.periodSeconds", period, text)
+    tolerance = rules.get("tolerance")
+    if tolerance is not None and parse(tolerance) < 0:
+        causes.invalid(f"{path}.tolerance", tolerance, NEGATIVE)
 
 
 def _status(change: Change, causes: Causes) -> None:

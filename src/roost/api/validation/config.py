@@ -116,6 +116,12 @@ def _secret_update(change: Change, causes: Causes) -> None:
     _frozen(change, causes, ("data",))
 
 
+_ENFORCED = "kubernetes.io/enforce-mountable-secrets"
+_SEPARATE = (
+    "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+)
+
+
 def _secret_warnings(change: Change) -> None:
     """Warn about a TLS secret that no TLS server could use."""
     value = change.object
@@ -210,9 +216,26 @@ def _node_addresses(change: Change, causes: Causes) -> None:
         seen.append(address)
 
 
+def _node_warnings(change: Change) -> None:
+    spec = change.object.get("spec") or {}
+    if spec.get("configSource") is not None:
+        change.warnings.append("spec.configSource: the feature is no longer supported")
+    if spec.get("externalID"):
+        text = "this field is deprecated, and is unused by Kubernetes"
+        change.warnings.append(f"spec.externalID: {text}")
+    for index, value in enumerate(spec.get("podCIDRs") or ()):
+        change.warnings.extend(addresses.range_advice(value, f"spec.podCIDRs[{index}]"))
+
+
+def _account_warnings(change: Change) -> None:
+    annotations = (change.object.get("metadata") or {}).get("annotations") or {}
+    if _ENFORCED in annotations:
+        change.warnings.append(f"metadata.annotations[{_ENFORCED}]: {_SEPARATE}")
+
+
 CONFIG_MAP = Rules(always=_config_map, update=_config_map_update)
 SECRET = Rules(always=_secret, update=_secret_update, warn=_secret_warnings)
-SERVICE_ACCOUNT = Rules()
+SERVICE_ACCOUNT = Rules(warn=_account_warnings)
 NAMESPACE = Rules(
     create=_namespace,
     status=_namespace_status,
@@ -221,4 +244,11 @@ NAMESPACE = Rules(
     name_rule="label",
     whole=False,
 )
-NODE = Rules(create=_node, update=_node_update, status=_node_update, namespaced=False, whole=False)
+NODE = Rules(
+    create=_node,
+    update=_node_update,
+    status=_node_update,
+    warn=_node_warnings,
+    namespaced=False,
+    whole=False,
+)
