@@ -76,7 +76,8 @@ class Engine:
         self._executors: dict[str, Executor] = {}
         self._barrier = Barrier(self.informers)
         self._woken = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._armed_at = 0.0  # uvloop runs very short timers at once, by handles that know no time
         self._dogs: dict[Mark, asyncio.Handle] = {}
         self._in_flight = 0
         self._turn = 0
@@ -378,12 +379,13 @@ class Engine:
         dues = [r.queue.next_due() for r in self._running.values() if r.ready]
         due = min((d for d in dues if d is not None), default=None)
         if self._timer is not None:
-            if due is not None and self._timer.when() == due and not self._timer.cancelled():
+            if due is not None and self._armed_at == due and not self._timer.cancelled():
                 return
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            self._timer = loop.call_at(max(due, loop.time() + 0.001), self._woken.set)
+            self._armed_at = max(due, loop.time() + 0.001)
+            self._timer = loop.call_at(self._armed_at, self._woken.set)
 
 
 def _namespace_ends(error: Exception) -> bool:

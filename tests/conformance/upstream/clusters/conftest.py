@@ -18,9 +18,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from framework import Framework, make_namespace
 from kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from standin import Nodes
-from typedclient import GoClient
+from typedclient import GoClient, Thing, until
 
 from bare_server import BareServer
+
+
+def left(namespaces: list[Thing]) -> dict[str, list[str]]:
+    """Say what keeps namespaces."""
+    return {
+        item["metadata"]["name"]: [c["message"] for c in item["status"].get("conditions", [])]
+        for item in namespaces
+        if item["metadata"].get("deletionTimestamp")
+    }
 
 
 @pytest.fixture(scope="package")
@@ -30,6 +39,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BareServer
     nodes = Nodes(GoClient(server.kubeconfig), ("node-a", "node-b"))
     nodes.start()
     yield server, nodes
+    namespaces = GoClient(server.kubeconfig).typed(NAMESPACES)
+    until(lambda: not namespaces.items("e2e-framework"), 30, lambda: left(namespaces.items()))
     nodes.stop()
     server.stop()
 

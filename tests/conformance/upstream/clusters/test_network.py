@@ -193,7 +193,7 @@ def test_service_that_matches_no_pods(f: Framework, kind: Kind):
     def found() -> list[Thing]:
         if kind is SLICES:
             return f.typed(SLICES).items(f"{_SERVICE}={name}")
-        return [f.typed(ENDPOINTS).get(name)] if f.typed(ENDPOINTS).exists(name) else []
+        return f.typed(ENDPOINTS).items(fields=f"metadata.name={name}")
 
     [made] = until(found)
     if kind is SLICES:

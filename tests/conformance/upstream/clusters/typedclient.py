@@ -50,14 +50,18 @@ class Refused(Exception):
         self.message = status.get("message", "")
 
 
-def until(condition: Callable[[], Any], within_s: float = 20, what: str = "") -> Any:
+def until(
+    condition: Callable[[], Any], within_s: float = 20, what: Callable[[], object] | str = ""
+) -> Any:
     """Poll until there is a true answer; return it."""
     deadline = time.monotonic() + within_s
     while True:
         answer = condition()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"not in {within_s:g} s: {what or condition}"
+        if time.monotonic() > deadline:
+            why = what() if callable(what) else what or condition
+            raise AssertionError(f"not in {within_s:g} s: {why}")
         time.sleep(0.05)
 
 
