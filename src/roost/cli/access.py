@@ -20,6 +20,7 @@ from roost.cli.settings import Settings
 from roost.ports.port import WallClock
 
 _MEGABYTE = 1024 * 1024
+_DAY_S = 24 * 3600.0
 
 
 class AccessError(Exception):
@@ -97,6 +98,7 @@ def open_audit(settings: Settings, clock: WallClock) -> tuple[Auditor, AuditFile
             settings.audit_log_path,
             settings.audit_log_maxsize * _MEGABYTE,
             settings.audit_log_maxbackup,
+            settings.audit_log_maxage * _DAY_S,
         )
     except OSError as error:
         raise AccessError(

@@ -29,6 +29,12 @@ AuditBackups = Annotated[
     int | None,
     typer.Option(help="How many old audit logs are kept [default: 10].", rich_help_panel=_PANEL),
 ]
+AuditAge = Annotated[
+    int | None,
+    typer.Option(
+        help="Days after which old audit logs go; 0: never [default: 0].", rich_help_panel=_PANEL
+    ),
+]
 OidcIssuer = Annotated[
     str | None,
     typer.Option(

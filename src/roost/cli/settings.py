@@ -71,6 +71,7 @@ class Settings:
     audit_log_path: str = ""  # where audit events go; "-" is the standard output
     audit_log_maxsize: int = 100  # megabytes before the audit log is put aside
     audit_log_maxbackup: int = 10  # how many old audit logs are kept
+    audit_log_maxage: int = 0  # days after which old audit logs go; 0 is never
     oidc_issuer_url: str = ""  # whose tokens are believed, https only
     oidc_client_id: str = ""  # the audience that such tokens must be for
     oidc_username_claim: str = "sub"
@@ -95,8 +96,9 @@ class Settings:
             raise SettingsError("log_level must be debug, info, warning or error")
         if self.runtime not in ("", "runc", "crun"):
             raise SettingsError("runtime must be runc or crun")
-        if self.audit_log_maxsize < 0 or self.audit_log_maxbackup < 0:
-            raise SettingsError("audit_log_maxsize and audit_log_maxbackup must not be negative")
+        for name in ("audit_log_maxsize", "audit_log_maxbackup", "audit_log_maxage"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} must not be negative")
         if bool(self.audit_policy_file) != bool(self.audit_log_path):
             raise SettingsError("audit_policy_file and audit_log_path need each other")
         if bool(self.oidc_issuer_url) != bool(self.oidc_client_id):

@@ -1,4 +1,6 @@
 """An audit log in a file: written by a thread in batches, rotated by size, readable by its owner alone.
+What was put aside goes when there are too many of it, or (at the next look, a start or a rotation) when
+it is too old.
 
 Rule: who is audited never waits. When the disk cannot keep up, what is too much is dropped, counted, and
 said in the log of the server.
@@ -10,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,17 +29,19 @@ class AuditFile:
     Raises OSError if the file cannot be opened.
     """
 
-    def __init__(self, path: str, most_bytes: int, backups: int) -> None:
+    def __init__(self, path: str, most_bytes: int, backups: int, oldest_s: float = 0.0) -> None:
         self.dropped = 0
         self._path = path
         self._most_bytes = most_bytes
         self._backups = backups
+        self._oldest_s = oldest_s
         self._lines: list[bytes] = []
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._end = threading.Event()
         self._file = self._open()
+        self._forget()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -107,4 +112,15 @@ class AuditFile:
                 Path(older).replace(f"{self._path}.{number}")
         if not self._backups:
             Path(self._path).unlink(missing_ok=True)
+        self._forget()
         self._file = self._open()
+
+    def _forget(self) -> None:
+        """Remove what was put aside and was written last before the oldest day that counts."""
+        if not self._oldest_s or self._path == "-":
+            return
+        for number in range(1, self._backups + 1):
+            aside = Path(f"{self._path}.{number}")
+            with suppress(FileNotFoundError):
+                if time.time() - aside.stat().st_mtime > self._oldest_s:
+                    aside.unlink()

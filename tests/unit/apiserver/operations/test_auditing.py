@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,15 @@ def test_the_file_is_its_owners_and_is_put_aside_when_it_is_large(tmp_path: Path
     assert sorted(each.name for each in tmp_path.iterdir()) == [
         "audit.log", "audit.log.1", "audit.log.2",
     ]  # fmt: skip
+
+
+def test_what_is_too_old_goes(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    for number, age_s in ((1, 100), (2, 5000)):
+        aside = tmp_path / f"audit.log.{number}"
+        aside.write_text("x")
+        os.utime(aside, (time.time() - age_s,) * 2)
+    AuditFile(str(path), 100, 5).close()
+    assert (tmp_path / "audit.log.2").exists()
+    AuditFile(str(path), 100, 5, 3600.0).close()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["audit.log", "audit.log.1"]
