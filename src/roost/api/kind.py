@@ -137,10 +137,22 @@ class Kind:
     replicas: ReplicaPaths | None = None
     warning: str = ""  # what every use of it is answered with, e.g. that it is deprecated
     grace_period_s: Callable[[Object], int] | None = None  # graceful deletion; None: at once
+    list_name: str = ""  # the kind of its lists, if that is not its name and List
 
     @property
     def resource(self) -> Resource:
         return Resource(self.group, self.version, self.plural)
+
+    @property
+    def list_kind(self) -> str:
+        return self.list_name or f"{self.name}List"
+
+    @property
+    def list_schema(self) -> str:
+        """The name of the definition of its lists."""
+        if not self.list_name:
+            return f"{self.schema}List"
+        return self.schema.removesuffix(self.name) + self.list_name
 
     @property
     def api_version(self) -> str:

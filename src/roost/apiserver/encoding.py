@@ -88,7 +88,7 @@ def list_body(
     if remaining is not None:
         metadata["remainingItemCount"] = remaining
     head = b'{"kind":%b,"apiVersion":%b,"metadata":%b,"items":[' % (
-        encode(kind.name + "List"),
+        encode(kind.list_kind),
         encode(kind.api_version),
         encode(metadata),
     )

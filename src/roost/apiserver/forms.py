@@ -105,7 +105,7 @@ class Forms:
             metadata["remainingItemCount"] = listing.remaining
         if form.media == PROTOBUF and not form.transform:
             messages = (message_of(kind, record) for record in listing.records)
-            return objects.encode_list(kind.api_version, f"{kind.name}List", metadata, messages)
+            return objects.encode_list(kind.api_version, kind.list_kind, metadata, messages)
         values = [shown(kind, record, keep=False) for record in listing.records]
         if form.transform == "Table":
             table = self.tables.table(kind, values, form.version, include, metadata)
@@ -119,7 +119,7 @@ class Forms:
             }
         else:
             body = {
-                "kind": f"{kind.name}List",
+                "kind": kind.list_kind,
                 "apiVersion": kind.api_version,
                 "metadata": metadata,
                 "items": list(self._items(kind, values)),

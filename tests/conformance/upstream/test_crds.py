@@ -113,6 +113,7 @@ def test_custom_resources_are_watched(api: GoClient, space: str):
     )  # fmt: skip
     with fixture.custom_resource(api, noxu) as made:
         things = fixture.objects_of(api, made)
+        assert things.list()["kind"] == "NoxuItemList"
         with (
             things.watch(fieldSelector="metadata.name=name1", timeoutSeconds="600") as a,
             things.watch(fieldSelector="metadata.name=name2", timeoutSeconds="600") as b,

@@ -125,6 +125,7 @@ def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind
         schema=definition_name(group, name, kind_name),
         verbs=_VERBS,
         singular=names.get("singular", ""),
+        list_name=names.get("listKind", ""),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=offered,

@@ -15,23 +15,15 @@ def published(served: Served) -> Object:
     """Return the v3 schema of a version."""
     kind = served.kind
     texts = document.descriptions().get(_TEXTS, {})
-    schema = {
-        key: value
-        for key, value in served.schema.items()
-        if key != "x-kubernetes-preserve-unknown-fields"
-    }
     group_kind = [{"group": kind.group, "version": kind.version, "kind": kind.name}]
-    if served.schema.get("x-kubernetes-preserve-unknown-fields") and not served.schema.get(
-        "properties"
-    ):
-        # Whoever reads this must not take all fields for unknown.
-        return {**served.schema, "x-kubernetes-group-version-kind": group_kind}
     own: Object = {name: _text(texts, name) for name in ("apiVersion", "kind")}
     own["metadata"] = {
         "description": texts.get("metadata", ""), "allOf": [{"$ref": REFERENCE_V3 + _META}],
     }  # fmt: skip
-    made = {**served.schema, **schema, "properties": {**(schema.get("properties") or {}), **own}}
-    return {**made, "x-kubernetes-group-version-kind": group_kind}
+    properties = {**(served.schema.get("properties") or {}), **own}
+    return {
+        **served.schema, "properties": properties, "x-kubernetes-group-version-kind": group_kind
+    }  # fmt: skip
 
 
 def _text(texts: Object, name: str) -> Object:

@@ -128,9 +128,7 @@ class Documents:
         made = dict(self._custom)
         for kind in self._registry.kinds():
             if kind.schema in self._custom:
-                made[f"{kind.schema}List"] = schemas.list_schema(
-                    kind.schema, kind.group, kind.version, kind.name
-                )
+                made[kind.list_schema] = schemas.list_schema(kind)
         return made
 
     def _encoded(self, key: str, digest: str, build: Callable[[], Object]) -> Encoded:

@@ -157,7 +157,7 @@ class _Writer:
             made,
             id=f"list{self._where}{ends}",
             query=p.LIST,
-            answer=f"{self._definition}List",
+            answer=self._kind.list_schema,
             stream=True,
         )
 

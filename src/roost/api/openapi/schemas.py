@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from roost.api.kind import Kind
 from roost.api.schema import document
 from roost.api.schema.document import REFERENCE
 from roost.api.schema.nodes import node
@@ -30,6 +31,14 @@ _UNIONS: dict[str, Object] = {
 _ZEROS: dict[str, Value] = {"string": "", "integer": 0, "number": 0, "boolean": False}
 #: References to these are to values that are always there, so that {} is their default.
 _STRUCTURES = ("metadata", "spec", "status", "template")
+_TYPE = ("apiVersion", "kind")
+#: The list whose descriptions of these fields are those of every list.
+_LIST_TEXTS = "io.k8s.api.core.v1.ConfigMapList"
+_CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
+_LIST_METADATA = (
+    "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/"
+    "sig-architecture/api-conventions.md#types-kinds"
+)
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _GVK = "x-kubernetes-group-version-kind"
 #: What v2 knows of a schema; all else is left out.
@@ -174,20 +183,25 @@ def definition_to_v2(schema: Object) -> Object:
     return {"type": "object", **{key: schema[key] for key in (_GVK,) if key in schema}}
 
 
-def list_schema(name: str, group: str, version: str, kind: str) -> Object:
+def list_schema(kind: Kind) -> Object:
     """Return the v3 schema of the list of a custom resource."""
-    text = {"type": "string"}
+    texts = document.descriptions().get(_LIST_TEXTS, {})
+    own = {name: {"description": texts.get(name, ""), "type": "string"} for name in _TYPE}
+    items = [{"$ref": REFERENCE_V3 + kind.schema}]
+    about = f"List of {kind.plural}. More info: {_CONVENTIONS}"
     return {
-        "description": f"{kind}List is a list of {kind}",
+        "description": f"{kind.list_kind} is a list of {kind.name}",
         "type": "object",
         "required": ["items"],
         "properties": {
-            "apiVersion": text,
-            "kind": text,
-            "metadata": {"allOf": [{"$ref": f"{REFERENCE_V3}{_META}ListMeta"}]},
-            "items": {"type": "array", "items": {"allOf": [{"$ref": REFERENCE_V3 + name}]}},
+            **own,
+            "metadata": {
+                "description": _LIST_METADATA,
+                "allOf": [{"$ref": f"{REFERENCE_V3}{_META}ListMeta"}],
+            },
+            "items": {"description": about, "type": "array", "items": {"allOf": items}},
         },
         "x-kubernetes-group-version-kind": [
-            {"group": group, "version": version, "kind": f"{kind}List"}
+            {"group": kind.group, "version": kind.version, "kind": kind.list_kind}
         ],
     }
