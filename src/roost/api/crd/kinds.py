@@ -10,13 +10,14 @@ from typing import Any
 
 from roost.api.columns.custom import compile_path, custom_columns
 from roost.api.crd.converting import SWAPPED, Converters, conversion
+from roost.api.crd.embedded import check_embedded, has_embedded
 from roost.api.crd.lists import check_lists, has_promises
 from roost.api.crd.nodes import node_of, root_node
 from roost.api.crd.rules import BLOCKING, UNCHECKED, Ruled, check_rules, compile_rules
 from roost.api.crd.strategy import CustomStrategy
 from roost.api.crd.values import ABSENT, Check, compile_schema
 from roost.api.errors import Cause
-from roost.api.kind import READ_WRITE, Change, Kind, ReplicaPaths, Subresource
+from roost.api.kind import READ_WRITE, Change, Column, Kind, ReplicaPaths, Subresource
 from roost.api.registry import version_rank
 from roost.api.schema.node import Node
 from roost.api.schema.structural import default_object
@@ -60,6 +61,14 @@ def bare_node(schema: Object) -> Node:
     made = node_of(schema)
     made.fields = {name: inner for name, inner in made.fields.items() if name not in _OWN_FIELDS}
     return made
+
+
+def _columns(version: Object) -> tuple[Column, ...]:
+    """Return the columns of a version; those of every kind where its own make no sense."""
+    try:
+        return custom_columns(version.get("additionalPrinterColumns"))
+    except ValueError:
+        return custom_columns(None)
 
 
 def served_of(definition: Object, by: Converters = SWAPPED, *, stale: bool = False) -> list[Served]:
@@ -129,7 +138,7 @@ def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=offered,
-        columns=custom_columns(version.get("additionalPrinterColumns")),
+        columns=_columns(version),
         fields={
             f["jsonPath"].removeprefix("."): _selected(f["jsonPath"])
             for f in version.get("selectableFields") or ()
@@ -184,13 +193,14 @@ def _warning(spec: Object, version: Object, kind_name: str) -> str:
 class Judge:
     """The `validate` hook of a custom resource: metadata, schema, replicas, lists, rules."""
 
-    __slots__ = ("_lists", "_namespaced", "_replicas", "_rules", "_schema")
+    __slots__ = ("_embedded", "_lists", "_namespaced", "_replicas", "_rules", "_schema")
 
     def __init__(self, schema: Object, *, namespaced: bool, replicas: ReplicaPaths | None) -> None:
         self._schema: Check = compile_schema({k: v for k, v in schema.items() if k != "nullable"})
         self._rules: Ruled | None = compile_rules(schema)
         node = node_of(schema)
         self._lists = node if has_promises(node) else None
+        self._embedded = node if has_embedded(node) else None
         self._namespaced = namespaced
         self._replicas = replicas
 
@@ -201,6 +211,8 @@ class Judge:
         judged = Causes()
         self._schema(value, ABSENT if old is None else old, "", judged)
         self._check_replicas(value, judged)
+        if self._embedded is not None:
+            check_embedded(self._embedded, value, "", judged)
         self._check_lists(value, old, judged)
         if self._rules is not None:
             if any(cause.reason in BLOCKING for cause in [*causes, *judged]):

@@ -152,6 +152,25 @@ def _bound(schema: Object, key: str, exclusive: str, less: bool) -> Check | None
     return check
 
 
+#: Formats of integers that are checked -> how many bits there are.
+_BITS = {"int32": 32, "int64": 64}
+
+
+def _range(schema: Object) -> Check | None:
+    form = schema.get("format") or ""
+    bits = _BITS.get(form) if schema.get("type") == "integer" else None
+    if bits is None:
+        return None
+    most = 1 << (bits - 1)
+
+    def check(value: Any, _old: Any, _path: str, causes: Causes) -> None:
+        if isinstance(value, int) and not isinstance(value, bool) and not -most <= value < most:
+            text = f"Checked value must be of type integer with format {form}"
+            causes.invalid("<nil>", "", text)
+
+    return check
+
+
 def _multiple(schema: Object) -> Check | None:
     step = schema.get("multipleOf")
     if not step:
@@ -269,8 +288,8 @@ def _nested(schema: Object) -> Check | None:
         return None
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        for one in every:
-            one(value, ABSENT, path, causes)
+        if every:
+            _all_of(every, value, path, causes)
         if some:
             tried = [_tried(one, value, path) for one in some]
             if all(tried):
@@ -282,6 +301,15 @@ def _nested(schema: Object) -> Check | None:
             causes.invalid("<nil>", "", f'"{path}" must not validate the schema (not)')
 
     return check
+
+
+def _all_of(every: list[Check], value: Any, path: str, causes: Causes) -> None:
+    tried = [_tried(one, value, path) for one in every]
+    for found in tried:
+        causes.extend(found)
+    if any(tried):
+        how = ". None validated" if all(tried) else ""
+        causes.invalid("<nil>", "", f'"{path}" must validate all the schemas (allOf){how}')
 
 
 def _one_of(single: list[Check], value: Any, path: str, causes: Causes) -> None:
@@ -304,6 +332,7 @@ def _tried(check: Check, value: Any, path: str) -> Causes:
 def _rules(schema: Object) -> tuple[Check, ...]:
     made = (
         _text(schema),
+        _range(schema),
         _bound(schema, "maximum", "exclusiveMaximum", True),  # noqa: FBT003 - a private builder
         _bound(schema, "minimum", "exclusiveMinimum", False),  # noqa: FBT003 - a private builder
         _multiple(schema),
