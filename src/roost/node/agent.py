@@ -86,7 +86,7 @@ class NodeAgent:
             tools.client, tools.files, settings.layout, self._on_references
         )
         self._prober = Prober(tools.clock, tools.chance, tools.reach)
-        self._reporter = StatusReporter(tools.client)
+        self._reporter = StatusReporter(tools.client, settings.report_delay_s)
         self._desk = Desk(
             settings=settings,
             tools=tools,

@@ -36,10 +36,14 @@ class Report:
 
 
 class StatusReporter:
-    """One per node; at most a few patches are under way, and one per pod."""
+    """One per node; at most a few patches are under way, and one per pod.
 
-    def __init__(self, client: Client) -> None:
+    A report waits for `delay_s` seconds, so that what changes meanwhile is one patch.
+    """
+
+    def __init__(self, client: Client, delay_s: float = 0.0) -> None:
         self._client = client
+        self._delay_s = delay_s
         self._waiting: OrderedDict[str, Report] = OrderedDict()
         self._writing: set[str] = set()
         self._wake = asyncio.Event()
@@ -66,6 +70,8 @@ class StatusReporter:
                     return self._waiting.pop(uid)
             self._wake.clear()
             await self._wake.wait()
+            if self._delay_s:
+                await asyncio.sleep(self._delay_s)
 
     async def _write_all(self) -> None:
         delay = _FIRST_RETRY_S

@@ -128,10 +128,12 @@ def container_status(
 
 
 def _image_reference(known: ContainerFacts) -> str:
+    if known.seen is None:
+        return ""  # of a container that is to be: as the kubelet says nothing either
     image = known.image
     if image is not None and image.reference:
         return image.reference
-    return known.seen.image_id if known.seen is not None else ""
+    return known.seen.image_id
 
 
 def _states(

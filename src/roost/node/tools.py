@@ -50,6 +50,8 @@ class NodeSettings:
     #: nodeInfo: machineID, systemUUID, bootID, kernelVersion, osImage, architecture ...
     node_info: Mapping[str, str] = field(default_factory=dict)
     lease_duration_s: int = 40
+    #: How long a pod's status waits for more of it before it is reported.
+    report_delay_s: float = 0.0
     #: Images that no container uses go when the disk is this full, until it is that empty (parts of 1).
     image_high: float = 0.85
     image_low: float = 0.80

@@ -35,6 +35,8 @@ _POD_ADDRESSES = range(2, 254)
 _LAYOUT = Layout.under("/var/lib/roost")
 #: Of a longer log the older half goes.
 _LOG_BYTES = 256 << 10
+#: What changes in a pod within so many seconds is one write: at one instant much happens here.
+REPORT_DELAY_S = 0.01
 NODE_INFO: Mapping[str, str] = {
     "machineID": "simulated",
     "osImage": "Roost simulation",
@@ -222,6 +224,7 @@ class SimulatedNode:
             labels=self.spec.labels,
             taints=self.spec.taints,
             node_info=NODE_INFO,
+            report_delay_s=REPORT_DELAY_S,
         )
         tools = Tools(
             client=self.link,
