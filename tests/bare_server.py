@@ -45,6 +45,12 @@ class BareServer:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(20)
 
+    def resident_bytes(self) -> int:
+        """Return the memory that the server uses."""
+        assert self._process is not None
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     @property
     def kubeconfig(self) -> Path:
         return self.data / "admin.kubeconfig"

@@ -14,6 +14,21 @@ Object: TypeAlias = dict[str, Any]
 Value: TypeAlias = Any
 
 
+def nested_deeper(value: Value, levels: int) -> bool:
+    """Are there more lists and objects in one another than `levels`?"""
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not layer:
+            return False
+    return True
+
+
 def copy_of(value: Value) -> Value:
     """Return a deep copy of a JSON value (several times faster than copy.deepcopy)."""
     if isinstance(value, dict):

@@ -58,6 +58,11 @@ def bad_integer(text: str) -> BadRequest:
     return BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
 
 
+def too_deep() -> BadRequest:
+    """What is sent, or what a patch makes, has more levels than can be walked."""
+    return BadRequest("the object is nested too deeply")
+
+
 def bad_version(text: str) -> BadRequest:
     """A resourceVersion is no number: the asker's fault, where the real server blames itself (500)."""
     return BadRequest(

@@ -205,7 +205,7 @@ def _selector_text(selector: Object | None) -> str:
     if raw := selector.get("rawSelector"):
         return str(raw)
     return ",".join(
-        f"{requirement['key']}={requirement['values'][0]}"
+        f"{requirement.get('key', '')}={requirement['values'][0]}"
         for requirement in selector.get("requirements") or ()
         if requirement.get("operator") == "In" and len(requirement.get("values") or ()) == 1
     )

@@ -29,6 +29,7 @@ from roost.apiserver.core import Core, Lookup, is_custom
 from roost.apiserver.deadlines import Deadlines, requested_s, timed_out
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
+from roost.apiserver.failures import too_deep
 from roost.apiserver.fairness.flows import Flows, Refused, too_many
 from roost.apiserver.feed import Feed
 from roost.apiserver.forms import Forms
@@ -202,6 +203,9 @@ class ApiServer:
             answer = await self._answer(request, info, query, record)
         except StatusError as error:
             answer = error_answer(error, request.headers.get("accept", ""))
+        except RecursionError:
+            # Only what somebody sent can be so deep: nothing like it is ever stored.
+            answer = error_answer(too_deep(), request.headers.get("accept", ""))
         except Refused:
             answer = too_many()
         except asyncio.CancelledError:

@@ -257,6 +257,9 @@ def zero(node: Node | None) -> Value:
     return None if node.open or node.time else zeros.get(node.type)
 
 
+_NO_SCHEMA = "json: cannot unmarshal value into Go value of type apiextensions.JSONSchemaProps"
+
+
 def _schema_or(other: Convert) -> Convert:
     """Return the decoder of a value that is a JSON schema, or something that `other` reads."""
 
@@ -270,20 +273,29 @@ def _schema_or(other: Convert) -> Convert:
 
 def _boolean(value: Value) -> bool:
     if not isinstance(value, bool):
-        raise _Unusual
+        raise Mismatch("boolean or JSON schema expected")
     return value
+
+
+def _no_schema(value: Value) -> Object:
+    if value is not None:
+        raise Mismatch(_NO_SCHEMA)
+    return {}
 
 
 def _schemas(value: Value) -> list[Any]:
     if not isinstance(value, list):
-        raise _Unusual
-    return [_schema_or(copy_of)(item) for item in value]
+        raise Mismatch(_NO_SCHEMA)
+    return [_schema_or(_no_schema)(item) for item in value]
 
 
 def _texts(value: Value) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _Unusual
-    return list(value)
+    if not isinstance(value, list):
+        raise Mismatch(_NO_SCHEMA)
+    texts = ["" if item is None else item for item in value]
+    if not all(isinstance(text, str) for text in texts):
+        raise Mismatch("json: cannot unmarshal array element into Go value of type string")
+    return texts
 
 
 _SPECIAL: dict[str, Convert] = {

@@ -64,7 +64,7 @@ def status(change: Change, causes: Causes) -> None:
         text = "terminating>0 is invalid for finished job"
         causes.invalid("status.terminating", leaving, text)
     if seen.changed("ready", "active") and (pods.get("ready") or 0) > (pods.get("active") or 0):
-        causes.invalid("status.ready", pods["ready"], "cannot set more ready pods than active")
+        causes.invalid("status.ready", pods.get("ready") or 0, "cannot set more ready pods than active")
     for other in ("Failed", "FailureTarget"):
         if seen.true(_MET) and seen.true(other):
             causes.refused(_CONDITIONS, f"cannot set {_MET}=True and {other}=true conditions")

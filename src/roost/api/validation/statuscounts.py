@@ -40,8 +40,9 @@ def _status(change: Change, names: tuple[str, ...], causes: Causes) -> Object:
 def _parts(status: Object, names: tuple[str, ...], causes: Causes) -> None:
     """Check that no part is more than all replicas."""
     for name in names:
-        if (status.get(name) or 0) > (status.get("replicas") or 0):
-            causes.invalid(f"status.{name}", status[name], _OVER)
+        count = status.get(name) or 0
+        if count > (status.get("replicas") or 0):
+            causes.invalid(f"status.{name}", count, _OVER)
 
 
 def _available_are_ready(status: Object, ready: str, causes: Causes) -> None:

@@ -134,6 +134,8 @@ class HttpServer:
             answer = error_answer(error, request.headers.get("accept", ""))
         except asyncio.CancelledError:
             raise
+        except ConnectionError:
+            return CLOSED  # hung up in the middle of a body
         except Exception:  # noqa: BLE001 - the last resort: no traceback may reach a client
             self._server_fault(request)
             answer = error_answer(InternalError("Internal error occurred"))
