@@ -94,3 +94,12 @@ def test_flow_schemas_come_by_precedence() -> None:
     ]
     rows = table(kind_of("flowschemas"), values, now=0.0, metadata={})["rows"]
     assert [row["cells"][0] for row in rows] == ["a", "b"]
+
+
+def test_the_old_annotation_of_a_daemon_set_is_of_its_versions_only() -> None:
+    annotations = {"deprecated.daemonset.template.generation": "1", "a": "b"}
+    value = named("d")
+    value["metadata"]["annotations"] = annotations
+    rows = table(kind_of("daemonsets"), [value], now=0.0, metadata={})["rows"]
+    assert rows[0]["object"]["metadata"]["annotations"] == {"a": "b"}
+    assert value["metadata"]["annotations"] == annotations

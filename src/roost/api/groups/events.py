@@ -7,7 +7,7 @@ from roost.api.defaults import extension as extension_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Conversion, Kind
 from roost.api.strategies.strategy import PLAIN
-from roost.api.validation import policy as policy_rules
+from roost.api.validation import events as event_rules
 from roost.api.values import Object
 
 GROUP = "events.k8s.io"
@@ -76,6 +76,6 @@ KINDS = (
         convert=Conversion(to_core, from_core),
         default=extension_defaults.new_event,
         prepare=PLAIN,
-        validate=policy_rules.EVENTS_EVENT,
+        validate=event_rules.EVENTS_EVENT,
     ),
 )

@@ -178,6 +178,11 @@ STATEFUL_SET_STRATEGY = shape(("Type", ""), ("RollingUpdate", *of(ROLLING_STATEF
 SERVICE_PORT = shape(
     ("Name", ""), ("Protocol", ""), ("AppProtocol"), ("Port", 0), ("TargetPort", 0), ("NodePort", 0)
 )
+OBJECT_REFERENCE = shape(
+    ("Kind", ""), ("Namespace", ""), ("Name", ""), ("UID=uid", ""), ("APIVersion=apiVersion", ""),
+    ("ResourceVersion", ""), ("FieldPath", ""),
+)  # fmt: skip
+EVENT_SOURCE = shape(("Component", ""), ("Host", ""))
 TAINT = shape(("Key", ""), ("Value", ""), ("Effect", ""), "TimeAdded")
 ROLE_REF = shape(("APIGroup=apiGroup", ""), ("Kind", ""), ("Name", ""))
 

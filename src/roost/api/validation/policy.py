@@ -1,4 +1,4 @@
-"""Rules for disruption budgets, priorities, runtime classes, leases and events."""
+"""Rules for disruption budgets, priorities, runtime classes and leases."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from roost.api import names
 from roost.api.kind import Change
 from roost.api.validation import resources, scheduling
 from roost.api.validation.causes import Causes, Structure
+from roost.api.validation.conditions import conditions
 from roost.api.validation.numbers import at_most_all, count_or_percent
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector, shown_selector
-from roost.api.values import Object
 
 _EVICTION = ("AlwaysAllow", "IfHealthyBudget")
 _PREEMPTION = ("PreemptLowerPriority", "Never")
 _HIGHEST = 1_000_000_000
 _SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-_EVENT_TYPES = ("Normal", "Warning")
-_NOTE_MAX_BYTES = 1024
-_NAME_MAX_BYTES = 128
 
 
 def _budget(change: Change, causes: Causes) -> None:
@@ -43,6 +40,7 @@ def _budget(change: Change, causes: Causes) -> None:
 
 def _budget_status(change: Change, causes: Causes) -> None:
     status = change.object.get("status") or {}
+    conditions(status.get("conditions") or [], "status.conditions", causes)
     for key in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
         causes.not_negative(f"status.{key}", status.get(key))
 
@@ -118,59 +116,9 @@ def _lease(change: Change, causes: Causes) -> None:
         causes.forbidden("spec.preferredHolder", text)
 
 
-def _event(change: Change, causes: Causes) -> None:
-    """Check a core Event: old ones hardly, those with a time as the new kind."""
-    value = change.object
-    namespace = (value.get("metadata") or {}).get("namespace") or ""
-    involved = (value.get("involvedObject") or {}).get("namespace") or ""
-    _event_namespace(namespace, involved, causes)
-    if value.get("eventTime"):
-        _new_event(value, "reportingComponent", causes)
-
-
-def _event_namespace(namespace: str, involved: str, causes: Causes) -> None:
-    """What is not in a namespace has its events in `default`."""
-    if namespace != involved and (involved or namespace not in ("default", "kube-system")):
-        text = "does not match event.namespace"
-        causes.invalid("involvedObject.namespace", involved, text)
-
-
-def _new_event(value: Object, reporter: str, causes: Causes) -> None:
-    controller = value.get(reporter) or ""
-    if not controller:
-        causes.required("reportingComponent" if reporter == "reportingComponent" else reporter)
-    causes.faults(reporter, controller, names.check_qualified_name(controller))
-    for key in ("reportingInstance", "action", "reason"):
-        text = value.get(key) or ""
-        if not text:
-            causes.required(key)
-        elif len(text) > _NAME_MAX_BYTES:
-            causes.invalid(key, "", f"can have at most {_NAME_MAX_BYTES} characters")
-    note = value.get("note") or value.get("message") or ""
-    if len(note) > _NOTE_MAX_BYTES:
-        causes.invalid("message", "", f"can have at most {_NOTE_MAX_BYTES} characters")
-
-
-def _events_event(change: Change, causes: Causes) -> None:
-    """Check an Event of events.k8s.io."""
-    value = change.object
-    namespace = (value.get("metadata") or {}).get("namespace") or ""
-    involved = (value.get("regarding") or {}).get("namespace") or ""
-    _event_namespace(namespace, involved, causes)
-    if not value.get("eventTime"):
-        causes.required("eventTime")
-    kind = value.get("type") or ""
-    if kind not in _EVENT_TYPES:
-        causes.invalid("type", "", f"has invalid value: {kind}")
-    if value.get("eventTime"):
-        _new_event(value, "reportingController", causes)
-
-
 POD_DISRUPTION_BUDGET = Rules(always=_budget, status=_budget_status, whole=False)
 PRIORITY_CLASS = Rules(create=_priority, update=_priority_update, namespaced=False, whole=False)
 RUNTIME_CLASS = Rules(
     create=_runtime_class, update=_runtime_class_update, namespaced=False, whole=False
 )
 LEASE = Rules(always=_lease, whole=False)
-EVENT = Rules(always=_event)
-EVENTS_EVENT = Rules(always=_events_event)

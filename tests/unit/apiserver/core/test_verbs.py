@@ -337,3 +337,20 @@ def test_health_and_version(play: Play) -> None:
         assert (code, body["kind"]) == (200, "APIResourceList")
 
     play(scene)
+
+
+def test_jobs_and_replication_controllers_keep_their_pods(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+        path = "/apis/batch/v1/namespaces/default/jobs"
+        body = {**cm("j"), "spec": {"template": {"spec": pod}}}
+        await asker.ask("POST", path, body | {"apiVersion": "batch/v1", "kind": "Job"})
+        quiet = await asker.answer("DELETE", f"{path}/j?propagationPolicy=Background&dryRun=All")
+        assert "warning" not in {name.lower() for name, _ in quiet.headers}
+        answer = await asker.answer("DELETE", f"{path}/j")
+        warned = [text for name, text in answer.headers if name.lower() == "warning"]
+        assert "child pods are preserved by default when jobs are deleted" in warned[0]
+        _, job = await asker.ask("GET", f"{path}/j")
+        assert job["metadata"]["finalizers"] == ["orphan"]
+
+    play(scene)

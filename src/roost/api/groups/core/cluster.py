@@ -9,7 +9,7 @@ from roost.api.kind import PROXY, READ_WRITE, Kind, Subresource
 from roost.api.strategies import config as config_strategy
 from roost.api.strategies.strategy import PLAIN, WITH_STATUS
 from roost.api.validation import config as config_rules
-from roost.api.validation import policy as policy_rules
+from roost.api.validation import events as event_rules
 from roost.api.validation import quotas as quotas_rules
 from roost.api.values import Object
 
@@ -60,7 +60,7 @@ KINDS = (
         create_on_update=True,
         default=config_defaults.event,
         prepare=PLAIN,
-        validate=policy_rules.EVENT,
+        validate=event_rules.EVENT,
     ),
     Kind(
         group="",
