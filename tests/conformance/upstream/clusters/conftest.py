@@ -55,5 +55,7 @@ def f(scene: tuple[BareServer, Nodes], request: pytest.FixtureRequest) -> Iterat
     for kind, name in ((SERVICE_ACCOUNTS, "default"), (CONFIG_MAPS, "kube-root-ca.crt")):
         with client.typed(kind, namespace).watch(fields=f"metadata.name={name}") as watch:
             watch.until("ADDED")
-    yield Framework(client, namespace, unique, nodes, server)
-    client.typed(NAMESPACES).delete(namespace)
+    framework = Framework(client, namespace, unique, nodes, server, [namespace])
+    yield framework
+    for name in framework.namespaces:
+        client.typed(NAMESPACES).delete(name)

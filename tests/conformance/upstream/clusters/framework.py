@@ -21,6 +21,7 @@ class Framework:
     unique: str
     nodes: Nodes
     server: BareServer
+    namespaces: list[str]  # to be deleted after the test
 
     def typed(self, kind: Kind, namespace: str | None = None) -> Resource:
         """Return a typed client, in the test's namespace if the kind has one."""
@@ -31,7 +32,8 @@ class Framework:
         return self.client.dynamic(kind, self.namespace if kind.namespaced else "")
 
     def another_namespace(self) -> str:
-        return make_namespace(self.client, self.unique)
+        self.namespaces.append(make_namespace(self.client, self.unique))
+        return self.namespaces[-1]
 
 
 def make_namespace(client: GoClient, base: str) -> str:

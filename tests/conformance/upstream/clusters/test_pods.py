@@ -302,6 +302,26 @@ def test_condition_of_the_preempted(f: Framework, scarce: str):
     running(f, "name=preemptor-pod", 1)
 
 
+def test_what_simulators_of_nodes_ask(f: Framework):
+    """Pods that are on any node, or on one, in a list and a watch; finalizers taken by JSON patch."""
+    pods, bound = f.typed(PODS), "spec.nodeName!="
+    begun = pods.list(fields=bound)["metadata"]["resourceVersion"]
+    value = pod("p", {"name": "p"})
+    value["metadata"]["finalizers"] = ["example.com/simulator"]
+    with pods.watch(fields=bound, version=begun) as watch:
+        pods.create(value)
+        node = watch.until("ADDED")["spec"]["nodeName"]
+        running(f, "name=p", 1)
+        pods.delete("p")
+        watch.until("MODIFIED", lambda o: "deletionTimestamp" in o["metadata"])
+        assert [o["metadata"]["name"] for o in pods.items(fields=bound)] == ["p"]
+        chosen = f"spec.nodeName={node},status.phase=Running,status.phase!=Failed"
+        assert len(pods.items(fields=chosen)) == 1
+        patch = [{"op": "remove", "path": "/metadata/finalizers"}]
+        pods.patch("p", patch, "application/json-patch+json")
+        watch.until("DELETED")
+
+
 def test_pods_that_cannot_be_changed(f: Framework):
     """What the tests above take for granted: other fields of a pod stay as they are."""
     f.typed(PODS).create(pod("p"))
