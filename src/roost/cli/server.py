@@ -159,7 +159,8 @@ async def serve(
                 )
                 parts.registered.start()
                 started()
-                _start_control(tasks, parts, names)
+                own_ports = frozenset({port, settings.kubelet_port}) if local_node else None
+                _start_control(tasks, parts, names, own_ports)
                 admin = _write_admin(places, parts.authority, settings, port)
                 if local_node:
                     await add_addons(client)
@@ -268,8 +269,17 @@ def client_context(ca: str, identity: Identity) -> ssl.SSLContext:
     return connection.ssl_context()
 
 
-def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str]) -> None:
-    """Start controllers and scheduler over one set of informers."""
+def _start_control(
+    tasks: asyncio.TaskGroup,
+    parts: Parts,
+    names: Sequence[str],
+    node_ports: frozenset[int] | None,
+) -> None:
+    """Start controllers and scheduler over one set of informers.
+
+    `node_ports` are those of this machine, if it is a node too; then Services of type LoadBalancer get
+    its address.
+    """
     if not names:
         return
     setup = Setup(
@@ -278,6 +288,7 @@ def _start_control(tasks: asyncio.TaskGroup, parts: Parts, names: Sequence[str])
         quota=QuotaRules(usage_of, quota_matches),
         certificates=certificate_rules(parts.authorizer),
         sign_token=partial(issue, parts.keys),
+        node_ports=node_ports,
     )
     manager: Client = parts.api.client(_MANAGER, rest_s=_REST_S)
     fixed = [name for name in names if name not in EVERYWHERE]

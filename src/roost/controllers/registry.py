@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from roost.controllers import (
+    attachdetach,
+    bootstraptokens,
     certificates,
     clusterroleaggregation,
     cronjob,
@@ -23,8 +25,11 @@ from roost.controllers import (
     ephemeralvolume,
     job,
     localpath,
+    nodettl,
     policystatus,
     replicaset,
+    resourceclaim,
+    servicecidr,
     statefulset,
     storageprotection,
     tainteviction,
@@ -41,6 +46,7 @@ from roost.controllers.podgc import pod_collector
 from roost.controllers.resourcequota import QuotaRules, resource_quota
 from roost.controllers.secrettokens import Sign, secret_tokens
 from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
+from roost.controllers.servicelb import service_load_balancer
 from roost.decisions.controller import AnyController
 from roost.decisions.served import Served
 
@@ -56,6 +62,9 @@ class Setup:
     #: Makes the tokens of Secrets; None where there is no key to sign them by.
     sign_token: Sign | None = None
     node_grace_s: float = GRACE_S
+    #: TCP ports on which the nodes listen themselves; None where no node takes what comes for its own
+    #: address, and Services of type LoadBalancer are left to others.
+    node_ports: frozenset[int] | None = None
 
 
 Make = Callable[[Setup], AnyController]
@@ -69,6 +78,12 @@ def _rules(setup: Setup) -> QuotaRules:
     if setup.quota is None:
         raise ValueError("resourcequota-controller needs the rules of quotas")
     return setup.quota
+
+
+def _ports(setup: Setup) -> frozenset[int]:
+    if setup.node_ports is None:
+        raise ValueError("service-lb-controller needs to know what the nodes' own ports are")
+    return setup.node_ports
 
 
 def _certificates(setup: Setup) -> CertificateRules:
@@ -95,6 +110,9 @@ ALL: Mapping[str, Make] = MappingProxyType(
         **{
             controller.name: _always(controller)
             for controller in (
+                attachdetach.CONTROLLER,
+                bootstraptokens.CLEANER,
+                bootstraptokens.SIGNER,
                 certificates.CLEANER,
                 clusterroleaggregation.CONTROLLER,
                 cronjob.CONTROLLER,
@@ -107,10 +125,13 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 ephemeralvolume.CONTROLLER,
                 job.CONTROLLER,
                 localpath.CONTROLLER,
+                nodettl.CONTROLLER,
                 policystatus.CONTROLLER,
                 replicaset.CONTROLLER,
                 replicaset.REPLICATION,
+                resourceclaim.CONTROLLER,
                 SERVICE_ACCOUNT,
+                servicecidr.CONTROLLER,
                 statefulset.CONTROLLER,
                 storageprotection.CLAIMS,
                 storageprotection.CLASSES,
@@ -122,6 +143,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
             )
         },
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
+        "service-lb-controller": lambda setup: service_load_balancer(_ports(setup)),
         "pod-garbage-collector-controller": lambda _setup: pod_collector(),
         "serviceaccount-token-controller": lambda setup: secret_tokens(
             setup.ca_pem, setup.sign_token
@@ -145,6 +167,9 @@ AUTHORITY = frozenset(
     }
 )
 
+#: Controllers that `*` does not choose, as in kube-controller-manager.
+OFF = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})
+
 #: Names that are also understood: those before Kubernetes 1.28.
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -167,6 +192,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "nodelifecycle": "node-lifecycle-controller",
         "persistentvolume-binder": "persistentvolume-binder-controller",
         "persistentvolume-expander": "persistentvolume-expander-controller",
+        "attachdetach": "persistentvolume-attach-detach-controller",
+        "bootstrapsigner": "bootstrap-signer-controller",
+        "service": "service-lb-controller",
+        "tokencleaner": "token-cleaner-controller",
+        "ttl": "ttl-controller",
         "podgc": "pod-garbage-collector-controller",
         "pvc-protection": "persistentvolumeclaim-protection-controller",
         "pv-protection": "persistentvolume-protection-controller",
@@ -200,7 +230,8 @@ def chosen(text: str, known: Iterable[str] = ALL) -> tuple[str, ...]:
         if name not in names:
             raise ValueError(f'"{item.removeprefix("-")}" is not in the list of known controllers')
         (off if item.startswith("-") else on).add(name)
-    return tuple(n for n in names if n in on or (everything and n not in off))
+    usual = off | OFF
+    return tuple(n for n in names if n in on or (everything and n not in usual))
 
 
 def controllers(names: Iterable[str], setup: Setup) -> tuple[AnyController, ...]:
@@ -209,4 +240,6 @@ def controllers(names: Iterable[str], setup: Setup) -> tuple[AnyController, ...]
     Names that are not here are left out, and so are those that need an authority where there is none.
     """
     able = ALL.keys() if setup.certificates is not None else ALL.keys() - AUTHORITY
+    if setup.node_ports is None:
+        able = able - {"service-lb-controller"}
     return tuple(ALL[name](setup) for name in names if name in able)

@@ -26,7 +26,8 @@ from roost.decisions.resources import (
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 CLASS_FINALIZER = "kubernetes.io/vac-protection"
-_BY_CLAIM = "claim"
+#: The index of pods by their claims; declare it as {BY_CLAIM: by_claim}.
+BY_CLAIM = "claim"
 _BY_CLASS = "attributes class"
 
 
@@ -41,17 +42,17 @@ class View:
 
 
 def reconcile(view: View) -> Plan:
-    """Let go of what is being deleted and used by nobody."""
+    """Let go of what is being deleted and used by nobody; protect what is not being deleted."""
     metadata = view.object["metadata"]
     finalizers = metadata.get("finalizers") or []
-    if not deleting(view.object) or view.finalizer not in finalizers or view.in_use:
+    held = view.finalizer in finalizers
+    if held is not deleting(view.object) or (held and view.in_use):
         return NOTHING
-    body = {
-        "metadata": {
-            "resourceVersion": metadata["resourceVersion"],
-            "finalizers": [name for name in finalizers if name != view.finalizer],
-        }
-    }
+    wanted = [name for name in finalizers if name != view.finalizer]
+    if not held:
+        wanted.append(view.finalizer)
+    version = metadata["resourceVersion"]
+    body = {"metadata": {"resourceVersion": version, "finalizers": wanted}}
     return Plan((Patch(ref_of(view.resource, view.object), body),))
 
 
@@ -64,7 +65,8 @@ def claims_of(pod: Object) -> Iterable[str]:
             yield f"{name_of(pod)}-{volume['name']}"
 
 
-def _index(pod: Object) -> Iterable[str]:
+def by_claim(pod: Object) -> Iterable[str]:
+    """Index: the claims that a pod uses, as namespace/name."""
     return [f"{namespace_of(pod)}/{name}" for name in claims_of(pod)]
 
 
@@ -76,7 +78,7 @@ def _claim_view(caches: Caches, key: Key, _now: float) -> View | None:
     claim = caches[PERSISTENT_VOLUME_CLAIMS].get(*key)
     if claim is None:
         return None
-    users = caches[PODS].by(_BY_CLAIM, f"{key.namespace}/{key.name}")
+    users = caches[PODS].by(BY_CLAIM, f"{key.namespace}/{key.name}")
     in_use = any(node_of(pod) and not finished(pod) for pod in users)
     return View(PERSISTENT_VOLUME_CLAIMS, claim, CLAIM_FINALIZER, in_use)
 
@@ -117,7 +119,7 @@ CLAIMS = Controller(
     name="persistentvolumeclaim-protection-controller",
     watches=(
         Watch(PERSISTENT_VOLUME_CLAIMS, own_key),
-        Watch(PODS, _claim_keys, {_BY_CLAIM: _index}),
+        Watch(PODS, _claim_keys, {BY_CLAIM: by_claim}),
     ),
     view=_claim_view,
     reconcile=reconcile,

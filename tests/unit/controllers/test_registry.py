@@ -21,6 +21,11 @@ def test_all_some_and_all_but_some() -> None:
     assert chosen("-a-controller", KNOWN) == ()
 
 
+def test_what_is_off_by_default_has_to_be_named() -> None:
+    assert "token-cleaner-controller" not in chosen("*")
+    assert chosen("tokencleaner") == ("token-cleaner-controller",)
+
+
 def test_an_unknown_name_is_an_error_that_names_it() -> None:
     with pytest.raises(ValueError, match='"nope" is not in the list of known controllers'):
         chosen("*,-nope", KNOWN)
@@ -34,7 +39,8 @@ def test_old_names_are_understood() -> None:
 def test_every_declaration_carries_its_registered_name() -> None:
     rules = QuotaRules(lambda group, plural, obj: {}, lambda spec, group, plural, obj: True)
     certificates = CertificateRules(lambda pem: Request("", (), (), (), ()), lambda spec, sub: True)
-    setup = Setup("PEM", served_kinds(builtin().kinds()), rules, certificates)
+    served = served_kinds(builtin().kinds())
+    setup = Setup("PEM", served, rules, certificates, node_ports=frozenset())
     made = controllers(ALL, setup)
     assert [c.name for c in made] == list(ALL)
     shared = {}

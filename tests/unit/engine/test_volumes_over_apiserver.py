@@ -131,6 +131,9 @@ def test_a_claim_of_a_deleted_volume_is_lost() -> None:
             await asyncio.sleep(2)
             await w.client.delete(PERSISTENT_VOLUMES, "v")
             await asyncio.sleep(2)
+            assert await phase(w, PERSISTENT_VOLUME_CLAIMS, "data") == "Bound"  # it is protected
+            await w.client.patch(PERSISTENT_VOLUMES, "v", {"metadata": {"finalizers": None}})
+            await asyncio.sleep(2)
             assert await phase(w, PERSISTENT_VOLUME_CLAIMS, "data") == "Lost"
             text = "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
             assert ("ClaimLost", text) in await reasons(w)
