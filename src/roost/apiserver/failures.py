@@ -32,6 +32,14 @@ def method_not_allowed() -> MethodNotAllowed:
     return MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
 
+def no_creation(group: str, plural: str) -> MethodNotAllowed:
+    """The definition of the custom resource is on its way out."""
+    return MethodNotAllowed(
+        "create not allowed while custom resource definition is terminating",
+        {"group": group, "kind": plural},
+    )
+
+
 def not_acceptable(offered: Sequence[str]) -> NotAcceptable:
     """None of the accepted media types can be produced at all."""
     listed = ", ".join(offered)

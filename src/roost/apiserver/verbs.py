@@ -156,6 +156,8 @@ class Verbs:
             return
         verb = info.verb
         if verb not in kind.verbs and verb:
+            if verb == "create" and is_custom(kind) and not info.name:
+                raise failures.no_creation(kind.group, kind.plural)
             raise failures.method_not_allowed()
         named = verb in {"get", "update", "patch", "delete"}
         if not verb or (verb == "create" and info.name) or (named and not info.name):
