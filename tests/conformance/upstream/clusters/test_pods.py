@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from framework import Framework
-from kinds import EVENTS, NODES, PODS, PRIORITY_CLASSES
+from kinds import CONFIG_MAPS, EVENTS, NODES, PODS, PRIORITY_CLASSES, SECRETS
 from typedclient import MERGE, STRATEGIC, Refused, Thing, until
 from workloads import pod, running
 
@@ -300,6 +300,33 @@ def test_condition_of_the_preempted(f: Framework, scarce: str):
     assert (found["status"], found["reason"]) == ("True", "PreemptionByScheduler")
     pods.patch("victim-pod", {"metadata": {"finalizers": None}}, MERGE)
     running(f, "name=preemptor-pod", 1)
+
+
+def test_wrapped_volumes(f: Framework):
+    """EmptyDir wrapper volumes should not conflict"""
+    f.typed(SECRETS).create({"metadata": {"name": "s"}, "data": {"data-1": "dmFsdWUtMQo="}})
+    f.typed(CONFIG_MAPS).create({"metadata": {"name": "m"}, "data": {"data-1": "value-1"}})
+    volumes = [
+        {"name": "secret-volume", "secret": {"secretName": "s"}},
+        {"name": "configmap-volume", "configMap": {"name": "m"}},
+    ]
+    mounts = [
+        {"name": item["name"], "mountPath": f"/etc/{item['name']}", "readOnly": True}
+        for item in volumes
+    ]
+    f.typed(PODS).create(
+        pod("p", {"name": "p"}, container={"volumeMounts": mounts}, volumes=volumes)
+    )
+    running(f, "name=p", 1)
+
+
+def test_failing_pod_can_be_deleted(f: Framework):
+    """Kubelet when scheduling a busybox command that always fails in a pod should be possible to
+    delete"""
+    f.typed(PODS).create(pod("bin-false", image="fails"))
+    until(lambda: f.typed(PODS).get("bin-false")["status"].get("phase") == "Failed")
+    f.typed(PODS).delete("bin-false")
+    until(lambda: not f.typed(PODS).exists("bin-false"))
 
 
 def test_what_simulators_of_nodes_ask(f: Framework):
