@@ -34,7 +34,7 @@ from roost.cli.main import app
 from roost.cli.server import SCHEDULER
 from roost.cli.settings import PREFIX, Settings
 from roost.controllers.certificates import CertificateRules
-from roost.controllers.registry import ALIASES, ALL, EVERYWHERE, Setup, controllers
+from roost.controllers.registry import ALIASES, ALL, EVERYWHERE, OFF, Setup, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.controller import AnyController
 from roost.node.decide import TRANSITIONS, PodEvent
@@ -245,8 +245,8 @@ def _default(option: Any) -> str:
 _CONTROLLERS = """
 # Controllers
 
-All run in the server process, in one loop. `--controllers` chooses: `*` is all, `name` adds one,
-`-name` leaves one out, by comma; the older names are understood too. An empty text runs none.
+All run in the server process, in one loop. `--controllers` chooses: `*` is all but {off}, `name` adds
+one, `-name` leaves one out, by comma; the older names are understood too. An empty text runs none.
 
 {controllers}
 
@@ -279,7 +279,9 @@ async def _write_quota(quota: Object) -> Object:
 def controller_page() -> str:
     """Return the page of all controllers."""
     rules = CertificateRules(read_request, lambda _spec, _subresource: False)
-    setup = Setup(quota=QuotaRules(usage_of, quota_matches), certificates=rules)
+    setup = Setup(
+        quota=QuotaRules(usage_of, quota_matches), certificates=rules, node_ports=frozenset()
+    )
     old_names: dict[str, list[str]] = {}
     for alias, name in ALIASES.items():
         old_names.setdefault(name, []).append(alias)
@@ -290,7 +292,8 @@ def controller_page() -> str:
         aliases = _code(old_names.get(controller.name, ()))
         rows.append((f"`{controller.name}`", aliases, _purpose(controller), looks_at))
     head = ("name", "older name", "what it does", "looks at")
-    return _CONTROLLERS.format(controllers=_table(head, sorted(rows)), scheduler=SCHEDULER)
+    off = " and ".join(f"`{name}`" for name in sorted(OFF))
+    return _CONTROLLERS.format(controllers=_table(head, sorted(rows)), scheduler=SCHEDULER, off=off)
 
 
 def _purpose(controller: AnyController) -> str:

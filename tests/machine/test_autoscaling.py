@@ -25,7 +25,7 @@ def test_a_busy_deployment_grows_to_its_bound(space: Space):
             "template": {"metadata": {"labels": selector}, "spec": pod["spec"]},
         },
     })  # fmt: skip
-    space.kubectl("autoscale", "deployment", "web", "--min=1", "--max=2", "--cpu=50%")
+    space.kubectl("autoscale", "deployment", "web", "--min=1", "--max=2", "--cpu-percent=50")
     eventually(
         lambda: space.get("deployment", "web")["spec"]["replicas"] == 2,
         90,
