@@ -10,7 +10,8 @@ Refused = Callable[..., list[str]]
 
 def pod(volumes: list[Any] | None = None, meta: Any = None, **container: Any) -> dict[str, Any]:
     one = {"name": "c", "image": "i", **container}
-    return {"metadata": meta or {}, "spec": {"containers": [one], "volumes": volumes or []}}
+    spec = {"containers": [one], "volumes": volumes or [], "serviceAccountName": "default"}
+    return {"metadata": meta or {}, "spec": spec}
 
 
 def token(path: str) -> dict[str, Any]:
