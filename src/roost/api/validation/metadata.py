@@ -70,7 +70,7 @@ def owners(references: list[Object], causes: Causes) -> None:
     controller = ""
     for reference in references:
         version = reference.get("apiVersion") or ""
-        if not version.rpartition("/")[2]:
+        if version.count("/") > 1 or not version.rpartition("/")[2]:
             causes.invalid(f"{path}.apiVersion", version, "version must not be empty")
         for key in ("kind", "name", "uid"):
             if not reference.get(key):
