@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from roost.api.errors import NotFound, StatusError
 from roost.api.kind import Resource
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.decisions import conditions
+from roost.decisions.asking import Ask, Inquiry, Told
 from roost.decisions.controller import Caches, Controller, Key, Watch, controller_of, own_key
+from roost.decisions.gotext import go_selector
 from roost.decisions.meta import (
     deleting,
     labels_of,
@@ -24,6 +27,7 @@ from roost.decisions.meta import (
 from roost.decisions.plan import Action, Plan, Update
 from roost.decisions.pods import ready
 from roost.decisions.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     POD_DISRUPTION_BUDGETS,
     PODS,
@@ -45,13 +49,23 @@ _OWNERS: dict[tuple[str, str], Resource] = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A budget, its pods, and how many pods their owners want: `scale` or why it is not known."""
+    """A budget, its pods, and how many pods their owners want: `scale` or why it is not known.
+
+    `others` are owners whose scale the server has to be asked for, by uid; `unmanaged` says whether
+    some pods have no owner.
+    """
 
     budget: Object
     pods: tuple[Object, ...]
     scale: int
     fault: str
     now: float
+    unmanaged: bool = False
+    others: Mapping[str, Ask] = field(default_factory=dict)
+
+
+#: Owners that have no scale, as the message names them.
+_WITHOUT_SCALE = {("batch", "Job"): "jobs.batch", ("apps", "DaemonSet"): "daemonsets.apps"}
 
 
 def _owner(caches: Caches, obj: Object) -> Object | None:
@@ -74,14 +88,58 @@ def view(caches: Caches, key: Key, now: float) -> View | None:
     selector = label_selector(budget["spec"].get("selector"))
     pods = tuple(p for p in caches[PODS].all(key.namespace) if selector.matches(labels_of(p)))
     scales: dict[str, int] = {}
-    fault = ""
+    others: dict[str, Ask] = {}
+    fault, unmanaged = "", False
     for pod in pods:
+        reference = controller_of(pod)
         owner = _owner(caches, pod)
-        if owner is None:
-            fault = fault or f'found no controllers for pod "{name_of(pod)}"'
-        else:
+        if reference is None:
+            unmanaged = True
+        elif owner is not None:
             scales[owner["metadata"]["uid"]] = owner["spec"].get("replicas", 1)
-    return View(budget, pods, sum(scales.values()), fault, now)
+        elif reference["uid"] not in others:
+            found = _scale_of(caches, reference, key.namespace)
+            if isinstance(found, Ask):
+                others[reference["uid"]] = found
+            else:
+                fault = fault or found or f'found no controllers for pod "{name_of(pod)}"'
+    return View(budget, pods, sum(scales.values()), fault, now, unmanaged, others)
+
+
+def _scale_of(caches: Caches, reference: Object, namespace: str) -> Ask | str:
+    """Return where the scale of a custom resource is; else why it has none, "" if nobody knows it."""
+    group, _, version = reference["apiVersion"].rpartition("/")
+    kind = reference["kind"]
+    if (group, kind) in _WITHOUT_SCALE:
+        return f"{_WITHOUT_SCALE[group, kind]} does not implement the scale subresource"
+    for definition in caches[CUSTOM_RESOURCE_DEFINITIONS].all():
+        spec = definition["spec"]
+        if (spec["group"], spec["names"]["kind"]) != (group, kind):
+            continue
+        plural = spec["names"]["plural"]
+        served = [v for v in spec["versions"] if v["name"] == version and v.get("served")]
+        if not any("scale" in (v.get("subresources") or {}) for v in served):
+            return f"{plural}.{group} does not implement the scale subresource"
+        base = f"/apis/{group}/{version}/namespaces/{namespace}/{plural}"
+        return Ask(f"{base}/{reference['name']}/scale")
+    return ""
+
+
+def _told(view: View, told: Told) -> View:
+    """Add the scales that were asked for."""
+    if not all(ask in told.answers for ask in view.others.values()):
+        return view
+    scale, fault = view.scale, view.fault
+    for uid, ask in view.others.items():
+        answer = told.answers[ask]
+        if isinstance(answer, StatusError) and not isinstance(answer, NotFound):
+            fault = fault or answer.message
+        elif isinstance(answer, StatusError) or answer["metadata"].get("uid") != uid:
+            pods = (p for p in view.pods if (controller_of(p) or {}).get("uid") == uid)
+            fault = fault or f'found no controllers for pod "{name_of(next(pods))}"'
+        else:
+            scale += (answer.get("spec") or {}).get("replicas", 0)
+    return replace(view, scale=scale, fault=fault, others={})
 
 
 def _share(value: int | str, whole: int) -> int:
@@ -100,6 +158,22 @@ def _expected(view: View) -> tuple[int, int, str]:
     return len(view.pods), least or 0, ""
 
 
+def _counts_owners(budget: Object) -> bool:
+    """Say whether what is expected follows from what the owners want."""
+    spec = budget["spec"]
+    return "maxUnavailable" in spec or isinstance(spec.get("minAvailable"), str)
+
+
+def _unmanaged(budget: Object) -> str:
+    selector = go_selector(budget["spec"].get("selector"))
+    return (
+        f"Pods selected by this PodDisruptionBudget (selector: {selector}) were found to be "
+        "unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may "
+        'result in undefined behavior. To account for these pods please set ".spec.minAvailable" '
+        "field of the PDB to an integer value."
+    )
+
+
 def reconcile(view: View) -> Plan:
     """Decide how many disruptions are allowed."""
     budget = view.budget
@@ -112,6 +186,8 @@ def reconcile(view: View) -> Plan:
     healthy = sum(
         ready(pod) and not deleting(pod) and name_of(pod) not in disrupted for pod in view.pods
     )
+    if view.unmanaged and _counts_owners(budget):
+        events.append(warning(regarding, "UnmanagedPods", _unmanaged(budget)))
     allowed = max(healthy - needed, 0) if expected > 0 and not fault else 0
     if fault:
         text = f"Failed to calculate the number of expected pods: {fault}"
@@ -178,13 +254,19 @@ def _owner_keys(owner: Object, caches: Caches) -> Iterable[Key]:
     return [Key(namespace, name_of(b)) for b in caches[POD_DISRUPTION_BUDGETS].all(namespace)]
 
 
+def _no_keys(_definition: Object, _caches: Caches) -> Iterable[Key]:
+    return ()
+
+
 CONTROLLER = Controller(
     name="disruption-controller",
     watches=(
         Watch(POD_DISRUPTION_BUDGETS, own_key),
         Watch(PODS, _pod_keys),
         *(Watch(resource, _owner_keys) for resource in _OWNERS.values()),
+        Watch(CUSTOM_RESOURCE_DEFINITIONS, _no_keys),
     ),
+    inquiry=Inquiry(lambda view: view.others.values(), _told),
     view=view,
     reconcile=reconcile,
     component="controllermanager",

@@ -29,6 +29,7 @@ from roost.controllers.podautoscaler.replicas import (
     requests_of,
 )
 from roost.decisions.asking import Ask
+from roost.decisions.gotext import go_selector
 from roost.decisions.meta import seconds_of
 
 _RESOURCE = "/apis/metrics.k8s.io/v1beta1"
@@ -308,7 +309,7 @@ def _object(source: Object, scope: Scope) -> Reading:
     per_pod = target.get("averageValue") is not None
     words = f"{described['kind']} metric {name}"
     if per_pod:
-        words = f"external metric {name}({_go(metric.get('selector'))})"
+        words = f"external metric {name}({go_selector(metric.get('selector'))})"
     try:
         found, current = _of_total(used, target, scope)
     except Unknown as error:
@@ -331,7 +332,7 @@ def _external(source: Object, scope: Scope) -> Reading:
         where = f"{scope.namespace}/{name}/{_labels(selector) or '<none>'}"
         text = f"unable to get external metric {where}: {error}"
         raise Unavailable(reason, text, prefix) from error
-    words = f"external metric {name}({_go(selector)})"
+    words = f"external metric {name}({go_selector(selector)})"
     status = {"metric": metric, "current": current}
     return Reading(found.replicas, words, {"type": "External", "external": status})
 
@@ -345,20 +346,6 @@ def _of_total(used: int, target: Object, scope: Scope) -> tuple[Proposal, Object
     goal = to_millis(target["value"])
     found = by_total(used, goal, scope.spec_replicas, scope.pods, scope.tolerances)
     return found, {"value": _quantity(found.usage)}
-
-
-def _go(selector: Object | None) -> str:
-    """Write a selector as Go's %+v does a pointer to one."""
-    if selector is None:
-        return "nil"
-    labels = " ".join(f"{k}:{v}" for k, v in sorted((selector.get("matchLabels") or {}).items()))
-    rules = " ".join(
-        f"{{Key:{e['key']} Operator:{e['operator']} Values:[{' '.join(e.get('values') or ())}]}}"
-        for e in selector.get("matchExpressions") or ()
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[{rules}],}}"
-    )
 
 
 def tolerances_of(behavior: Object | None) -> Tolerances:
