@@ -64,14 +64,15 @@ class Metrics:
     def answered(
         self, info: RequestInfo, known: bool, code: int, seconds: float, size_bytes: int
     ) -> None:
-        """Count one answer. `known` says that the path is of a kind that is served."""
+        """Count one answer. `known` says that the path is of a kind and subresource that is served."""
         if known:
             key = (
                 info.verb, info.group, info.version, info.resource, info.subresource,
                 bool(info.namespace), bool(info.name), code,
             )  # fmt: skip
         else:
-            key = (info.verb, "", "", "", _place(info), False, False, code)
+            verb = info.verb if info.verb in _VERBS else ""
+            key = (verb, "", "", "", _place(info), False, False, code)
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = _Series()

@@ -280,7 +280,8 @@ class ApiServer:
             return self._paths.unknown(info)
         if info.namespace and not kind.namespaced and is_custom(kind):
             return self._paths.unknown(info)
-        info.served = True
+        # What is not served is counted together: askers must not choose how many series there are.
+        info.served = not info.subresource or info.subresource in kind.subresources
         warning = kind.warning or _DEPRECATED.get(kind.resource)
         if warning:
             request.warnings.append(warning)

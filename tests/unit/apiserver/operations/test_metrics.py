@@ -42,6 +42,20 @@ def test_clients_cannot_make_labels() -> None:
     assert "made-up" not in text
 
 
+def test_nor_by_methods_and_subresources() -> None:
+    async def scene() -> int:
+        async with running() as api:
+            for index in range(50):
+                pod = f"/api/v1/namespaces/n/pods/a/made-up-{index}"
+                await api.handle(Request("GET", pod, user=ADMIN))
+                await api.handle(Request(f"MADE{index}", "/version", user=ADMIN))
+            text = (await api.metrics.text()).decode()
+            assert "made" not in text.lower()
+            return text.count("apiserver_request_total{")
+
+    assert asyncio.run(scene()) == 2
+
+
 def test_a_server_counts_requests_objects_and_watches() -> None:
     async def scene() -> str:
         async with running() as api:
