@@ -15,6 +15,8 @@ _RESTART = ("Always", "OnFailure", "Never")
 _DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PREEMPTION = ("PreemptLowerPriority", "Never")
 _INT32_MAX = 2**31 - 1
+#: What the kernel takes as the name of a host.
+_HOSTNAME_MAX = 64
 _NAMESERVERS_MAX = 3
 _SEARCHES_MAX = 32
 _SEARCH_CHARACTERS_MAX = 2048
@@ -114,6 +116,8 @@ def _names(spec: Object, path: str, causes: Causes) -> None:
     override = spec.get("hostnameOverride")
     if override:
         causes.faults(f"{path}.hostnameOverride", override, names.check_subdomain(override))
+        if len(override) > _HOSTNAME_MAX:
+            causes.too_long(f"{path}.hostnameOverride", _HOSTNAME_MAX)
 
 
 def _rest(spec: Object, path: str, causes: Causes) -> None:

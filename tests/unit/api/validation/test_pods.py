@@ -102,3 +102,10 @@ def test_doubtful_pods_are_warned_of(refused: Refused) -> None:
             "when using apply"
         )
     ]
+
+
+def test_a_host_name_fits_the_kernel(refused: Refused) -> None:
+    spec = {"containers": [{"name": "c", "image": "i"}], "hostnameOverride": "a" * 65}
+    assert refused("", "Pod", {"spec": spec}) == [
+        "spec.hostnameOverride: Too long: may not be more than 64 bytes"
+    ]
