@@ -34,6 +34,10 @@ PERIOD_S = 5.0
 GRACE_S = 50.0
 STARTUP_GRACE_S = 60.0
 EVICTION_INTERVAL_S = 10.0
+#: The same in a large zone most of which is not ready, and what large and most mean.
+SLOW_INTERVAL_S = 100.0
+LARGE_ZONE = 50
+UNHEALTHY_PART = 0.55
 LEASE_NAMESPACE = "kube-node-lease"
 BY_NODE = "node"
 
@@ -79,7 +83,7 @@ class Memory:
     """What was heard from nodes, and when one was last given up."""
 
     heard: dict[str, _Heard] = field(default_factory=dict)
-    tainted_at: float = 0.0
+    tainted_at: dict[tuple[str, str], float] = field(default_factory=dict)  # by zone
 
     def silence(self, name: str, sign: tuple[str, str], now: float, *, connected: bool) -> float:
         """Return for how long `sign` of a node was watched without a change, in seconds."""
@@ -100,13 +104,32 @@ def _status_of(node: Object, kind: str = "Ready") -> str:
     return found["status"] if found is not None else "Unknown"
 
 
-def _disrupted(nodes: Iterable[Object]) -> bool:
-    """Say whether so many nodes are not ready that the fault is likely to be elsewhere."""
-    states = [_status_of(node) == "True" for node in nodes]
-    missing = len(states) - sum(states)
-    if missing == len(states):
-        return True
-    return missing > 2 and missing / len(states) >= 0.55 and len(states) <= 50
+def zone_of(node: Object) -> tuple[str, str]:
+    """Return region and zone of a node; ("", "") if it does not say."""
+    labels = node["metadata"].get("labels") or {}
+    return (
+        labels.get("topology.kubernetes.io/region", ""),
+        labels.get("topology.kubernetes.io/zone", ""),
+    )
+
+
+def interval_in(zone: tuple[str, str], nodes: Iterable[Object]) -> float | None:
+    """Return how many seconds lie between two nodes of a zone that are given up; None: none is.
+
+    When most of a zone is not ready the fault is likely to be elsewhere: a large zone slows down, a
+    small one stops. When no zone at all has a ready node, it is certainly elsewhere.
+    """
+    states: dict[tuple[str, str], list[bool]] = {}
+    for node in nodes:
+        states.setdefault(zone_of(node), []).append(_status_of(node) == "True")
+    if not any(any(ready_nodes) for ready_nodes in states.values()):
+        return None
+    mine = states.get(zone, [])
+    missing = mine.count(False)
+    partly = missing > 2 and missing / len(mine) >= UNHEALTHY_PART and missing < len(mine)
+    if not partly:
+        return EVICTION_INTERVAL_S
+    return SLOW_INTERVAL_S if len(mine) > LARGE_ZONE else None
 
 
 def reconcile(view: View) -> Plan:
@@ -239,10 +262,13 @@ def node_lifecycle(grace_s: float = GRACE_S) -> Controller[View]:
         silent_s = memory.silence(key.name, sign, now, connected=connected)
         pods = tuple(caches[PODS].by(BY_NODE, key.name)) if silent_s >= grace_s else ()
         may_evict = False
-        if _status_of(node) != "True" and now - memory.tainted_at >= EVICTION_INTERVAL_S:
-            may_evict = not _disrupted(caches[NODES].all())
+        if _status_of(node) != "True":
+            zone = zone_of(node)
+            interval_s = interval_in(zone, caches[NODES].all())
+            rested_s = now - memory.tainted_at.get(zone, 0.0)
+            may_evict = interval_s is not None and rested_s >= interval_s
             if may_evict and not _is_tainted(node):
-                memory.tainted_at = now
+                memory.tainted_at[zone] = now
         return View(node, silent_s, pods, may_evict, now, grace_s)
 
     return Controller(
