@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.decisions.affinity import node_matches
+from roost.decisions.asking import Inquiry, Told
 from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
 from roost.decisions.controller import (
     Caches,
@@ -39,6 +40,9 @@ from roost.decisions.templates import pod_from
 from roost.decisions.tolerations import NO_EXECUTE, NO_SCHEDULE, first_untolerated
 
 BURST = 250
+#: How long a node rests after its daemon pod failed, at first and at most.
+FIRST_REST_S = 1.0
+LAST_REST_S = 900.0
 GENERATION_LABEL = "pod-template-generation"
 _NODE_TAINT = "node.kubernetes.io/"
 
@@ -67,6 +71,12 @@ class View:
     revisions: tuple[Object, ...]
     nodes: tuple[Object, ...]
     now: float
+    #: Node -> (when a failed pod was last deleted there, how long that delays the next).
+    failures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def _told(view: View, told: Told) -> View:
+    return replace(view, failures=told.memory or {})
 
 
 def view(caches: Caches, key: Key, now: float) -> View | None:
@@ -114,9 +124,9 @@ def target_of(pod: Object) -> str:
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     for term in required.get("nodeSelectorTerms") or ():
-        for field in term.get("matchFields") or ():
-            if field["key"] == "metadata.name" and len(field.get("values") or ()) == 1:
-                name: str = field["values"][0]
+        for one in term.get("matchFields") or ():
+            if one["key"] == "metadata.name" and len(one.get("values") or ()) == 1:
+                name: str = one["values"][0]
                 return name
     return ""
 
@@ -133,6 +143,9 @@ class _Step:
         for pod in sorted(pods, key=lambda p: (created_at(p), name_of(p))):
             self.by_node.setdefault(target_of(pod), []).append(pod)
         self.places = {name_of(node): placement(self.set, node) for node in view.nodes}
+        known = view.failures.items()
+        self.failures = {node: one for node, one in known if view.now < one[0] + 2 * LAST_REST_S}
+        self.wakes: list[float] = []
         self.wanted = [node for node, (runs, _) in self.places.items() if runs]
         self.strategy: Object = self.spec.get("updateStrategy") or {}
         self.surge = self._share((self.strategy.get("rollingUpdate") or {}).get("maxSurge", 0))
@@ -160,7 +173,7 @@ class _Step:
             if not stays:
                 gone += living
                 continue
-            failed += ended
+            failed += [pod for pod in ended if self._may_go(node, pod)]
             if runs and not pods:
                 missing.append(node)
             kept = sorted(
@@ -197,6 +210,20 @@ class _Step:
                 if not self._is_updated(pod):
                     (fine if is_up else broken).append(pod)
         return [*broken, *fine[: max(limit - down, 0)]]
+
+    def _may_go(self, node: str, pod: Object) -> bool:
+        """Say whether a pod that ended may be deleted now: kubelets that refuse pods get rest."""
+        if phase_of(pod) != "Failed":
+            return True
+        last, delay_s = self.failures.get(node, (0.0, 0.0))
+        if last + delay_s > self.view.now:
+            self.wakes.append(last + delay_s)
+            return False
+        again = last and self.view.now < last + 2 * LAST_REST_S
+        self.failures[node] = (
+            self.view.now, min(delay_s * 2, LAST_REST_S) if again else FIRST_REST_S,
+        )  # fmt: skip
+        return True
 
     def _beside(self, pods: list[Object]) -> list[Object]:
         """Return those of a node's pods that must go while pods may be made beside old ones.
@@ -315,7 +342,8 @@ def reconcile(view: View) -> Plan:
     selector = label_selector(daemon_set["spec"].get("selector"))
     claimed = claim(owner, selector, view.owned, view.orphans)
     if claimed.actions:
-        return Plan(claimed.actions)  # what is adopted comes back by the watch
+        # What is adopted comes back by the watch.
+        return Plan(claimed.actions, remember=dict(view.failures) or None)
     old = daemon_set.get("status") or {}
     past = history(
         DAEMON_SETS, "DaemonSet", daemon_set, view.revisions, old.get("collisionCount", 0)
@@ -332,7 +360,9 @@ def reconcile(view: View) -> Plan:
     if not deleting(daemon_set):
         limit = daemon_set["spec"].get("revisionHistoryLimit", 10)
         actions += surplus(past.revisions, live, limit)
-    return Plan(tuple(actions), next_available(claimed.kept, step.min_ready_s, view.now))
+    wakes = [next_available(claimed.kept, step.min_ready_s, view.now), *step.wakes]
+    wake_at = min((at for at in wakes if at is not None), default=None)
+    return Plan(tuple(actions), wake_at, remember=step.failures or None)
 
 
 def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
@@ -357,4 +387,5 @@ CONTROLLER = Controller(
     ),
     view=view,
     reconcile=reconcile,
+    inquiry=Inquiry(lambda _view: (), _told),
 )

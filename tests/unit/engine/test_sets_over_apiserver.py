@@ -7,6 +7,7 @@ from typing import Any
 
 from fakes.timeless import run
 from fakes.world import World, world
+from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.decisions.meta import labels_of
 from roost.decisions.resources import (
@@ -329,5 +330,19 @@ def test_claims_of_a_stateful_set_go_as_its_policy_wants() -> None:
             await w.client.delete(STATEFUL_SETS, "db", "default")
             await asyncio.sleep(10)
             assert await w.all(PERSISTENT_VOLUME_CLAIMS) == []
+
+    run(scenario())
+
+
+def test_a_daemon_pod_that_always_fails_is_made_again_ever_later() -> None:
+    async def scenario() -> None:
+        async with world() as w:
+            await w.kubelets.add("n1")
+            w.kubelets.outcome = lambda pod: "Failed"
+            await w.client.create(DAEMON_SETS, a_set("DaemonSet"), "default")
+            await asyncio.sleep(60)
+            events = await w.all(Resource("", "v1", "events"))
+            deleted = sum(e.get("count", 1) for e in events if e["reason"] == "FailedDaemonPod")
+            assert 4 <= deleted <= 8  # after 0, 1, 3, 7, 15, 31 s and a little more
 
     run(scenario())
