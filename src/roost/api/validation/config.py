@@ -117,9 +117,7 @@ def _secret_update(change: Change, causes: Causes) -> None:
 
 
 _ENFORCED = "kubernetes.io/enforce-mountable-secrets"
-_SEPARATE = (
-    "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
-)
+_SEPARATE = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
 
 
 def _secret_warnings(change: Change) -> None:

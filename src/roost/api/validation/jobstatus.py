@@ -63,8 +63,9 @@ def status(change: Change, causes: Causes) -> None:
     if leaving > 0 and seen.finished() and (seen.ended() or seen.changed("terminating")):
         text = "terminating>0 is invalid for finished job"
         causes.invalid("status.terminating", leaving, text)
-    if seen.changed("ready", "active") and (pods.get("ready") or 0) > (pods.get("active") or 0):
-        causes.invalid("status.ready", pods.get("ready") or 0, "cannot set more ready pods than active")
+    ready = pods.get("ready")
+    if ready is not None and ready > (pods.get("active") or 0) and seen.changed("ready", "active"):
+        causes.invalid("status.ready", ready, "cannot set more ready pods than active")
     for other in ("Failed", "FailureTarget"):
         if seen.true(_MET) and seen.true(other):
             causes.refused(_CONDITIONS, f"cannot set {_MET}=True and {other}=true conditions")
