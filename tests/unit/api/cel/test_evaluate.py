@@ -75,7 +75,10 @@ def test_value(expression: str, expected: Any) -> None:
         ("self.text < 1", "no such overload"),
         ("self.text && true", "no such overload"),
         ("optional.none().value()", "optional.none() dereference"),
-        ("'a'.matches('(?=' + 'b)')", "error parsing regexp: invalid or unsupported Perl syntax: `(?=`"),
+        (
+            "'a'.matches('(?=' + 'b)')",
+            "error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
+        ),
     ],
 )
 def test_failure(expression: str, problem: str) -> None:
