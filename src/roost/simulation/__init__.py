@@ -1,7 +1,8 @@
 """A whole cluster in virtual time: `Cluster`, and what its calls take and return."""
 
 from roost.runtimes.simulated import Behaviour
-from roost.simulation.cluster import Cluster, Result
+from roost.simulation.cluster import Cluster
+from roost.simulation.containers import Result
 from roost.simulation.loop import Deadlock, VirtualLoop
 from roost.simulation.network.messages import Exchange, Fault, Hop, Request, Response
 from roost.simulation.workloads.context import Context

@@ -1,4 +1,4 @@
-"""What `kubectl apply` makes of an object that is there: a merge of three states. Pure.
+"""What `kubectl apply` makes of an object that is there: a merge of three states, and its writing.
 
 The last applied state says what its author once wanted, the wanted one what they want now, and the live
 one what others made of it. What the author never named stays as it is; what they no longer name goes.
@@ -9,10 +9,51 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from roost.api.errors import NotFound
+from roost.api.patches.apply import LAST_APPLIED
 from roost.api.schema.node import Node
 from roost.api.values import Object, Value
+from roost.client.port import Client
+from roost.simulation.controlplane import ControlPlane
 
 _OPEN = Node(open=True)
+
+
+async def apply_object(
+    client: Client, plane: ControlPlane, wanted: Object, namespace: str
+) -> Object:
+    """Create or change one object as `kubectl apply` does; return it as it is then.
+
+    Raises the API's errors, NotFound for a kind that is not served.
+    """
+    group, _, version = wanted["apiVersion"].rpartition("/")
+    kind = plane.registry.by_name(group, version, wanted["kind"])
+    if kind is None:
+        raise NotFound(
+            f'no matches for kind "{wanted["kind"]}" in version "{wanted["apiVersion"]}"'
+        )
+    metadata = dict(wanted.get("metadata") or {})
+    place = (metadata.get("namespace") or namespace) if kind.namespaced else ""
+    if place:
+        metadata["namespace"] = place
+    plain: Object = {**wanted, "metadata": metadata}
+    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+    metadata["annotations"] = notes
+    configuration = msgspec.json.encode(plain, order="sorted").decode() + "\n"
+    metadata["annotations"] = {**notes, LAST_APPLIED: configuration}
+    resource = kind.resource
+    try:
+        live = await client.get(resource, metadata.get("name", ""), place)
+    except NotFound:
+        return await client.create(resource, plain, place)
+    told = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    last = msgspec.json.decode(told) if told else {}
+    made = three_way(last, live, plain, plane.server.core.node(kind))
+    if made == live:
+        return live
+    return await client.update(resource, made, place)
 
 
 def three_way(last: Object, live: Object, wanted: Object, node: Node) -> Object:

@@ -7,29 +7,21 @@ passes only in `advance`, `run_until` and what else says so. Same seed, same com
 from __future__ import annotations
 
 import atexit
-import fnmatch
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import msgspec
-
 from roost.adapters.virtual.clock import NEW_YEAR_2025
-from roost.api.errors import NotFound
-from roost.api.patches.apply import LAST_APPLIED
 from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.attributes import User
 from roost.apiserver.inprocess import Manner
 from roost.decisions.resources import NODES
-from roost.node.logs import LogOptions, Selection
-from roost.node.streaming.port import FoundContainer
-from roost.runtimes.port import ContainerSpec, Exec
 from roost.runtimes.simulated import Behaviour
-from roost.simulation.applying import three_way
+from roost.simulation.applying import apply_object
 from roost.simulation.client import SyncClient
+from roost.simulation.containers import Behaviours, Containers, Result
 from roost.simulation.controlplane import (
     CONTROLLERS,
     SCHEDULER,
@@ -53,15 +45,6 @@ ResultT = TypeVar("ResultT")
 _ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 _APPLY: Final = Manner(manager="kubectl-client-side-apply", validation="Strict", trusted=True)
 _ASK: Final = Manner(manager="simulation", validation="Strict", trusted=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a command in a container answered."""
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 _open: Final[weakref.WeakSet[Cluster]] = weakref.WeakSet()
@@ -115,8 +98,11 @@ class Cluster:
         self.pace = Pace(self.loop)
         self.nodes: dict[str, SimulatedNode] = {}
         self._added = 0
-        self._behaviours: list[tuple[str, Behaviour]] = []
-        self.machines = Machines(self.plane, self._behaviour, strict=not any_image, latency=latency)
+        self._behaviours = Behaviours()
+        self._containers = Containers(self.nodes, self._pod)
+        self.machines = Machines(
+            self.plane, self._behaviours.find, strict=not any_image, latency=latency
+        )
         self._network = Process("network")
         self._applying = self.plane.link(_ADMIN, _APPLY)
         self._asking = self.plane.link(_ADMIN, _ASK)
@@ -203,39 +189,10 @@ class Cluster:
         Takes YAML, a path of a file or folder, an object or a list of any. Raises the API's errors,
         and ValueError for what cannot be simulated.
         """
-        return [self._apply(one, namespace) for one in read_manifests(manifests)]
-
-    def _apply(self, wanted: Object, namespace: str) -> Object:
-        group, _, version = wanted["apiVersion"].rpartition("/")
-        kind = self.plane.registry.by_name(group, version, wanted["kind"])
-        if kind is None:
-            raise NotFound(
-                f'no matches for kind "{wanted["kind"]}" in version "{wanted["apiVersion"]}"'
-            )
-        metadata = dict(wanted.get("metadata") or {})
-        place = (metadata.get("namespace") or namespace) if kind.namespaced else ""
-        if place:
-            metadata["namespace"] = place
-        plain: Object = {**wanted, "metadata": metadata}
-        notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
-        metadata["annotations"] = notes
-        configuration = msgspec.json.encode(plain, order="sorted").decode() + "\n"
-        metadata["annotations"] = {**notes, LAST_APPLIED: configuration}
-        client, resource = self._applying, kind.resource
-
-        async def write() -> Object:
-            try:
-                live = await client.get(resource, metadata.get("name", ""), place)
-            except NotFound:
-                return await client.create(resource, plain, place)
-            told = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
-            last = msgspec.json.decode(told) if told else {}
-            made = three_way(last, live, plain, self.plane.server.core.node(kind))
-            if made == live:
-                return live
-            return await client.update(resource, made, place)
-
-        return self._do(write())
+        return [
+            self._do(apply_object(self._applying, self.plane, one, namespace))
+            for one in read_manifests(manifests)
+        ]
 
     def events(self, namespace: str = "") -> list[Object]:
         """Return the Events, oldest first."""
@@ -249,14 +206,10 @@ class Cluster:
 
         `name` is a pattern (as of file names) of container names or images; the last that fits counts.
         """
-        self._behaviours.append((name, behaviour))
+        self._behaviours.add(name, behaviour)
 
-    def _behaviour(self, spec: ContainerSpec, image: str) -> Behaviour | None:
-        for pattern, behaviour in reversed(self._behaviours):
-            for name in (spec.name, image):
-                if fnmatch.fnmatchcase(name, pattern):
-                    return behaviour
-        return None
+    def _pod(self, namespace: str, name: str) -> Object:
+        return self.client.get("pods", name, namespace)
 
     def register(self, image: type[Image]) -> type[Image]:
         """Let an image be pulled from now on; also a decorator. Raises ValueError if it has no name."""
@@ -296,43 +249,11 @@ class Cluster:
 
     def logs(self, pod: str, container: str = "", *, previous: bool = False) -> str:
         """Return what a container printed. `pod` is "name", "pod/name" or "namespace/name"."""
-        node, found, name = self._container(pod, container)
-        paths = found.previous_log_paths if previous else found.log_paths
-        if previous and not paths:
-            raise NotFound(f'previous terminated container "{container}" in pod "{name}" not found')
-        reader = Selection(LogOptions())
-        lines = b"".join(node.files.read(path) or b"" for path in paths).splitlines(keepends=True)
-        return reader.feed(lines).decode(errors="replace")
+        return self._containers.logs(pod, container, previous=previous)
 
     def exec(self, pod: str, argv: list[str], container: str = "") -> Result:
-        """Run a command in a container."""
-        _, found, name = self._container(pod, container)
-        runtime = found.runtime
-        if not found.running:
-            raise NotFound(f"container not found or not running in pod {name}")
-        if not isinstance(runtime, Exec):
-            raise TypeError("this runtime cannot run further processes")
-
-        async def run() -> Result:
-            process = await runtime.exec(found.container_id, tuple(argv), tty=False, stdin=False)
-            streams = {1: b"", 2: b""}
-            async for stream, data in process.output():
-                streams[stream] += data
-            code = await process.wait()
-            return Result(code, streams[1].decode(), streams[2].decode())
-
-        return self._do(run())
-
-    def _container(self, pod: str, container: str) -> tuple[SimulatedNode, FoundContainer, str]:
-        namespace, _, name = pod.removeprefix("pod/").removeprefix("pods/").rpartition("/")
-        shown = self.client.get("pods", name, namespace)
-        node = self.nodes.get(shown["spec"].get("nodeName", ""))
-        if node is None or node.agent is None:
-            raise NotFound(f'pod "{name}" is on no node that answers')
-        found = node.agent.find_container(namespace or "default", name, container)
-        if found is None or not found.container_id:
-            raise NotFound(f'container "{container}" in pod "{name}" is waiting to start')
-        return node, found, name
+        """Run a command in a container; time passes until it has ended."""
+        return self._do(self._containers.run(self._containers.running(pod, container), argv))
 
     # -- nodes --------------------------------------------------------------------------------
 
