@@ -196,7 +196,7 @@ def _volume_keys(volume: Object, caches: Caches) -> Iterable[Key]:
     reference = volume["spec"].get("claimRef")
     if reference is None or "csi" not in volume["spec"]:
         return ()
-    return _users(f"{reference['namespace']}/{reference['name']}", caches)
+    return _users(f"{reference.get('namespace', '')}/{reference.get('name', '')}", caches)
 
 
 def _node_keys(node: Object, _caches: Caches) -> Iterable[Key]:

@@ -67,7 +67,9 @@ def reconcile(view: View) -> Plan:
 
 def _claim_of(volume: Object, _caches: Caches) -> Iterable[Key]:
     reference = volume["spec"].get("claimRef")
-    return (Key(reference["namespace"], reference["name"]),) if reference else ()
+    if not reference:
+        return ()
+    return (Key(reference.get("namespace", ""), reference.get("name", "")),)
 
 
 CONTROLLER = Controller(

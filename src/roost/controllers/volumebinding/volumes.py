@@ -37,7 +37,10 @@ def reconcile_volume(view: VolumeView) -> Plan:
         return Plan(_set_phase(volume, "Available"))
     if claim is None or uid_of(claim) != reference["uid"]:
         gone = Ref(
-            PERSISTENT_VOLUME_CLAIMS, reference["namespace"], reference["name"], reference["uid"]
+            PERSISTENT_VOLUME_CLAIMS,
+            reference.get("namespace", ""),
+            reference.get("name", ""),
+            reference["uid"],
         )
         return _release(volume, gone)
     named = claim["spec"].get("volumeName")
