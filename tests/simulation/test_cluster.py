@@ -384,3 +384,15 @@ def test_what_was_leapt_over_looks_as_if_it_had_been_played() -> None:
 
     leapt, ticked = leaps_change_nothing(setup)
     assert leapt == ticked
+
+
+def test_a_rollout_that_was_complete_is_not_looked_at_again_and_again(cluster: Cluster) -> None:
+    cluster.apply(deployment())
+    cluster.advance(10)
+    cluster.behave("main", Behaviour(run_s=0.0, exit_code=1))
+    for one in cluster.client.list("pods", "default"):
+        cluster.client.delete("pods", one["metadata"]["name"])
+    cluster.advance(580)
+    turns = cluster.loop.turns
+    cluster.advance(100)  # over the progress deadline
+    assert cluster.loop.turns - turns < 2000

@@ -25,12 +25,18 @@ ResultT = TypeVar("ResultT")
 _CANCELLED_KEPT: Final = 1000
 #: In a leap a watchdog is put off to so long after the heart it listens to, in seconds.
 _PUT_OFF_S: Final = 1.0
+#: So many turns at one instant are no work any more but a circle.
+_TURNS_AT_ONCE: Final = 100_000
 #: Thresholds of the garbage collector.
 _COLLECTOR: Final = (50_000, 20, 50)
 
 
 class Deadlock(RuntimeError):
     """Nothing is ready and no timer is set; the text says who waits, and where."""
+
+
+class Livelock(RuntimeError):
+    """Something goes on and on at one instant; the text says who, and where."""
 
 
 class _Task(asyncio.Task[Any]):
@@ -85,6 +91,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._beating: dict[str, int] = {}
         self.leaps = 0
         self.turns = 0
+        self._turns_before = 0  # of this instant
         self.set_task_factory(_make_task)  # type: ignore[arg-type]  # typeshed wants a Future
 
     # -- the clock ----------------------------------------------------------------------------
@@ -238,6 +245,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             return
         self.turns += 1
         self._stepped = True
+        if self.turns - self._turns_before > _TURNS_AT_ONCE:
+            raise Livelock(self._circling())
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
@@ -262,10 +271,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise Deadlock(self.waiting())
         if instant > goal:
             self._now = goal
+            self._turns_before = self.turns
             return False
         if self._step and self._stepped:
             return False
-        self._now = max(self._now, instant)
+        if instant > self._now:
+            self._now = instant
+            self._turns_before = self.turns
         self._release()
         return True
 
@@ -329,6 +341,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             heapq.heappop(self._watchdogs)
         while self._beat_heap and self._beat_heap[0][2].number not in self._beats:
             heapq.heappop(self._beat_heap)
+
+    def _circling(self) -> str:
+        """Say who is to run next, at an instant that does not end."""
+        owners = [getattr(handle._callback, "__self__", None) for handle in self._ready]
+        tasks = [owner for owner in owners if isinstance(owner, _Task)]
+        lines = [f"  {task.get_name()}: {_place(task)}" for task in tasks]
+        return "\n".join((f"the instant {self._now:.6f} does not end; next are", *lines))
 
     # -- reports ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from roost.ports.heartbeats import rest, watch_over
-from roost.simulation.loop import Deadlock, VirtualLoop
+from roost.simulation.loop import Deadlock, Livelock, VirtualLoop
 
 
 def test_timers_of_one_instant_run_in_the_order_in_which_they_were_set():
@@ -172,3 +172,17 @@ def test_hearts_are_plain_sleeps_on_a_plain_loop():
         return watch_over("a", 1.0, print)
 
     assert asyncio.run(main()) is None
+
+
+def test_an_instant_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roost.simulation.loop._TURNS_AT_ONCE", 500)
+    loop = VirtualLoop()
+
+    async def circle() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(Livelock) as caught:
+        loop.finish(circle())
+    assert "the instant 0.000000 does not end" in str(caught.value)
+    assert "circle" in str(caught.value)

@@ -157,8 +157,8 @@ def _timed_out(rollout: Rollout, current: Object | None) -> bool:
 def _wake_for_deadline(rollout: Rollout) -> None:
     current = conditions.find(rollout.status["conditions"], "Progressing")
     limit = deadline_s(rollout.deployment)
-    if current is None or limit is None or current.get("reason") == _TIMED_OUT:
-        return
+    if current is None or limit is None or current.get("reason") in {_TIMED_OUT, _COMPLETE}:
+        return  # what was complete once does not time out, whatever becomes of its pods
     if not complete(rollout, rollout.status):
         rollout.wake(seconds_of(current.get("lastUpdateTime")) + limit + 1)
 
