@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_a_crash_loop_waits_as_the_kubelet_does(cluster: Cluster) -> None:
         return len(starts) == 7
 
     cluster.run_until(watch, timeout_s=2000)
-    waits = [round(b - a) for a, b in zip(starts, starts[1:], strict=False)]
+    waits = [round(b - a) for a, b in itertools.pairwise(starts)]
     assert starts[0] < 1
     assert waits == [10, 20, 40, 80, 160, 300]
 

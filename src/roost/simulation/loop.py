@@ -367,17 +367,18 @@ def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> _Task:
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """Return where a task waits: the innermost place of its own code."""
+    """Return where a task waits: the innermost place of code that is not asyncio's, and in what."""
     coro: Any = task.get_coro()
-    name = getattr(coro, "__qualname__", str(coro))
-    line = 0
+    place = inner = getattr(coro, "__qualname__", str(coro))
     while coro is not None:
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "ag_frame", None)
         if frame is not None:
-            name, line = frame.f_code.co_qualname, frame.f_lineno
+            inner = frame.f_code.co_qualname
+            if not frame.f_globals.get("__name__", "").startswith("asyncio"):
+                place = f"{inner}, line {frame.f_lineno}"
         following = getattr(coro, "cr_await", None)
         coro = following if following is not None else getattr(coro, "ag_await", None)
-    return f"{name}, line {line}"
+    return place if place.startswith(inner) else f"{place} ({inner})"
 
 
 @contextmanager

@@ -70,7 +70,9 @@ def test_a_deadlock_is_told_at_once_and_names_who_waits_where():
 
     with pytest.raises(Deadlock) as caught:
         loop.finish(main())
-    assert "the stuck one: Event.wait, line" in str(caught.value)
+    (line,) = [line for line in str(caught.value).splitlines() if "the stuck one" in line]
+    assert "stuck, line" in line
+    assert line.endswith("(Event.wait)")
 
 
 def test_it_runs_inside_another_loop():
@@ -179,7 +181,7 @@ def test_an_instant_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -
     loop = VirtualLoop()
 
     async def circle() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - that is the point
             await asyncio.sleep(0)
 
     with pytest.raises(Livelock) as caught:
