@@ -11,9 +11,14 @@ import argparse
 import json
 import sys
 
-from benchmarks import api, node, scheduler
+from benchmarks import api, node, scheduler, simulation
 
-BENCHMARKS = {**api.BENCHMARKS, **node.BENCHMARKS, **scheduler.BENCHMARKS}
+BENCHMARKS = {
+    **api.BENCHMARKS,
+    **node.BENCHMARKS,
+    **scheduler.BENCHMARKS,
+    **simulation.BENCHMARKS,
+}
 
 
 def main() -> None:
