@@ -379,13 +379,18 @@ class Engine:
         dues = [r.queue.next_due() for r in self._running.values() if r.ready]
         due = min((d for d in dues if d is not None), default=None)
         if self._timer is not None:
-            if due is not None and self._armed_at == due and not self._timer.cancelled():
+            if due is not None and self._armed_at == due:
                 return
             self._timer.cancel()
             self._timer = None
         if due is not None:
             self._armed_at = max(due, loop.time() + 0.001)
-            self._timer = loop.call_at(self._armed_at, self._woken.set)
+            self._timer = loop.call_at(self._armed_at, self._ring)
+
+    def _ring(self) -> None:
+        # Timers may go off a little early: what is not due yet must find no timer, and set another.
+        self._timer = None
+        self._woken.set()
 
 
 def _namespace_ends(error: Exception) -> bool:
