@@ -21,6 +21,7 @@ from roost.client.recorder import EventRecorder
 from roost.decisions.controller import AnyController, Key, Watch
 from roost.decisions.plan import EmitEvent, Plan
 from roost.engine.barrier import Barrier, Mark
+from roost.engine.changes import Changes
 from roost.engine.counters import Counters
 from roost.engine.execution import Executor
 from roost.engine.inquiring import Inquirer, Reader
@@ -47,6 +48,7 @@ class _Running:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.counters = Counters()
         self.ready = False
+        self.changes = Changes(controller.name)
         self.listeners: list[tuple[Resource, Callable[[Sequence[Delta]], None]]] = []
 
 
@@ -63,7 +65,9 @@ class Engine:
         informers: Informers | None = None,
         signer: Signer | None = None,
         reader: Reader | None = None,
+        tells_causes: bool = False,
     ) -> None:
+        self._tells_causes = tells_causes  # of each write, for those who keep a journal
         self.informers = informers or Informers(client, chance)
         self.synced = asyncio.Event()
         self._owns_informers = informers is None
@@ -202,6 +206,9 @@ class Engine:
                 if new is not None:
                     for key in watch.keys(new, self.informers):
                         add(key)
+                changed = new if new is not None else old
+                if self._tells_causes and changed is not None:
+                    running.changes.note(watch.keys(changed, self.informers), changed)
 
         return listen
 
@@ -316,6 +323,8 @@ class Engine:
         now = asyncio.get_running_loop().time
         executor = self._executor(controller)
         mark = (controller.name, key)
+        if self._tells_causes:
+            running.changes.act_on(key)
         try:
             outcome = await executor.carry_out(plan.actions)
             self._barrier.note(mark, outcome.writes, now())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -100,7 +101,9 @@ class Process:
 
     def start(self, *parts: tuple[str, Coroutine[Any, Any, None]]) -> None:
         for name, run in parts:
-            self._tasks[asyncio.get_running_loop().create_task(run, name=name)] = None
+            # In a context of its own: what it does later is not caused by who started it.
+            loop, context = asyncio.get_running_loop(), Context()
+            self._tasks[loop.create_task(run, name=name, context=context)] = None
 
     async def kill(self) -> None:
         """End it without a word, like kill -9."""
@@ -257,7 +260,10 @@ class ControlPlane:
         )  # fmt: skip
         fixed = [name for name in names if name not in EVERYWHERE]
         everywhere = [name for name in names if name in EVERYWHERE]
-        engine = Engine(link, self.clock, chance, controllers(fixed, setup), informers=informers)
+        engine = Engine(
+            link, self.clock, chance, controllers(fixed, setup), informers=informers,
+            tells_causes=True,
+        )  # fmt: skip
 
         def build(served: Sequence[Any]) -> Any:
             return controllers(everywhere, Setup(CA_PEM, tuple(served), setup.quota))
