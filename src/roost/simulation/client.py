@@ -133,7 +133,8 @@ class SyncClient:
             async for batch in batches:
                 waiting.append(batch)
 
-        task = self._loop.create_task(follow(), name="watch")
+        with self._loop.gate:
+            task = self._loop.create_task(follow(), name="watch")
         try:
             while not task.done():
                 self._loop.settle()
@@ -148,5 +149,6 @@ class SyncClient:
                     return
                 yield from waiting.popleft()
         finally:
-            task.cancel()
-            self._loop.settle()
+            with self._loop.gate:
+                task.cancel()
+                self._loop.settle()

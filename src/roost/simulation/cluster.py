@@ -126,7 +126,8 @@ class Cluster:
     @property
     def log(self) -> str:
         """Every write so far, one line each; byte-identical for the same seed and commands."""
-        return "".join(f"{entry.line(self.start)}\n" for entry in self._store.entries())
+        with self.loop.gate:
+            return "".join(f"{entry.line(self.start)}\n" for entry in self._store.entries())
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -174,6 +175,10 @@ class Cluster:
 
     def _do(self, coro: Coroutine[Any, Any, ResultT]) -> ResultT:
         return self.loop.finish(coro)
+
+    def _soon(self, begin: Callable[[], object]) -> None:
+        with self.loop.gate:
+            self.loop.call_soon(begin)
 
     def _check(self) -> None:
         self.plane.check()
@@ -237,7 +242,8 @@ class Cluster:
     @property
     def requests(self) -> list[Exchange]:
         """The requests that have ended, oldest first, probes too (the last 10,000)."""
-        return list(self.machines.fabric.exchanges)
+        with self.loop.gate:
+            return list(self.machines.fabric.exchanges)
 
     def on_request(self, observer: Callable[[Exchange], None]) -> None:
         """Call `observer` with every request that ends."""
@@ -269,7 +275,7 @@ class Cluster:
         node = SimulatedNode(self.plane, spec, self._added, self.machines)
         self._added += 1
         self.nodes[spec.name] = node
-        self.loop.call_soon(node.start_agent)
+        self._soon(node.start_agent)
         return node
 
     def node(self, name: str) -> SimulatedNode:
@@ -290,20 +296,22 @@ class Cluster:
 
     def start_node(self, name: str) -> None:
         """Give a node its power back."""
-        self.loop.call_soon(self.nodes[name].start_agent)
+        self._soon(self.nodes[name].start_agent)
         self.settle()
 
     def partition(self, name: str) -> None:
         """Cut a node off from the API server and from the other nodes; what runs on it goes on."""
-        self.nodes[name].link.cut()
-        self.machines.isolate(name)
-        self.loop.disturb()
+        with self.loop.gate:
+            self.nodes[name].link.cut()
+            self.machines.isolate(name)
+            self.loop.disturb()
 
     def heal(self, name: str) -> None:
         """End a partition."""
-        self.nodes[name].link.mend()
-        self.machines.rejoin(name)
-        self.loop.disturb()
+        with self.loop.gate:
+            self.nodes[name].link.mend()
+            self.machines.rejoin(name)
+            self.loop.disturb()
 
     # -- components ---------------------------------------------------------------------------
 
@@ -316,7 +324,7 @@ class Cluster:
         """Start what was crashed."""
         node = self._agent_of(component)
         if node is not None:
-            self.loop.call_soon(node.start_agent)
+            self._soon(node.start_agent)
         else:
             starts = {
                 SERVER: self.plane.start_server,

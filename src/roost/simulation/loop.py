@@ -4,7 +4,8 @@ Rules: callbacks run in the order in which they were scheduled, timers of the sa
 program gives one history; time moves only when nothing is ready; and there is no selector, socket or
 thread, so it runs in a web page as well. A task that only keeps something alive rests in `heartbeat`,
 and who waits for its silence sets a `watchdog`: while every heart beats and nothing else is due, the
-clock leaps over the beats in between (only the last one before the next event is carried out).
+clock leaps over the beats in between (only the last one before the next event is carried out). Threads
+may take turns in driving it, if `gate` is a lock.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context
 from typing import Any, Final, TypeVar, cast
 
@@ -89,6 +90,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._fresh = 0  # hearts that rest since a beat of this era
         self._watchdogs: list[tuple[float, int, str, asyncio.TimerHandle]] = []
         self._beating: dict[str, int] = {}
+        self._unless: Callable[[], bool] | None = None
+        #: Whoever drives the loop, or gives it work, holds this; a lock where several threads do.
+        self.gate: AbstractContextManager[object] = nullcontext()
         self.leaps = 0
         self.turns = 0
         self._turns_before = 0  # of this instant
@@ -104,16 +108,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Let `seconds` pass, and everything happen that is due in them."""
         self.advance_to(self._now + seconds)
 
-    def advance_to(self, instant: float) -> None:
-        """Run everything that is due up to and including `instant`; it is then that instant."""
-        if self._ready:
-            self.disturb()
-        self._goal = max(instant, self._now)
-        try:
-            with _alone():
-                self.run_forever()
-        finally:
-            self._goal = None
+    def advance_to(self, instant: float, unless: Callable[[], bool] | None = None) -> bool:
+        """Run everything that is due up to and including `instant`; it is then that instant.
+
+        It ends early when `unless` holds, which is looked at often; return whether it did not.
+        """
+        with self.gate:
+            if self._ready:
+                self.disturb()
+            self._goal, self._unless = max(instant, self._now), unless
+            try:
+                with _alone():
+                    self.run_forever()
+            finally:
+                self._goal = self._unless = None
+            return not self._ready and self._now >= instant
 
     def advance_until(self, instant: float, condition: Callable[[], object]) -> bool:
         """Advance until a condition holds, at most to `instant`; return whether it does.
@@ -124,17 +133,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while not condition():
             if self._now >= instant and not self._ready:
                 return False
-            self._step, self._stepped, self._goal = True, False, max(instant, self._now)
-            try:
-                with _alone():
-                    self.run_forever()
-            finally:
-                self._step, self._goal = False, None
+            with self.gate:
+                self._step, self._stepped, self._goal = True, False, max(instant, self._now)
+                try:
+                    with _alone():
+                        self.run_forever()
+                finally:
+                    self._step, self._goal = False, None
         return True
 
-    def settle(self) -> None:
-        """Run what is ready, and what that makes ready; no time passes."""
-        self.advance_to(self._now)
+    def settle(self, unless: Callable[[], bool] | None = None) -> bool:
+        """Run what is ready, and what that makes ready; no time passes. As `advance_to`."""
+        return self.advance_to(self._now, unless)
 
     def finish(self, coro: Coroutine[Any, Any, ResultT], *, quiet: bool = False) -> ResultT:
         """Run a coroutine to its end and return its result; time passes as far as it waits.
@@ -142,9 +152,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         `quiet`: it only looks, and changes nothing. Raises what it raises, and Deadlock when it can
         never end.
         """
-        if not quiet:
-            self.disturb()
-        with _alone():
+        with self.gate, _alone():
+            if not quiet:
+                self.disturb()
             task = self.create_task(coro)
             try:
                 return self.run_until_complete(task)
@@ -251,6 +261,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()
+        if self._unless is not None and self._unless():
+            self.stop()
 
     # -- how time moves -----------------------------------------------------------------------
 
