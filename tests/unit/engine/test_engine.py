@@ -237,6 +237,19 @@ def test_wake_at_looks_again_at_that_time() -> None:
     run(scenario())
 
 
+def test_a_timer_that_goes_off_early_loses_no_key() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        plans = {"a": Plan(wake_at=cluster.clock.now() + 5)}
+        recorder = Recorder(plans, [])
+        cluster.add(CONFIG_MAPS, config_map("a"))
+        async with running(cluster, recorder.controller()):
+            await asyncio.sleep(5.5)
+            assert recorder.seen[1][0] == pytest.approx(cluster.clock.start + 5, abs=0.01)
+
+    run(scenario(), early_s=0.0007)
+
+
 def test_failures_are_tried_again_with_growing_delay() -> None:
     async def scenario() -> None:
         cluster = Cluster()
