@@ -7,7 +7,6 @@ passes only in `advance`, `run_until` and what else says so. Same seed, same com
 from __future__ import annotations
 
 import atexit
-import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -47,7 +46,8 @@ _APPLY: Final = Manner(manager="kubectl-client-side-apply", validation="Strict",
 _ASK: Final = Manner(manager="simulation", validation="Strict", trusted=True)
 
 
-_open: Final[weakref.WeakSet[Cluster]] = weakref.WeakSet()
+#: Those that nobody closed yet: what is collected while tasks of it wait complains of each.
+_open: Final[dict[Cluster, None]] = {}
 
 
 @atexit.register
@@ -111,7 +111,7 @@ class Cluster:
         for number in range(1, nodes + 1):
             self._add(NodeSpec(f"node-{number}"))
         self.settle()
-        _open.add(self)
+        _open[self] = None
 
     @property
     def client(self) -> SyncClient:
@@ -346,6 +346,7 @@ class Cluster:
 
     def close(self) -> None:
         """End all tasks. The cluster cannot be used afterwards."""
+        _open.pop(self, None)
         if self.loop.is_closed():
             return
 
