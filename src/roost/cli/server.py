@@ -7,7 +7,6 @@ half started.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,9 +39,10 @@ from roost.apiserver.documents import reader
 from roost.apiserver.http.callout import HttpCaller
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
+from roost.apiserver.http.tls import client_context, server_context
 from roost.apiserver.legacy_tokens import issue
 from roost.apiserver.pki.authority import Authority
-from roost.apiserver.pki.files import Identity, PkiError
+from roost.apiserver.pki.files import PkiError
 from roost.apiserver.pki.requests import AuthoritySigner
 from roost.apiserver.pki.signing import SigningKeys, discovery
 from roost.apiserver.reviews import handlers
@@ -80,8 +80,6 @@ from roost.store.sqlite import SqliteStore
 
 SCHEDULER: Final = "scheduler"
 QUOTAS: Final = Resource("", "v1", "resourcequotas")
-#: Of TLS 1.2: keys that are forgotten, and authenticated encryption. TLS 1.3 has no others.
-_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _MANAGER: Final = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))
 _SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
 #: How long controllers let changes of one resource gather while there are ever more of them.
@@ -248,25 +246,6 @@ async def _listen(settings: Settings, parts: Parts, address: str) -> tuple[HttpS
             f"{error.strerror or error}; choose another with --port"
         ) from error
     return http, port
-
-
-def server_context(ca: str, identity: Identity) -> ssl.SSLContext:
-    """Return the server's TLS context: TLS 1.2 and newer, client certificates of our CA welcome."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
-    own = Connection("", "", identity.certificate.decode(), identity.key.decode())
-    own.load_certificate(context)
-    context.load_verify_locations(cadata=ca)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def client_context(ca: str, identity: Identity) -> ssl.SSLContext:
-    """Return the TLS context with which the server calls kubelets."""
-    connection = Connection("", ca, identity.certificate.decode(), identity.key.decode())
-    return connection.ssl_context()
 
 
 def _start_control(

@@ -34,7 +34,7 @@ _PIECE_BYTES: Final = 64 * 1024
 _HEAD_BYTES: Final = 64 * 1024
 _ERROR_BYTES: Final = 10 * 1024
 #: Headers of one hop; they mean nothing to the next.
-_HOP: Final = frozenset(
+HOP_HEADERS: Final = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
      "transfer-encoding", "upgrade", "content-length"}
 )  # fmt: skip
@@ -76,7 +76,7 @@ class Proxies:
         except StatusError as error:
             return error_answer(error)
         except (OSError, aiohttp.ClientError, TimeoutError) as error:
-            return error_answer(_unreachable(proxy, error))
+            return error_answer(unreachable(proxy, error))
 
     def _tls(self, proxy: Proxy) -> ssl.SSLContext | None:
         if proxy.kubelet:
@@ -104,7 +104,7 @@ class Proxies:
     async def _stream(
         self, request: web.BaseRequest, connection: Connection, proxy: Proxy
     ) -> Answer | Sent:
-        headers = _forwarded(request, proxy)
+        headers = forwarded_headers(request, proxy)
         body: Any = request.content if request.can_read_body else None
         task = asyncio.current_task()
         assert task is not None
@@ -116,7 +116,7 @@ class Proxies:
             ) as answer:  # fmt: skip
                 if proxy.kubelet and answer.status >= 400 and "proxy" not in proxy.mount:
                     text = await answer.content.read(_ERROR_BYTES)
-                    raise _kubelet_error(answer.status, text)
+                    raise kubelet_error(answer.status, text)
                 return await self._copy(request, answer, proxy)
         finally:
             connection.on_lost = None
@@ -147,7 +147,7 @@ class Proxies:
     ) -> Sent:
         response = web.StreamResponse(status=answer.status, reason=answer.reason)
         for key, value in answer.headers.items():
-            if key.lower() not in _HOP:
+            if key.lower() not in HOP_HEADERS:
                 response.headers.add(key, _moved(key, value, proxy))
         length = answer.headers.get("content-length")
         if length is not None:
@@ -231,10 +231,10 @@ async def _refused(reader: asyncio.StreamReader, head: bytes) -> Answer:
         if key.strip().lower() == b"content-length":
             length = int(value)
     body = await reader.readexactly(min(length, _ERROR_BYTES)) if length else b""
-    return error_answer(_kubelet_error(code, body))
+    return error_answer(kubelet_error(code, body))
 
 
-def _kubelet_error(code: int, body: bytes) -> StatusError:
+def kubelet_error(code: int, body: bytes) -> StatusError:
     """Return what a kubelet's refusal is to the API's client: a Status with its text."""
     if body[:1] == b"{":
         try:
@@ -252,7 +252,7 @@ def _server_name(proxy: Proxy) -> str | None:
     return None if proxy.extension is None else proxy.extension.name
 
 
-def _unreachable(proxy: Proxy, error: BaseException) -> StatusError:
+def unreachable(proxy: Proxy, error: BaseException) -> StatusError:
     why = str(error) or type(error).__name__
     if proxy.kubelet:
         return InternalError(f"error dialing backend: {why}")
@@ -265,12 +265,12 @@ def _url(proxy: Proxy) -> URL:
     return URL(f"{text}?{proxy.query}" if proxy.query else text, encoded=True)
 
 
-def _forwarded(request: web.BaseRequest, proxy: Proxy) -> CIMultiDict[str]:
+def forwarded_headers(request: web.BaseRequest, proxy: Proxy) -> CIMultiDict[str]:
     """Return the headers that go on to the next hop."""
     found: CIMultiDict[str] = CIMultiDict()
     for key, value in request.headers.items():
         name = key.lower()
-        if name not in _HOP and name not in _OWN and not name.startswith(_CLAIMS):
+        if name not in HOP_HEADERS and name not in _OWN and not name.startswith(_CLAIMS):
             found.add(key, value)
     if proxy.extension is not None:
         found.extend(proxy.headers)
@@ -300,7 +300,7 @@ def _upgrade_head(request: web.BaseRequest, proxy: Proxy) -> bytes:
     target = f"{proxy.path}?{proxy.query}" if proxy.query else proxy.path
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {host}:{proxy.port}"]
-    for key, value in _forwarded(request, proxy).items():
+    for key, value in forwarded_headers(request, proxy).items():
         if key.lower() == "sec-websocket-protocol":
             # A browser's token travels among the protocols; it is not for the next hop.
             _, value = websocket_token(value)

@@ -35,8 +35,16 @@ from roost.apiserver.http.connection import (
     Sent,
 )
 from roost.apiserver.http.sink import TransportSink
-from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Pieces, Proxy, Request, WatchAnswer
-from roost.apiserver.server import ApiServer, error_answer
+from roost.apiserver.messages import (
+    BODY_LIMIT_BYTES,
+    Answer,
+    Pieces,
+    Proxy,
+    Request,
+    Response,
+    WatchAnswer,
+)
+from roost.apiserver.server import error_answer
 
 #: Answers above this size are compressed for those who take gzip.
 _GZIP_FROM_BYTES: Final = 128 * 1024
@@ -57,6 +65,14 @@ _REASONS: Final = {
 _COMMON: Final = b"\r\nCache-Control: no-cache, private"
 
 
+class Core(Protocol):
+    """What answers: an ApiServer, or what leads to one. Raises ConnectionError to hang up."""
+
+    async def handle(self, request: Request) -> Response: ...
+
+    def unauthenticated(self, request: Request, error: StatusError) -> Answer: ...
+
+
 class Authenticator(Protocol):
     """Finds out who asks; see roost.apiserver.authenticator."""
 
@@ -66,16 +82,20 @@ class Authenticator(Protocol):
 class ProxyShell(Protocol):
     """Carries out Proxy answers; see roost.apiserver.http.proxying."""
 
-    async def serve(self, request: web.BaseRequest, proxy: Proxy) -> Answer | Sent: ...
+    async def serve(
+        self, request: web.BaseRequest, proxy: Proxy
+    ) -> Answer | Sent | web.StreamResponse:
+        """Return what is to be sent, or that everything has been."""
+        ...
 
     async def close(self) -> None: ...
 
 
 class HttpServer:
-    """Serves an ApiServer over TLS."""
+    """Serves an API over TLS."""
 
     def __init__(
-        self, api: ApiServer, authenticator: Authenticator, proxies: ProxyShell | None = None
+        self, api: Core, authenticator: Authenticator, proxies: ProxyShell | None = None
     ) -> None:
         self._api = api
         self._authenticator = authenticator

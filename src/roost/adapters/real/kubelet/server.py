@@ -15,15 +15,9 @@ import msgspec
 from aiohttp import web
 
 from roost.adapters.real.kubelet.access import Access
-from roost.adapters.real.kubelet.sessions import (
-    Wanted,
-    is_spdy,
-    is_websocket,
-    serve_command,
-    serve_ports,
-)
+from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, waits_for, wanted_of
+from roost.adapters.real.kubelet.sessions import serve_command, serve_ports
 from roost.adapters.real.tail import read_log
-from roost.api.values import Object
 from roost.node.logs import parse_options
 from roost.node.streaming.port import Agent, FoundContainer
 from roost.ports.port import WallClock
@@ -31,10 +25,6 @@ from roost.runtimes.port import Attach, Exec, PortForward, Process, RuntimeFault
 
 _Handler = Callable[["KubeletServer", web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
 _DRAIN_S: Final = 1.0
-_WAITING_WORDS: Final = {
-    "ErrImagePull": "image can't be pulled",
-    "ImagePullBackOff": "trying and failing to pull image",
-}
 
 
 class KubeletServer:
@@ -112,23 +102,10 @@ class KubeletServer:
             raise web.HTTPInternalServerError(text=f'container not found ("{container}")')
         return found
 
-    def _waits_for(self, namespace: str, pod: str, container: str) -> str:
-        """Return why a container has not been started yet, in the words of `kubectl logs`."""
-        for one in self._agent.pods():
-            metadata, status = one["metadata"], one.get("status") or {}
-            if (metadata.get("namespace"), metadata["name"]) == (namespace, pod):
-                for kind in ("initContainerStatuses", "containerStatuses"):
-                    for known in status.get(kind) or ():
-                        waiting: Object = known.get("state", {}).get("waiting") or {}
-                        reason = str(waiting.get("reason", ""))
-                        if known["name"] == container and reason:
-                            return _WAITING_WORDS.get(reason, reason)
-        return "ContainerCreating"
-
     # -- one method a path
 
     async def _logs(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
-        namespace, pod, container = _three(parts)
+        namespace, pod, container = container_path(parts)
         try:
             options = parse_options(request.query, self._clock.now())
         except ValueError as error:
@@ -139,7 +116,7 @@ class KubeletServer:
             text = f'previous terminated container "{container}" in pod "{pod}" not found'
             return web.Response(status=400, text=text)
         if not found.container_id:
-            why = self._waits_for(namespace, pod, container)
+            why = waits_for(self._agent.pods(), namespace, pod, container)
             text = f'container "{container}" in pod "{pod}" is waiting to start: {why}'
             return web.Response(status=400, text=text)
 
@@ -159,9 +136,9 @@ class KubeletServer:
         return response
 
     async def _exec(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
-        namespace, pod, container = _three(parts)
+        namespace, pod, container = container_path(parts)
         argv = tuple(request.query.getall("command", []))
-        wanted = _wanted(request)
+        wanted = wanted_of(request)
         if not argv:
             raise web.HTTPBadRequest(text="you must specify a command")
         found = self._running(namespace, pod, container)
@@ -175,8 +152,8 @@ class KubeletServer:
         return await serve_command(request, start, wanted)
 
     async def _attach(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
-        namespace, pod, container = _three(parts)
-        wanted = _wanted(request)
+        namespace, pod, container = container_path(parts)
+        wanted = wanted_of(request)
         found = self._running(namespace, pod, container)
         runtime = found.runtime
         if not isinstance(runtime, Attach):
@@ -190,7 +167,7 @@ class KubeletServer:
     async def _ports(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
         if len(parts) not in (2, 3):
             raise web.HTTPNotFound(text="404 page not found\n")
-        _needs_upgrade(request)
+        needs_upgrade(request)
         found = self._find(parts[0], parts[1], "")
         runtime = found.runtime
         if not isinstance(runtime, PortForward):
@@ -220,28 +197,6 @@ _ROUTES: Final[dict[str, _Handler]] = {
     "runningpods": KubeletServer._pods,
     "stats": KubeletServer._stats,
 }
-
-
-def _three(parts: list[str]) -> tuple[str, str, str]:
-    """Return namespace, pod and container; paths may have the pod's uid before the container."""
-    if len(parts) == 4:
-        parts = [parts[0], parts[1], parts[3]]
-    if len(parts) != 3:
-        raise web.HTTPNotFound(text="404 page not found\n")
-    return parts[0], parts[1], parts[2]
-
-
-def _needs_upgrade(request: web.BaseRequest) -> None:
-    if not is_websocket(request) and not is_spdy(request):
-        raise web.HTTPBadRequest(text="Upgrade request required")
-
-
-def _wanted(request: web.BaseRequest) -> Wanted:
-    _needs_upgrade(request)
-    wanted = Wanted(request)
-    if not wanted.any():
-        raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
-    return wanted
 
 
 def _json(body: Any) -> web.Response:
