@@ -69,6 +69,12 @@ class Namespace:
         assert done.returncode == 0, f"{argv}: {done.stderr or done.stdout}"
         return done.stdout
 
+    def enter(self) -> None:
+        """Let the sockets that this thread makes be those of the namespace."""
+        with open(self.path) as handle:
+            failed = ctypes.CDLL(None).setns(handle.fileno(), _CLONE_NEWNET)
+        assert not failed, f"cannot enter {self.path}"
+
     def inside(self, work: Callable[[], T]) -> T:
         """Run a function in a thread whose sockets are those of the namespace."""
         result: list[T] = []
@@ -76,9 +82,7 @@ class Namespace:
 
         def enter() -> None:
             try:
-                with open(self.path) as handle:
-                    failed = ctypes.CDLL(None).setns(handle.fileno(), _CLONE_NEWNET)
-                assert not failed, f"cannot enter {self.path}"
+                self.enter()
                 result.append(work())
             except BaseException as error:  # noqa: BLE001 - given on to the caller's thread
                 failure.append(error)

@@ -12,6 +12,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite", action="store_true", help="write the answers in transcripts anew")
+    parser.addoption(
+        "--kubeconfig-under-test", default=os.environ.get("ROOST_PARITY_KUBECONFIG", ""),
+        help="run the behaviour cases of tests/parity on this cluster only",
+    )  # fmt: skip
+    parser.addoption(
+        "--patience", default="0",
+        help="let behaviour cases on real clusters take so many seconds (default: only quick ones)",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
