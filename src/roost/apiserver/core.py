@@ -15,21 +15,18 @@ from roost.api.registry import Registry
 from roost.api.schema.node import Node
 from roost.api.schema.nodes import node
 from roost.api.strategies.strategy import PLAIN
-from roost.api.values import Object, nested_deeper
+from roost.api.values import Object
 from roost.apiserver import keys
 from roost.apiserver.admission.port import Plugin
 from roost.apiserver.allocation import Allocator
 from roost.apiserver.attributes import Admission, Handler, User
 from roost.apiserver.auditing.current import note
-from roost.apiserver.encoding import encode
-from roost.apiserver.failures import too_deep
+from roost.apiserver.encoding import encoded
 from roost.apiserver.feed import Feed
 from roost.apiserver.options import WriteOptions
 from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Record, Store
 
-#: Lists and objects in one another that an object may have: whatever walks it later must get through.
-_LEVELS_MAX = 200
 BUILTIN_GROUPS = frozenset(GROUP_ORDER)
 
 
@@ -171,9 +168,7 @@ class Core:
         (kind.prepare or PLAIN)(change)
 
     def check(self, kind: Kind, change: Change) -> None:
-        """Raise Invalid if the change breaks rules of its kind, BadRequest if nobody could walk it."""
-        if nested_deeper(change.object, _LEVELS_MAX):
-            raise too_deep()
+        """Raise Invalid if the change breaks rules of its kind."""
         if kind.validate is None:
             return
         causes = kind.validate(change)
@@ -206,7 +201,7 @@ class Core:
             **{key: item for key, item in stored.items() if key not in {"kind", "apiVersion"}},
             "metadata": metadata,
         }
-        return Record(key, revision, revision, encode(body))
+        return Record(key, revision, revision, encoded(body))
 
 
 def undo_all(request: Admission) -> None:

@@ -15,7 +15,8 @@ import msgspec
 import yaml
 
 from roost.api.kind import Kind
-from roost.api.values import Object, Value
+from roost.api.values import Object, Value, nested_deeper
+from roost.apiserver.failures import too_deep
 from roost.apiserver.messages import Pieces
 from roost.store.port import Draft
 
@@ -49,6 +50,8 @@ def head_of(kind: Kind) -> bytes:
     return _head(kind.api_version, kind.name)
 
 
+#: Lists and objects in one another that an object may have: whatever walks it later must get through.
+_LEVELS_MAX: Final = 200
 _GAP: Final = b'"metadata":{"resourceVersion":"'
 
 
@@ -62,13 +65,22 @@ def arrange(kind: Kind, value: Object, revision: str = "") -> Object:
     return arranged
 
 
+def encoded(value: Object) -> bytes:
+    """Encode an object as a whole; raises BadRequest for one that nobody could walk."""
+    data = encode(value)
+    # There are at least as many brackets as levels, and counting them is quick.
+    if data.count(b"{") + data.count(b"[") > _LEVELS_MAX and nested_deeper(value, _LEVELS_MAX):
+        raise too_deep()
+    return data
+
+
 def draft_of(kind: Kind, value: Object) -> Draft:
-    """Encode an object for the store, leaving the gap for its revision.
+    """Encode an object for the store, leaving the gap for its revision; raises BadRequest as `encoded`.
 
     The parts of the object become the store's: nobody may change them any more.
     """
     arranged = arrange(kind, value)
-    data = encode(arranged)
+    data = encoded(arranged)
     gap = len(head_of(kind)) + len(_GAP)
     return Draft(data[:gap], data[gap:], arranged)
 

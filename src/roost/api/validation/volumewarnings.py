@@ -50,9 +50,9 @@ def of_volumes(values: list[Object], path: str) -> Iterator[str]:
     """Warn about the volumes of a pod."""
     for index, volume in enumerate(values):
         here = f"{path}[{index}]"
-        for key, text in _SOURCES.items():
-            if volume.get(key) is not None:
-                yield f"{here}.{'storageOS' if key == 'storageos' else key}: {text}"
+        for key in volume:
+            if key in _SOURCES and volume[key] is not None:
+                yield f"{here}.{'storageOS' if key == 'storageos' else key}: {_SOURCES[key]}"
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
         if template is not None:
             where = f"{here}.ephemeral.volumeClaimTemplate.spec"
@@ -65,11 +65,14 @@ def _overlaps(volume: Object) -> Iterator[str]:
     name = quoted(volume.get("name") or "")
     for key, kind, which in _KEYED:
         source = volume.get(key) or {}
-        what = f"volume {name} ({kind} {quoted(source.get(which) or '')}): overlapping paths"
-        yield from _on_top(_paths(source), what)
-    what = f"volume {name} (DownwardAPI): overlapping paths"
-    yield from _on_top(_paths(volume.get("downwardAPI") or {}), what)
-    yield from _of_projected(volume, name)
+        if source.get("items"):
+            what = f"volume {name} ({kind} {quoted(source.get(which) or '')}): overlapping paths"
+            yield from _on_top(_paths(source), what)
+    if volume.get("downwardAPI"):
+        what = f"volume {name} (DownwardAPI): overlapping paths"
+        yield from _on_top(_paths(volume["downwardAPI"]), what)
+    if volume.get("projected"):
+        yield from _of_projected(volume, name)
 
 
 def _of_projected(volume: Object, name: str) -> Iterator[str]:
