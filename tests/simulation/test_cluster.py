@@ -397,3 +397,18 @@ def test_a_rollout_that_was_complete_is_not_looked_at_again_and_again(cluster: C
     turns = cluster.loop.turns
     cluster.advance(100)  # over the progress deadline
     assert cluster.loop.turns - turns < 2000
+
+
+def test_the_first_cluster_of_a_process_is_like_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("roost.simulation.starting._made", [])
+    logs = []
+    for start in (0.0, 0.0, 1000.0):
+        with Cluster(nodes=0, start=start) as cluster:
+            logs.append(cluster.log)
+            role = cluster.client.get("clusterrole", "view")
+            (entry,) = role["metadata"]["managedFields"]
+            assert entry["time"] == role["metadata"]["creationTimestamp"]
+    assert logs[0] == logs[1]
+    assert logs[1] != logs[2]

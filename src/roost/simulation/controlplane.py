@@ -28,7 +28,7 @@ from roost.apiserver.admission.usage import quota_matches, usage_of
 from roost.apiserver.admission.webhooks.port import Caller, CallFailed, Endpoint
 from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
-from roost.apiserver.authorizer import Authorizer, bootstrap
+from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
 from roost.apiserver.core import Lookup, rfc3339
 from roost.apiserver.customresources import CustomResources
@@ -47,6 +47,7 @@ from roost.simulation.keys import SeededKeys
 from roost.simulation.link import Link, Wire
 from roost.simulation.seeds import derived
 from roost.simulation.sharing import Tenant
+from roost.simulation.starting import grant
 from roost.store.port import Store
 
 SERVER: Final = "server"
@@ -241,7 +242,7 @@ class ControlPlane:
     async def _bootstrap(self, api: ApiServer) -> None:
         client = api.client()
         await bootstrap_cluster(client, Advertised(ADDRESS, PORT))
-        await bootstrap(client)
+        await grant(api)
         if self.choice.addons:
             await add_addons(client)
 
