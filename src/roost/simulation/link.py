@@ -8,7 +8,7 @@ delays requests and watch events; a bad one loses answers to requests that were 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -31,6 +31,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.server: ApiServer | None = None
+        #: Called when the server has gone, or another one has come.
+        self.on_change: list[Callable[[], object]] = []
         self._links: dict[Link, None] = {}
 
     def link(self, user: User | None, manner: Manner) -> Link:
@@ -49,6 +51,8 @@ class Wire:
         self.server = server
         for link in self._links:
             link.sever()
+        for told in self.on_change:
+            told()
 
 
 class Link:

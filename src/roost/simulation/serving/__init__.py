@@ -1,0 +1,1 @@
+"""A simulated cluster served over HTTPS, for clients that others wrote; imported where it is used."""
