@@ -7,11 +7,12 @@ come out are those of the store, decoded once and shared by everybody in the pro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, overload
+from functools import wraps
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
-from roost.api.errors import NotFound
+from roost.api.errors import InternalError, NotFound
 from roost.api.kind import Kind, Resource
 from roost.api.values import Object, Value, copy_of
 from roost.apiserver import failures
@@ -38,7 +39,7 @@ from roost.client.port import (
     Query,
     WatchEvent,
 )
-from roost.store.port import Compacted, Event, Record
+from roost.store.port import Compacted, Damaged, Event, Full, Record
 
 _LOOPBACK: Final = User("system:apiserver", (MASTERS, "system:authenticated"))
 _BOOKMARK_S: Final = 30.0
@@ -63,6 +64,25 @@ class Manner:
     manager: str = ""  # under which it owns fields; "": as the user is called
     trusted: bool = False  # not authorised
     validation: str = "Ignore"  # what becomes of fields that nobody knows: Ignore, Warn or Strict
+
+
+ParamsT = ParamSpec("ParamsT")
+ResultT = TypeVar("ResultT")
+
+
+def _answering(
+    write: Callable[ParamsT, Awaitable[ResultT]],
+) -> Callable[ParamsT, Coroutine[Any, Any, ResultT]]:
+    """Let a store that takes no writes be an error of the server, as it is over HTTP."""
+
+    @wraps(write)
+    async def answered(*args: ParamsT.args, **kwargs: ParamsT.kwargs) -> ResultT:
+        try:
+            return await write(*args, **kwargs)
+        except (Full, Damaged) as error:
+            raise InternalError(f"Internal error occurred: {error}") from error
+
+    return answered
 
 
 class InProcessClient:
@@ -170,9 +190,7 @@ class InProcessClient:
         watcher = Watcher(since, inbox.push, inbox.end)
         form = ("objects", kind.group, kind.version, selection)
         try:
-            leave = await self._core.feed.join(
-                request.prefix, form, render, watcher, request.node
-            )
+            leave = await self._core.feed.join(request.prefix, form, render, watcher, request.node)
         except Compacted as error:
             raise expired(since, error.oldest) from error
         now = asyncio.get_running_loop().time
@@ -192,6 +210,7 @@ class InProcessClient:
 
     # -- writing
 
+    @_answering
     async def create(
         self,
         resource: Resource,
@@ -209,6 +228,7 @@ class InProcessClient:
         value = self._verbs.bodies.decoded(kind, copy_of(body), context)
         return shown(kind, await create(self._core, kind, namespace, value, context))
 
+    @_answering
     async def update(
         self, resource: Resource, body: Object, namespace: str = "", *, subresource: str = ""
     ) -> Object:
@@ -223,6 +243,7 @@ class InProcessClient:
         written = await update(self._core, target, self._verbs.patches.replacement(value), context)
         return shown(kind, written.record)
 
+    @_answering
     async def patch(
         self, resource: Resource, name: str, body: Value, namespace: str = "", *,
         type: PatchType = PatchType.MERGE, subresource: str = "",
@@ -251,6 +272,7 @@ class InProcessClient:
         written = await self._verbs.patches.apply(target, request, self._context(manager))
         return shown(kind, written.record)
 
+    @_answering
     async def delete(
         self, resource: Resource, name: str, namespace: str = "",
         options: DeleteOptions | None = None,

@@ -230,6 +230,10 @@ class SimulatedRuntime:
         del self._containers[container_id]
 
     async def recover(self) -> list[SandboxStatus]:
+        return self.sandboxes()
+
+    def sandboxes(self) -> list[SandboxStatus]:
+        """Return what `recover` does, at once."""
         return [self._with_containers(sandbox) for sandbox in self._sandboxes.values()]
 
     async def events(self) -> AsyncIterator[list[ContainerStatus]]:

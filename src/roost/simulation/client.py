@@ -14,6 +14,7 @@ from roost.api.registry import Registry
 from roost.api.values import Object, Value
 from roost.client.port import Client, DeleteOptions, PatchType, Query, WatchEvent
 from roost.simulation.loop import VirtualLoop
+from roost.simulation.replay import Recording, recorded
 
 Named = Resource | str
 
@@ -42,7 +43,10 @@ class SyncClient:
     """Raises the errors of roost.api.errors, as every client does. Objects may be shared: copy before
     you change them."""
 
-    def __init__(self, loop: VirtualLoop, client: Client, registry: Registry) -> None:
+    def __init__(
+        self, loop: VirtualLoop, client: Client, registry: Registry, recording: Recording
+    ) -> None:
+        self.recording = recording
         self._loop = loop
         self._client = client
         self._registry = registry
@@ -69,6 +73,7 @@ class SyncClient:
 
         return self._loop.finish(listed(), quiet=True)
 
+    @recorded
     def create(
         self, kind: Named, body: Object, namespace: str = "", *, name: str = "",
         subresource: str = "",
@@ -80,6 +85,7 @@ class SyncClient:
             self._client.create(resource, body, place, name=name, subresource=subresource)
         )
 
+    @recorded
     def update(self, kind: Named, body: Object, *, subresource: str = "") -> Object:
         """Replace an object; one that carries a resourceVersion only if it still is the newest."""
         resource, place = self._place(kind, body["metadata"].get("namespace", ""))
@@ -87,6 +93,7 @@ class SyncClient:
             self._client.update(resource, body, place, subresource=subresource)
         )
 
+    @recorded
     def patch(
         self, kind: Named, name: str, body: Value, namespace: str = "", *,
         type: PatchType = PatchType.STRATEGIC, subresource: str = "",
@@ -101,6 +108,7 @@ class SyncClient:
             )
         )  # fmt: skip
 
+    @recorded
     def delete(
         self, kind: Named, name: str, namespace: str = "", *, grace_period_s: int | None = None,
         propagation: str | None = "Background",
@@ -124,6 +132,10 @@ class SyncClient:
             resource_version = listed.resource_version
         return self._events(self._client.watch(query, resource_version), within_s)
 
+    @recorded
+    def _pass(self, instant: float) -> None:
+        self._loop.advance_to(instant)
+
     def _events(
         self, batches: AsyncIterator[Sequence[WatchEvent]], within_s: float
     ) -> Iterator[WatchEvent]:
@@ -137,14 +149,14 @@ class SyncClient:
             task = self._loop.create_task(follow(), name="watch")
         try:
             while not task.done():
-                self._loop.settle()
+                self._pass(self._loop.time())
                 end = self._loop.time() + within_s
                 while not waiting and not task.done():
                     due = self._loop.next_due()
                     if due is None or due > end:
-                        self._loop.advance_to(end)
+                        self._pass(end)
                         break
-                    self._loop.advance_to(due)
+                    self._pass(due)
                 if not waiting:
                     return
                 yield from waiting.popleft()

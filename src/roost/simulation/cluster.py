@@ -21,15 +21,11 @@ from roost.runtimes.simulated import Behaviour
 from roost.simulation.applying import apply_object
 from roost.simulation.client import SyncClient
 from roost.simulation.containers import Behaviours, Containers, Result
-from roost.simulation.controlplane import (
-    CONTROLLERS,
-    SCHEDULER,
-    SERVER,
-    Choice,
-    ControlPlane,
-    Process,
-)  # fmt: skip
+from roost.simulation.controlplane import Choice, ControlPlane, Process
+from roost.simulation.faults import Crash, Injector, World
+from roost.simulation.invariants import Checker
 from roost.simulation.journal import JournalStore
+from roost.simulation.kubelets import Kubelets
 from roost.simulation.loop import VirtualLoop
 from roost.simulation.machine import Machines
 from roost.simulation.manifests import Manifest, read_manifests
@@ -37,6 +33,8 @@ from roost.simulation.network.fabric import Latency
 from roost.simulation.network.messages import Exchange, Response
 from roost.simulation.nodes import NodeSpec, SimulatedNode
 from roost.simulation.pace import Pace
+from roost.simulation.replay import Recording, recorded
+from roost.simulation.trials import Trials
 from roost.simulation.workloads.context import Respond
 from roost.simulation.workloads.image import Image
 
@@ -46,6 +44,7 @@ _APPLY: Final = Manner(manager="kubectl-client-side-apply", validation="Strict",
 _ASK: Final = Manner(manager="simulation", validation="Strict", trusted=True)
 
 
+_NO_OPTIONS: Final = ("self", "options", "latency", "__class__")
 #: Those that nobody closed yet: what is collected while tasks of it wait complains of each.
 _open: Final[dict[Cluster, None]] = {}
 
@@ -68,8 +67,8 @@ class LoopTime:
         return self._start + self._loop.time()
 
 
-class Cluster:
-    """See the module. Close it (or use it as a context manager) to end its tasks."""
+class Cluster(Trials):
+    """See the module and Trials. Close it (or use it as a context manager) to end its tasks."""
 
     def __init__(
         self,
@@ -82,20 +81,24 @@ class Cluster:
         node_grace_s: float = 40.0,
         latency: Latency | None = None,
         any_image: bool = False,
+        check: bool = False,
     ) -> None:
         """Begin a cluster.
 
         `latency` gives the seconds between two hops; `any_image` lets images that nobody registered
-        run, as servers that answer on every port (else they cannot be pulled).
+        run, as servers that answer on every port (else they cannot be pulled); `check` looks at the
+        invariants after every write, and whenever time has passed.
         """
+        options = {name: value for name, value in locals().items() if name not in _NO_OPTIONS}
         self.seed = seed
         self.start = start
         self.loop = VirtualLoop()
         self.clock = LoopTime(self.loop, start)
         self._store = JournalStore(self.clock)
+        self.recording = Recording(options, self._store.note)
         choice = Choice(seed, controllers, addons, node_grace_s)
         self.plane = ControlPlane(self._store, self.clock, choice)
-        self.pace = Pace(self.loop)
+        self.pace = Pace(self.advance)
         self.nodes: dict[str, SimulatedNode] = {}
         self._added = 0
         self._behaviours = Behaviours()
@@ -103,6 +106,11 @@ class Cluster:
         self.machines = Machines(
             self.plane, self._behaviours.find, strict=not any_image, latency=latency
         )
+        world = World(self.plane, self.machines, self._store, self.nodes, self.loop, seed)
+        self.faults = Injector(world, self._store.note)
+        self.checker: Checker | None = None
+        self.kubelets = Kubelets(self.nodes, self.machines.fabric.isolated)
+        self.plane.fetcher = self.kubelets
         self._network = Process("network")
         self._applying = self.plane.link(_ADMIN, _APPLY)
         self._asking = self.plane.link(_ADMIN, _ASK)
@@ -110,13 +118,15 @@ class Cluster:
         self.loop.call_soon(self._network.start, ("services", self.machines.run()))
         for number in range(1, nodes + 1):
             self._add(NodeSpec(f"node-{number}"))
-        self.settle()
+        self.loop.settle()
+        if check:
+            self.checker = Checker(world, self.faults)
         _open[self] = None
 
     @property
     def client(self) -> SyncClient:
         """A client that does not await. It may do everything; unknown fields are refused."""
-        return SyncClient(self.loop, self._asking, self.plane.registry)
+        return SyncClient(self.loop, self._asking, self.plane.registry, self.recording)
 
     @property
     def now(self) -> float:
@@ -125,12 +135,14 @@ class Cluster:
 
     @property
     def log(self) -> str:
-        """Every write so far, one line each; byte-identical for the same seed and commands."""
+        """Every write, command and fault so far, one line each; byte-identical for the same seed and
+        commands."""
         with self.loop.gate:
-            return "".join(f"{entry.line(self.start)}\n" for entry in self._store.entries())
+            return "".join(f"{line}\n" for line in self._store.lines(self.start))
 
     # -- time ---------------------------------------------------------------------------------
 
+    @recorded
     def advance(self, seconds: float) -> None:
         """Let time pass, and everything happen that is due in it."""
         self.loop.advance(seconds)
@@ -146,10 +158,20 @@ class Cluster:
         It is looked at whenever something happened. Raises TimeoutError.
         """
         began = self.now
-        if not self.loop.advance_until(began + timeout_s, condition):
-            raise TimeoutError(f"it did not happen within {timeout_s:g} s of the cluster's time")
-        self._check()
+        self.settle()
+        while not condition():
+            if not self._step(began + timeout_s):
+                raise TimeoutError(
+                    f"it did not happen within {timeout_s:g} s of the cluster's time"
+                )
         return self.now - began
+
+    @recorded
+    def _step(self, instant: float) -> bool:
+        """Let the next thing happen, at most until an instant of the loop."""
+        stepped = self.loop.step_to(instant)
+        self._check()
+        return stepped
 
     def pause(self) -> None:
         """Hold paced time (see `run_realtime`) until `resume`."""
@@ -183,8 +205,11 @@ class Cluster:
     def _check(self) -> None:
         self.plane.check()
         self._network.check()
+        self.faults.check()
         for node in self.nodes.values():
             node.check()
+        if self.checker is not None:
+            self.checker.check()
 
     # -- objects ------------------------------------------------------------------------------
 
@@ -194,10 +219,12 @@ class Cluster:
         Takes YAML, a path of a file or folder, an object or a list of any. Raises the API's errors,
         and ValueError for what cannot be simulated.
         """
-        return [
-            self._do(apply_object(self._applying, self.plane, one, namespace))
-            for one in read_manifests(manifests)
-        ]
+        return self._apply(read_manifests(manifests), namespace)
+
+    @recorded
+    def _apply(self, wanted: list[Object], namespace: str) -> list[Object]:
+        client, plane = self._applying, self.plane
+        return [self._do(apply_object(client, plane, one, namespace)) for one in wanted]
 
     def events(self, namespace: str = "") -> list[Object]:
         """Return the Events, oldest first."""
@@ -206,6 +233,7 @@ class Cluster:
 
     # -- containers ---------------------------------------------------------------------------
 
+    @recorded
     def behave(self, name: str, behaviour: Behaviour) -> None:
         """Let containers behave so from their next start on.
 
@@ -216,6 +244,7 @@ class Cluster:
     def _pod(self, namespace: str, name: str) -> Object:
         return self.client.get("pods", name, namespace)
 
+    @recorded
     def register(self, image: type[Image]) -> type[Image]:
         """Let an image be pulled from now on; also a decorator. Raises ValueError if it has no name."""
         self.machines.catalogue.add(image)
@@ -223,6 +252,7 @@ class Cluster:
 
     # -- the network --------------------------------------------------------------------------
 
+    @recorded
     def fetch(
         self, url: str, source: str = "", *, method: str = "GET",
         headers: Mapping[str, str] | None = None, body: bytes | str = b"", timeout_s: float = 30.0,
@@ -249,6 +279,7 @@ class Cluster:
         """Call `observer` with every request that ends."""
         self.machines.fabric.observers.append(observer)
 
+    @recorded
     def outside(self, name: str, respond: Respond, port: int = 80) -> None:
         """Let a name outside of the cluster answer HTTP requests."""
         self.machines.answer_outside(name, respond, port)
@@ -257,12 +288,14 @@ class Cluster:
         """Return what a container printed. `pod` is "name", "pod/name" or "namespace/name"."""
         return self._containers.logs(pod, container, previous=previous)
 
+    @recorded
     def exec(self, pod: str, argv: list[str], container: str = "") -> Result:
         """Run a command in a container; time passes until it has ended."""
         return self._do(self._containers.run(self._containers.running(pod, container), argv))
 
     # -- nodes --------------------------------------------------------------------------------
 
+    @recorded
     def add_node(self, name: str, **capacity: Any) -> SimulatedNode:
         """Add a node. `capacity`: cpu, memory, storage, pods, labels, taints (see NodeSpec)."""
         node = self._add(NodeSpec(name, **capacity))
@@ -282,6 +315,7 @@ class Cluster:
         """Return a node; raises KeyError with its name."""
         return self.nodes[name]
 
+    @recorded
     def remove_node(self, name: str) -> None:
         """Take a machine away, and its Node out of the API."""
         node = self.nodes.pop(name)
@@ -290,15 +324,18 @@ class Cluster:
         self._do(self._asking.delete(NODES, name))
         self.settle()
 
+    @recorded
     def stop_node(self, name: str) -> None:
         """Cut a node's power."""
         self._do(self.nodes[name].stop())
 
+    @recorded
     def start_node(self, name: str) -> None:
         """Give a node its power back."""
         self._soon(self.nodes[name].start_agent)
         self.settle()
 
+    @recorded
     def partition(self, name: str) -> None:
         """Cut a node off from the API server and from the other nodes; what runs on it goes on."""
         with self.loop.gate:
@@ -306,6 +343,7 @@ class Cluster:
             self.machines.isolate(name)
             self.loop.disturb()
 
+    @recorded
     def heal(self, name: str) -> None:
         """End a partition."""
         with self.loop.gate:
@@ -315,32 +353,16 @@ class Cluster:
 
     # -- components ---------------------------------------------------------------------------
 
+    @recorded
     def crash(self, component: str) -> None:
         """Kill "server", "controllers", "scheduler", or the agent of "node/NAME"."""
-        node = self._agent_of(component)
-        self._do(self.plane.kill(component) if node is None else node.crash_agent())
+        self._do(Crash(component).begin(self.faults.world))
 
+    @recorded
     def restart(self, component: str) -> None:
         """Start what was crashed."""
-        node = self._agent_of(component)
-        if node is not None:
-            self._soon(node.start_agent)
-        else:
-            starts = {
-                SERVER: self.plane.start_server,
-                CONTROLLERS: self.plane.start_controllers,
-                SCHEDULER: self.plane.start_scheduler,
-            }
-            self._do(starts[component]())
+        self._do(Crash(component).end(self.faults.world))
         self.settle()
-
-    def _agent_of(self, component: str) -> SimulatedNode | None:
-        if component.startswith("node/"):
-            return self.nodes[component.removeprefix("node/")]
-        if component not in (SERVER, CONTROLLERS, SCHEDULER):
-            known = f"{SERVER}, {CONTROLLERS}, {SCHEDULER}, node/NAME"
-            raise ValueError(f"there is no component {component!r}; there are {known}")
-        return None
 
     # -- its end ------------------------------------------------------------------------------
 
@@ -353,6 +375,7 @@ class Cluster:
         async def stop() -> None:
             for node in self.nodes.values():
                 await node.stop()
+            await self.faults.stop()
             await self._network.kill()
             await self.plane.stop()
 

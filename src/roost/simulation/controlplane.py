@@ -26,6 +26,7 @@ from roost.apiserver.admission.registered import Registered
 from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.usage import quota_matches, usage_of
 from roost.apiserver.admission.webhooks.port import Caller, CallFailed, Endpoint
+from roost.apiserver.aggregation.remote import Fetcher
 from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
@@ -43,6 +44,7 @@ from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
 from roost.engine.scheduling import Scheduling
 from roost.ports.port import WallClock
+from roost.simulation.clocks import SkewedClock
 from roost.simulation.keys import SeededKeys
 from roost.simulation.link import Link, Wire
 from roost.simulation.seeds import derived
@@ -53,6 +55,8 @@ from roost.store.port import Store
 SERVER: Final = "server"
 CONTROLLERS: Final = "controllers"
 SCHEDULER: Final = "scheduler"
+#: Through which controllers and scheduler see the cluster; not a process.
+WATCHES: Final = "watches"
 #: The API server's address as pods see it; nobody listens there but in the simulation's network.
 ADDRESS: Final = "192.168.0.1"
 PORT: Final = 6443
@@ -131,6 +135,9 @@ class ControlPlane:
         self.store = store
         self.clock = clock
         self.choice = choice
+        self.clocks = {
+            name: SkewedClock(clock) for name in (SERVER, CONTROLLERS, SCHEDULER, WATCHES)
+        }
         self.wire = Wire()
         self.names = chosen(choice.controllers, (*ALL, SCHEDULER)) if choice.controllers else ()
         self.registry = builtin()
@@ -144,9 +151,11 @@ class ControlPlane:
         self._processes = {name: Process(name) for name in (SERVER, CONTROLLERS, SCHEDULER)}
         self._tenants: dict[str, Tenant] = {}
         self._caches = Process("caches")
-        self.informers = Informers(
-            self.link(_MANAGER), SeededChance(derived(choice.seed, "caches"))
-        )
+        self._watches = self.link(_MANAGER)
+        self.informers = Informers(self._watches, SeededChance(derived(choice.seed, "caches")))
+        #: What reaches kubelets; set before `start`, or there are no metrics.
+        self.fetcher: Fetcher | None = None
+        self._authenticator: Authenticator | None = None
         self.engine: Engine | None = None
         self.scheduling: Scheduling | None = None
 
@@ -157,9 +166,32 @@ class ControlPlane:
             raise ConnectionRefusedError("the API server is down")
         return self.wire.server
 
+    @property
+    def authenticator(self) -> Authenticator:
+        """Who knows who asks; raises ConnectionRefusedError while there is no server."""
+        if self._authenticator is None or self.wire.server is None:
+            raise ConnectionRefusedError("the API server is down")
+        return self._authenticator
+
     def link(self, user: User | None = None, manner: Manner = _TRUSTED) -> Link:
         """Return a client that outlives the server."""
         return self.wire.link(user, manner)
+
+    def link_of(self, name: str) -> Link:
+        """Return how a component reaches the server; raises ValueError for the server itself."""
+        links = {CONTROLLERS: self._manager, SCHEDULER: self._scheduler, WATCHES: self._watches}
+        if name not in links:
+            raise ValueError(f"{name} sends no requests; name one of {', '.join(links)}")
+        return links[name]
+
+    async def start_component(self, name: str) -> None:
+        """Start one component that was crashed."""
+        starts = {
+            SERVER: self.start_server,
+            CONTROLLERS: self.start_controllers,
+            SCHEDULER: self.start_scheduler,
+        }
+        await starts[name]()
 
     async def start(self) -> None:
         """Start everything, and make what every cluster has."""
@@ -200,7 +232,7 @@ class ControlPlane:
     async def start_server(self) -> None:
         if self.alive(SERVER):
             return
-        authorizer, chance, clock = Authorizer(), self._server_chance, self.clock
+        authorizer, chance, clock = Authorizer(), self._server_chance, self.clocks[SERVER]
         registry = builtin()
         lookup = Lookup(self.store, registry)
         authenticator = Authenticator(clock, self._keys, lookup)
@@ -223,6 +255,7 @@ class ControlPlane:
                 authenticator, authorizer, self._keys, lookup, clock, self._ids,
                 [chain.Chain(registered.plugins())],
             ),
+            fetcher=self.fetcher,
         )  # fmt: skip
         CustomResources(api, self._caller)
         self._processes[SERVER].start(
@@ -236,7 +269,9 @@ class ControlPlane:
         if self._began(SERVER) == 1:
             await self._bootstrap(api)
         registered.start()
-        self.registry = registry
+        if api.node_metrics is not None:
+            api.node_metrics.present = True
+        self.registry, self._authenticator = registry, authenticator
         self.wire.connect(api)
 
     async def _bootstrap(self, api: ApiServer) -> None:
@@ -262,7 +297,7 @@ class ControlPlane:
         fixed = [name for name in names if name not in EVERYWHERE]
         everywhere = [name for name in names if name in EVERYWHERE]
         engine = Engine(
-            link, self.clock, chance, controllers(fixed, setup), informers=informers,
+            link, self.clocks[CONTROLLERS], chance, controllers(fixed, setup), informers=informers,
             tells_causes=True,
         )  # fmt: skip
 
@@ -280,6 +315,8 @@ class ControlPlane:
             return
         chance = SeededChance(derived(self.choice.seed, SCHEDULER, self._began(SCHEDULER)))
         informers = self._tenants[SCHEDULER] = Tenant(self.informers)
-        scheduling = Scheduling(self._scheduler, self.clock, chance, informers=informers)
+        scheduling = Scheduling(
+            self._scheduler, self.clocks[SCHEDULER], chance, informers=informers
+        )
         self._processes[SCHEDULER].start(("scheduler", scheduling.run()))
         self.scheduling = scheduling

@@ -130,17 +130,36 @@ class VirtualLoop(asyncio.BaseEventLoop):
         The condition is looked at whenever all that is due at an instant has happened; it may use
         `finish`, but nothing should change by it.
         """
+        self._drain()
         while not condition():
-            if self._now >= instant and not self._ready:
+            if self._ready:
+                self._drain()
+            elif not self.step_to(instant):
                 return False
-            with self.gate:
-                self._step, self._stepped, self._goal = True, False, max(instant, self._now)
-                try:
-                    with _alone():
-                        self.run_forever()
-                finally:
-                    self._step, self._goal = False, None
         return True
+
+    def step_to(self, instant: float) -> bool:
+        """Advance to the next instant at which something happens, at most to `instant`.
+
+        Returns False if it is `instant` already.
+        """
+        self._drain()
+        if self._now >= instant:
+            return False
+        with self.gate:
+            self._step, self._stepped, self._goal = True, False, instant
+            try:
+                with _alone():
+                    self.run_forever()
+            finally:
+                self._step, self._goal = False, None
+        return True
+
+    def _drain(self) -> None:
+        """Finish what is ready: what is done next then finds the same, whether somebody looked
+        before (which also finishes it) or not."""
+        if self._ready:
+            self.settle()
 
     def settle(self, unless: Callable[[], bool] | None = None) -> bool:
         """Run what is ready, and what that makes ready; no time passes. As `advance_to`."""
@@ -152,6 +171,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         `quiet`: it only looks, and changes nothing. Raises what it raises, and Deadlock when it can
         never end.
         """
+        self._drain()
         with self.gate, _alone():
             if not quiet:
                 self.disturb()

@@ -7,6 +7,7 @@ world is not strict, it is a server that runs for ever and answers on every port
 
 from __future__ import annotations
 
+import fnmatch
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class Machines:
         guard: Guard | None = None,
     ) -> None:
         self.catalogue = Catalogue(images)
+        #: Images that cannot be pulled meanwhile: (pattern, why).
+        self.unpullable: list[tuple[str, str]] = []
         self._strict = strict
         self._plane = plane
         self._behave = behave
@@ -107,11 +110,17 @@ class Machines:
         def log(path: str, line: str) -> None:
             node.write_log(path, line)
 
-        refuse = self.catalogue.refusal if self._strict else None
-        registry = Registry(self._pull_s, refuse=refuse)
-        runtime = SimulatedRuntime(self._plane.clock.now, behave=choose, registry=registry, log=log)
+        registry = Registry(self._pull_s, refuse=self._refusal)
+        runtime = SimulatedRuntime(node.clock.now, behave=choose, registry=registry, log=log)
         box = self._boxes[node.name] = _Box(host, pods, runtime)
         return runtime
+
+    def _refusal(self, reference: str) -> str:
+        """Say why an image cannot be pulled now, "" if it can."""
+        for pattern, why in self.unpullable:
+            if fnmatch.fnmatchcase(reference, pattern):
+                return f"failed to pull and unpack image {reference!r}: {why}"
+        return self.catalogue.refusal(reference) if self._strict else ""
 
     def pod_network(self, node: SimulatedNode) -> PodNetwork:
         return self._boxes[node.name].pods

@@ -27,6 +27,7 @@ from roost.node.tools import Capacity, NodeSettings, Runtimes, Tools
 from roost.ports.port import Network, WallClock
 from roost.runtimes.port import ContainerSpec, Runtime
 from roost.runtimes.simulated import Behaviour, SimulatedRuntime
+from roost.simulation.clocks import SkewedClock
 from roost.simulation.controlplane import ControlPlane, Process
 from roost.simulation.seeds import derived
 from roost.simulation.volumes import VirtualPodFiles
@@ -185,6 +186,7 @@ class SimulatedNode:
         self._process = Process(f"node {spec.name}")
         user = User(f"system:node:{spec.name}", (MASTERS, AUTHENTICATED))
         self.link = plane.link(user, Manner(trusted=True, manager="kubelet"))
+        self.clock = SkewedClock(plane.clock)
         self._starts = 0
         self._boot()
 
@@ -200,8 +202,13 @@ class SimulatedNode:
         self.network = self._machine.pod_network(self)
 
     def write_log(self, path: str, line: str, stream: str = "stdout") -> None:
-        """Append a line that a container prints to its log, as the CRI's logs are."""
-        stamp = log_stamp(self._plane.clock.now())
+        """Append a line that a container prints to its log, as the CRI's logs are.
+
+        On a full disk the line is lost.
+        """
+        if self.files.full:
+            return
+        stamp = log_stamp(self.clock.now())
         entry = f"{stamp} {stream} F {line}\n".encode()
         known = self.files.read(path) or b""
         if len(known) > _LOG_BYTES:
@@ -215,7 +222,7 @@ class SimulatedNode:
         self.powered = True
         self._starts += 1
         plane, name = self._plane, self.name
-        recorder = EventRecorder(self.link, plane.clock, "kubelet", host=name)
+        recorder = EventRecorder(self.link, self.clock, "kubelet", host=name)
         settings = NodeSettings(
             name=name,
             host_ips=(self.address,),
@@ -229,7 +236,7 @@ class SimulatedNode:
         tools = Tools(
             client=self.link,
             runtimes=Runtimes([self.runtime]),
-            clock=plane.clock,
+            clock=self.clock,
             chance=SeededChance(derived(plane.choice.seed, "node", name, self._starts)),
             files=self.files,
             pod_files=self.pod_files,

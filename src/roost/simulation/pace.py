@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from roost.simulation.loop import VirtualLoop
-
 #: Between two looks at the real clock, in seconds.
 _FRAME_S: Final = 0.02
 
@@ -15,10 +13,10 @@ _FRAME_S: Final = 0.02
 class Pace:
     """`speed` is virtual seconds for each real one; None: as fast as they can be reckoned."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, advance: Callable[[float], object]) -> None:
         self.speed: float | None = 1.0
         self.paused = False
-        self._loop = loop
+        self._advance = advance
         self._last: float | None = None
 
     def pause(self) -> None:
@@ -42,7 +40,7 @@ class Pace:
         if last is None or self.speed is None:
             return 0.0
         passed = max(0.0, real_now - last) * self.speed
-        self._loop.advance(passed)
+        self._advance(passed)
         return passed
 
     def run(
@@ -55,7 +53,7 @@ class Pace:
         """Keep pace with a real clock until it is `seconds` later."""
         if self.speed is None:
             if not self.paused:
-                self._loop.advance(seconds)
+                self._advance(seconds)
             return
         end = clock() + seconds
         self._last = None
