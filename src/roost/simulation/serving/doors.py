@@ -40,10 +40,19 @@ from roost.simulation.network.messages import Fault
 from roost.simulation.nodes import SimulatedNode
 from roost.simulation.serving.across import Across
 from roost.simulation.serving.front import HeldProxy
-from roost.simulation.serving.sessions import FarProcess, HttpPipe, LogReader, LogSession
+from roost.simulation.serving.sessions import (
+    FarProcess,
+    HttpPipe,
+    LateProcess,
+    LogReader,
+    LogSession,
+    ShellSession,
+)
 
 ResultT = TypeVar("ResultT")
 _FETCH_S: Final = 60.0
+#: Programs that, at a terminal, take one command after the other.
+_SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
 _Handler = Callable[["Doors", web.BaseRequest, str, list[str]], Awaitable[web.StreamResponse]]
 
 
@@ -185,11 +194,21 @@ class Doors:
         if not isinstance(runtime, Exec):
             raise web.HTTPNotImplemented(text="this runtime cannot run further processes")
 
+        async def begin(command: tuple[str, ...], given: bytes = b"") -> Process:
+            async def run() -> Process:
+                process = await runtime.exec(found.container_id, command, tty=False, stdin=True)
+                if given:
+                    await process.write(given)
+                return process
+
+            return FarProcess(self._across, await self._run(run))
+
         async def start() -> Process:
-            begun = await self._run(
-                lambda: runtime.exec(found.container_id, argv, tty=wanted.tty, stdin=wanted.stdin)
-            )
-            return FarProcess(self._across, begun)
+            if wanted.tty and wanted.stdin and _is_shell(argv):
+                return ShellSession(lambda line: begin((*argv, "-c", line)), f"{pod}:/# ")
+            if wanted.stdin:
+                return LateProcess(lambda given: begin(argv, given))
+            return await begin(argv)
 
         return await serve_command(request, start, wanted)
 
@@ -312,6 +331,10 @@ _ROUTES: Final[dict[str, _Handler]] = {
     "stats": Doors._stats,
     "healthz": Doors._healthz,
 }
+
+
+def _is_shell(argv: tuple[str, ...]) -> bool:
+    return len(argv) == 1 and argv[0].rpartition("/")[2] in _SHELLS
 
 
 def _json(body: Any) -> web.Response:

@@ -13,6 +13,8 @@ from roost.runtimes.port import Process, RuntimeFault
 from roost.simulation.serving.across import Across
 
 _POLL_S: Final = 0.1
+_LINE_LIMIT: Final = 4096
+_END_OF_INPUT: Final = b"\x04"
 _HEAD_BYTES: Final = 64 << 10
 _BODY_BYTES: Final = 16 << 20
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -54,6 +56,105 @@ class FarProcess:
 
     async def close(self) -> None:
         await self._across.run(self._process.close)
+
+
+class LateProcess:
+    """runtimes.port.Process of a command that is begun when all of its input is there.
+
+    Simulated commands read what was written before they look.
+    """
+
+    def __init__(self, begin: Callable[[bytes], Coroutine[Any, Any, Process]]) -> None:
+        self._begin = begin
+        self._given = bytearray()
+        self._closed = asyncio.Event()
+        self._process: Process | None = None
+
+    async def write(self, data: bytes) -> None:
+        if len(self._given) + len(data) > _BODY_BYTES:
+            raise RuntimeFault("ExecError", f"more than {_BODY_BYTES} bytes of input")
+        self._given += data
+
+    async def close_stdin(self) -> None:
+        self._closed.set()
+
+    async def resize(self, width: int, height: int) -> None:
+        """There is no terminal."""
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        await self._closed.wait()
+        self._process = await self._begin(bytes(self._given))
+        async for part in self._process.output():
+            yield part
+
+    async def wait(self) -> int:
+        return 0 if self._process is None else await self._process.wait()
+
+    async def close(self) -> None:
+        if self._process is not None:
+            await self._process.close()
+
+
+class ShellSession:
+    """runtimes.port.Process of a shell at a terminal: each line is a command of its own.
+
+    What a line leaves behind in the shell (its folder, its variables) is not kept. `run` begins one.
+    """
+
+    def __init__(self, run: Callable[[str], Coroutine[Any, Any, Process]], prompt: str) -> None:
+        self._run = run
+        self._prompt = prompt.encode()
+        self._keys: asyncio.Queue[bytes] = asyncio.Queue()
+        self._code = 0
+
+    async def write(self, data: bytes) -> None:
+        self._keys.put_nowait(data)
+
+    async def close_stdin(self) -> None:
+        self._keys.put_nowait(_END_OF_INPUT)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Lines are not wrapped here."""
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        yield 1, self._prompt
+        line = ""
+        while True:
+            for key in (await self._keys.get()).decode(errors="replace"):
+                if key in "\r\n":
+                    yield 1, b"\r\n"
+                    command, line = line.strip(), ""
+                    if command == "exit":
+                        return
+                    if command:
+                        async for shown in self._command(command):
+                            yield 1, shown
+                    yield 1, self._prompt
+                elif key == "\x04" and not line:
+                    yield 1, b"\r\n"
+                    return
+                elif key == "\x03":
+                    line = ""
+                    yield 1, b"^C\r\n" + self._prompt
+                elif key in "\x7f\b":
+                    if line:
+                        line = line[:-1]
+                        yield 1, b"\b \b"
+                elif key.isprintable() and len(line) < _LINE_LIMIT:
+                    line += key
+                    yield 1, key.encode()
+
+    async def _command(self, line: str) -> AsyncIterator[bytes]:
+        process = await self._run(line)
+        async for _, data in process.output():
+            yield data.replace(b"\n", b"\r\n")
+        self._code = await process.wait()
+
+    async def wait(self) -> int:
+        return self._code
+
+    async def close(self) -> None:
+        """A command that runs ends by itself."""
 
 
 class LogReader:
