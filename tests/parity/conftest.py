@@ -1,7 +1,7 @@
 """Runs each behaviour case on the simulator, and on one real cluster where there can be one.
 
-Cases on the real cluster begin together, in threads, each in a namespace of its own; pytest then collects
-what became of them one by one. docs/how-to/behaviour-cases.md says how to try another cluster.
+Cases on the real cluster begin together, in threads, each in a namespace of its own; pytest then
+collects what became of them one by one. docs/how-to/behaviour-cases.md says how to try another cluster.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a behaviour case may do to a cluster, whatever cluster it is.
 
-A case is a function of one Target: it has a namespace of its own, says what should come about and within
-which time, and knows neither whether time is virtual nor whether containers are real. Rule: what only one
-kind of cluster can do is asked for with `needs`, never tried.
+A case is a function of one Target: it has a namespace of its own, says what should come about and
+within which time, and knows neither whether time is virtual nor whether containers are real. Rule: what
+only one kind of cluster can do is asked for with `needs`, never tried.
 """
 
 from __future__ import annotations

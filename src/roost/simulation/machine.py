@@ -192,7 +192,8 @@ class Machines:
             pod, spec.name, host, self.fabric, self.names, self._plane.clock,
             SeededChance(derived(self._plane.choice.seed, spec.id, self._started)),
             files, Tasks(), {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
-            spec.limits.memory_bytes,
+            spec.limits.memory_bytes, sandbox.hostname,
+            (spec.security.user or 0, spec.security.group or 0),
         )  # fmt: skip
 
     # -- the world outside, and requests from it

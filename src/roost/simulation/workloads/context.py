@@ -28,7 +28,6 @@ Respond = Callable[[Request], Reply | Awaitable[Reply]]
 OnSignal = Callable[[], Awaitable[None] | None]
 
 TIMEOUT_S: Final = 30.0
-SIGTERM_CODE: Final = 143
 
 
 class Exited(BaseException):
@@ -75,6 +74,8 @@ class World:
     tasks: Tasks
     env: Mapping[str, str]
     memory_limit_bytes: int | None = None
+    hostname: str = ""
+    user: tuple[int, int] = (0, 0)
     allocated_bytes: int = 0
     signals: dict[str, OnSignal] = field(default_factory=dict)
 
@@ -116,7 +117,7 @@ class Context:
         self, world: World, pid: int, argv: Sequence[str], output: Output, stdin: bytes = b""
     ) -> None:
         self._world = world
-        self._output = output
+        self.output = output
         self.pid = pid
         self.argv = tuple(argv)
         self.stdin = stdin
@@ -130,32 +131,50 @@ class Context:
 
     def print(self, *parts: object) -> None:
         """Print a line to stdout, which is the container's log."""
-        self._output(1, " ".join(map(str, parts)) + "\n")
+        self.output(1, " ".join(map(str, parts)) + "\n")
 
     def write(self, text: str) -> None:
         """Print text as it is."""
-        self._output(1, text)
+        self.output(1, text)
 
     def error(self, *parts: object) -> None:
         """Print a line to stderr."""
-        self._output(2, " ".join(map(str, parts)) + "\n")
+        self.output(2, " ".join(map(str, parts)) + "\n")
 
     def exit(self, code: int = 0) -> NoReturn:
         """End this process."""
         raise Exited(code)
 
-    def on_signal(self, name: str, handler: OnSignal) -> None:
-        """Call `handler` when the container gets a signal (SIGTERM); without one it ends."""
-        self._world.signals[name] = handler
+    def on_signal(self, name: str, handler: OnSignal | None) -> None:
+        """Call `handler` when the container gets a signal (SIGTERM). None: as if there had been none."""
+        if handler is None:
+            self._world.signals.pop(name, None)
+        else:
+            self._world.signals[name] = handler
+
+    async def signal(self, name: str) -> None:
+        """Send a signal to the container's first process, which gets only those that it handles."""
+        handler = self._world.signals.get(name)
+        called = handler() if handler is not None else None
+        if inspect.isawaitable(called):
+            await called
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something beside this process; it ends with the container."""
         return self._world.tasks.spawn(work)
 
-    def child(self, argv: Sequence[str], output: Output | None = None) -> Context:
+    def child(
+        self, argv: Sequence[str], output: Output | None = None, stdin: bytes = b""
+    ) -> Context:
         """Return the context of a command that this process runs."""
-        made = Context(self._world, self.pid + 1, argv, output or self._output)
-        made.env = dict(self.env)
+        made = Context(self._world, self.pid + 1, argv, output or self.output, stdin)
+        made.env, made.files = dict(self.env), self.files
+        return made
+
+    def copy(self) -> Context:
+        """Return the context of a process that this one forks: the same, and on its own from here."""
+        made = self.child(self.argv, self.output, self.stdin)
+        made.pid = self.pid
         return made
 
     # -- the machine
@@ -166,6 +185,20 @@ class Context:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def sleep_for_ever(self) -> NoReturn:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("for ever is over")
+
+    @property
+    def hostname(self) -> str:
+        """The pod's host name."""
+        return self._world.hostname or self.pod.name
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """The numbers of the user and the group that it runs as."""
+        return self._world.user
 
     def allocate(self, size_bytes: int) -> None:
         """Use so much more memory (less, if negative); over the limit the container is killed."""
@@ -193,8 +226,7 @@ class Context:
     async def serve(self, port: int, respond: Respond) -> NoReturn:
         """Listen, and never end."""
         self.listen(port, respond)
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("a server ended")
+        await self.sleep_for_ever()
 
     async def fetch(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None,
@@ -208,6 +240,11 @@ class Context:
             world.fabric, world.host, self._address, url,
             method=method, headers=sent_headers, body=data, timeout_s=timeout_s,
         )  # fmt: skip
+
+    async def connect(self, host: str, port: int, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Open and close a connection; raises network.messages.Fault."""
+        world = self._world
+        await world.fabric.connect(world.host, self._address(host), port, timeout_s)
 
     def _address(self, host: str) -> str:
         return self._world.names.address(host, self._hosts(), self._resolv())

@@ -6,10 +6,11 @@ another one reads, and what the agent projects is there.
 
 from __future__ import annotations
 
+import copy
 import errno
 import posixpath
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Self
 
 from roost.ports.port import Files
 from roost.runtimes.port import Mount
@@ -32,6 +33,7 @@ class ContainerFiles:
         inner_first = sorted(mounts, key=lambda mount: -len(mount.target))
         self._mounts: Sequence[Mount] = tuple(inner_first)
         self._written: dict[str, int] = {}
+        self._folders: dict[str, None] = {"/tmp": None, "/": None}  # noqa: S108 - the container's own
 
     def _place(self, path: str) -> tuple[str, bool]:
         """Return where a path lies on the node, and whether it may only be read."""
@@ -53,10 +55,33 @@ class ContainerFiles:
         """Return a file's content as text."""
         return self.read(path).decode(errors="replace")
 
+    def at(self, folder: str) -> Self:
+        """Return the same files as a process sees them that is in another folder."""
+        other = copy.copy(self)
+        other.folder = folder
+        return other
+
+    def _full(self, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self.folder, path))
+
     def exists(self, path: str) -> bool:
-        """Say whether there is a file, or a folder with something in it."""
-        place = self._place(path)[0]
-        return self._files.read(place) is not None or bool(self._files.list(place))
+        """Say whether there is a file or a folder."""
+        return self.is_file(path) or self._full(path) in self._folders or bool(self.list(path))
+
+    def is_file(self, path: str) -> bool:
+        return self._files.read(self._place(path)[0]) is not None
+
+    def is_read_only(self, path: str) -> bool:
+        return self._place(path)[1]
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder, and those it is in; raises OSError (EROFS)."""
+        if self._place(path)[1]:
+            raise OSError(errno.EROFS, "Read-only file system", path)
+        full = self._full(path)
+        while full not in self._folders:
+            self._folders[full] = None
+            full = posixpath.dirname(full)
 
     def write(self, path: str, content: bytes | str) -> None:
         """Write a whole file; folders are made. Raises OSError (EROFS, ENOSPC)."""
@@ -78,6 +103,9 @@ class ContainerFiles:
         """Return the sorted names in a folder, those of mounts in it too; empty where there is none."""
         full = posixpath.normpath(posixpath.join(self.folder, path)).rstrip("/")
         names = dict.fromkeys(self._files.list(self._place(path)[0]))
+        for folder in self._folders:
+            if posixpath.dirname(folder).rstrip("/") == full and folder != "/":
+                names[posixpath.basename(folder)] = None
         for mount in self._mounts:
             if mount.target.startswith(f"{full}/"):
                 names[mount.target[len(full) + 1 :].partition("/")[0]] = None
@@ -91,6 +119,9 @@ class ContainerFiles:
         if not self.exists(path):
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
         self._files.remove(place)
+        full = self._full(path)
+        for folder in [f for f in self._folders if f == full or f.startswith(f"{full}/")]:
+            del self._folders[folder]
         for known in [one for one in self._written if one == place or one.startswith(f"{place}/")]:
             del self._written[known]
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from roost.simulation.workloads.commands import run_command
 from roost.simulation.workloads.context import Context
-from roost.simulation.workloads.shell import run_command
 
 
 class Image:
@@ -28,6 +28,9 @@ class Image:
     entrypoint: ClassVar[tuple[str, ...]] = ()
     command: ClassVar[tuple[str, ...]] = ()
     env: ClassVar[Mapping[str, str]] = {}
+    #: What SIGTERM does to it when it does not handle the signal; None: nothing, as the kernel keeps it
+    #: from the first process of a container.
+    term_code: ClassVar[int | None] = 143
     #: The image's files: path -> content.
     files: ClassVar[Mapping[str, str]] = {}
 

@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol
 
 from roost.runtimes.port import Process
 from roost.simulation.workloads.context import (
-    SIGTERM_CODE,
     Context,
     Exited,
     OutOfMemory,
@@ -110,7 +109,8 @@ class ImageProgram:
     def stop(self) -> None:
         handler = self._world.signals.get("SIGTERM")
         if handler is None:
-            self._finish(SIGTERM_CODE, "", "")
+            if self._image.term_code is not None:
+                self._finish(self._image.term_code, "", "")
             return
         try:
             called = handler()

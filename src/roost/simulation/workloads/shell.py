@@ -1,325 +1,416 @@
-"""The commands that every simulated image has, and a shell of words.
+"""The shell of simulated images: runs scripts as busybox's does, in virtual time.
 
-The shell knows `;`, `&&`, `||`, quotes, `$NAME`, `>` and `>>`, and `while true; do ...; done` and
-`for` no more: what it does not know it refuses with exit code 2 and says so.
+What it does not know it refuses with exit code 2 and says so. Deliberate limits: the commands of a
+pipe run one after the other, each with all that the one before it printed; a round of a loop that
+takes no time takes a millisecond, else it would stop the clock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-import shlex
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+import fnmatch
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
-from roost.simulation.network.messages import Fault
-from roost.simulation.workloads.context import Context
+from roost.simulation.workloads.builtins import BUILTINS, Break, Continue, Return
+from roost.simulation.workloads.context import Context, Exited
+from roost.simulation.workloads.expansion import expand, expand_one, expand_pattern
+from roost.simulation.workloads.script import (
+    Case,
+    Command,
+    For,
+    Function,
+    Group,
+    If,
+    Loop,
+    Pipe,
+    Redirect,
+    Redirected,
+    Script,
+    Simple,
+    Step,
+    Unknown,
+)
+from roost.simulation.workloads.streams import Input, Streams, redirected
+from roost.simulation.workloads.syntax import parse
 
-Command = Callable[[Context, tuple[str, ...]], Awaitable[int]]
-
-_NOT_FOUND: Final = 127
-#: What one round of an endless loop takes: otherwise one that never sleeps would stop the clock.
+_SYNTAX_CODE: Final = 2
+_INTERRUPTED: Final = 143
 _ROUND_S: Final = 0.001
-_OPERATORS: Final = ("&&", "||", ";")
-_UNKNOWN: Final = frozenset({"|", "&", "<", "<<", "(", ")", "{", "}", "2>", "`"})
-_KEYWORDS: Final = frozenset({"if", "for", "while", "until", "case", "function"})
-_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+|\?))")
+_DEPTH: Final = 100
+
+#: Runs a command that is no part of the shell: (context, argv) -> exit code.
+Runner = Callable[[Context, Sequence[str]], Any]
 
 
-async def run_command(ctx: Context, argv: Sequence[str]) -> int:
-    """Run one command; an unknown one is 127, as in a shell."""
-    if not argv:
-        return 0
-    command = COMMANDS.get(argv[0].rpartition("/")[2])
-    if command is None:
-        ctx.error(f"{argv[0]}: not found")
-        return _NOT_FOUND
-    return await command(ctx, tuple(argv))
+class Shell:
+    """One shell. `arguments` are $0, $1 ..."""
 
+    def __init__(self, ctx: Context, run: Runner, arguments: Sequence[str] = ("sh",)) -> None:
+        self.ctx = ctx
+        self.run_program = run
+        self.variables: dict[str, str] = {}
+        self.positional = list(arguments)
+        self.functions: dict[str, Command] = {}
+        self.code = 0
+        self.stop_at_error = False
+        self.stop_at_unset = False
+        self.traps: dict[str, str] = {}
+        self.jobs: dict[int, asyncio.Task[int]] = {}
+        self.last_job = 0
+        self.last_job_pid = 0
+        self.is_sub = False
+        self._pending: list[str] = []
+        self._interrupt: asyncio.Future[None] | None = None
+        self._tested = 0  # within so many conditions, where a failure is an answer
+        self._depth = 0
 
-async def _cat(ctx: Context, argv: tuple[str, ...]) -> int:
-    code = 0
-    for path in argv[1:]:
+    async def main(self, text: str) -> int:
+        """Run a script to its end; return its exit code."""
+        streams = Streams(
+            Input(self.ctx.stdin), lambda text: self.ctx.output(1, text),
+            lambda text: self.ctx.output(2, text),
+        )  # fmt: skip
         try:
-            ctx.write(ctx.files.text(path))
-        except OSError:
-            ctx.error(f"cat: can't open '{path}': No such file or directory")
-            code = 1
-    if len(argv) == 1:
-        ctx.write(ctx.stdin.decode(errors="replace"))
-    return code
+            try:
+                await self.run(parse(text), streams)
+            except Unknown as unknown:
+                self._complain(unknown, streams)
+            except (Break, Continue):
+                pass
+            except Return as returned:
+                self.code = returned.code
+        except Exited as exited:
+            self.code = exited.code
+        leaving = self.traps.pop("EXIT", "")
+        if leaving:
+            code = self.code
+            try:
+                await self.run(parse(leaving), streams)
+                self.code = code
+            except Exited as exited:
+                self.code = exited.code
+        return self.code
 
+    def _complain(self, unknown: Unknown, streams: Streams) -> None:
+        words = str(unknown)
+        known = words.startswith(("syntax error", "divide", "arithmetic")) or ": " in words
+        streams.err(f"sh: {words}\n" if known else f"sh: {words}: not simulated\n")
+        self.code = _SYNTAX_CODE
 
-async def _echo(ctx: Context, argv: tuple[str, ...]) -> int:
-    if argv[1:2] == ("-n",):
-        ctx.write(" ".join(argv[2:]))
-    else:
-        ctx.print(*argv[1:])
-    return 0
+    # -- scripts
 
+    async def run(self, script: Script, streams: Streams) -> int:
+        skipping = ""
+        for step in script.steps:
+            if (skipping == "&&" and self.code) or (skipping == "||" and not self.code):
+                skipping = step.operator if step.operator in ("&&", "||") else ""
+                continue
+            following = step.operator in ("&&", "||")
+            if step.operator == "&":
+                self._begin(step, streams)
+            else:
+                await self._pipe(step.pipe, streams, tested=following)
+            skipping = step.operator if following else ""
+        return self.code
 
-async def _env(ctx: Context, _argv: tuple[str, ...]) -> int:
-    for name, value in ctx.env.items():
-        ctx.print(f"{name}={value}")
-    return 0
-
-
-async def _printenv(ctx: Context, argv: tuple[str, ...]) -> int:
-    if len(argv) == 1:
-        return await _env(ctx, argv)
-    missing = [name for name in argv[1:] if name not in ctx.env]
-    for name in argv[1:]:
-        if name in ctx.env:
-            ctx.print(ctx.env[name])
-    return 1 if missing else 0
-
-
-async def _exit(ctx: Context, argv: tuple[str, ...]) -> int:
-    ctx.exit(int(argv[1]) if argv[1:] and argv[1].isdigit() else 0)
-
-
-async def _hostname(ctx: Context, argv: tuple[str, ...]) -> int:
-    ctx.print(ctx.pod.address if argv[1:2] == ("-i",) else ctx.env.get("HOSTNAME", ctx.pod.name))
-    return 0
-
-
-async def _list(ctx: Context, argv: tuple[str, ...]) -> int:
-    for path in [one for one in argv[1:] if not one.startswith("-")] or ["."]:
-        if not ctx.files.exists(path):
-            ctx.error(f"ls: {path}: No such file or directory")
-            return 1
-        for name in ctx.files.list(path) or [path]:
-            ctx.print(name)
-    return 0
-
-
-async def _pause(_ctx: Context, _argv: tuple[str, ...]) -> int:
-    await asyncio.get_running_loop().create_future()
-    return 0
-
-
-async def _remove(ctx: Context, argv: tuple[str, ...]) -> int:
-    force = any(one.startswith("-") and "f" in one for one in argv[1:])
-    code = 0
-    for path in [one for one in argv[1:] if not one.startswith("-")]:
-        try:
-            ctx.files.remove(path)
-        except OSError as error:
-            if not force or not isinstance(error, FileNotFoundError):
-                ctx.error(f"rm: can't remove '{path}': {error.strerror}")
-                code = 1
-    return code
-
-
-async def _sleep(ctx: Context, argv: tuple[str, ...]) -> int:
-    if argv[1:] == ("infinity",):
-        return await _pause(ctx, argv)
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    total = 0.0
-    for word in argv[1:]:
-        factor = units.get(word[-1:], 0)
-        try:
-            total += float(word[:-1]) * factor if factor else float(word)
-        except ValueError:
-            ctx.error(f"sleep: invalid number '{word}'")
-            return 1
-    await ctx.sleep(total)
-    return 0
-
-
-async def _succeed(_ctx: Context, _argv: tuple[str, ...]) -> int:
-    return 0
-
-
-async def _fail(_ctx: Context, _argv: tuple[str, ...]) -> int:
-    return 1
-
-
-async def _test(ctx: Context, argv: tuple[str, ...]) -> int:
-    words = list(argv[1:])
-    if argv[0] == "[":
-        if words[-1:] != ["]"]:
-            ctx.error("[: missing ]")
-            return 2
-        words.pop()
-    negated = words[:1] == ["!"]
-    words = words[1:] if negated else words
-    match words:
-        case ["-f" | "-e" | "-d", path]:
-            truth = ctx.files.exists(path)
-        case ["-n", text]:
-            truth = bool(text)
-        case ["-z", text]:
-            truth = not text
-        case [one, "=" | "==", other]:
-            truth = one == other
-        case [one, "!=", other]:
-            truth = one != other
-        case [text]:
-            truth = bool(text)
-        case []:
-            truth = False
-        case _:
-            ctx.error(f"{argv[0]}: {' '.join(words)}: not simulated")
-            return 2
-    return int(truth is negated)
-
-
-async def _touch(ctx: Context, argv: tuple[str, ...]) -> int:
-    for path in argv[1:]:
-        ctx.files.append(path, b"")
-    return 0
-
-
-async def _wget(ctx: Context, argv: tuple[str, ...]) -> int:
-    """Both wget and curl: the URL's body on stdout; 1 when there is no answer or an error."""
-    urls = [one for one in argv[1:] if "://" in one or (not one.startswith("-") and "." in one)]
-    if not urls:
-        ctx.error(f"{argv[0]}: no URL")
-        return 2
-    url = urls[-1] if "://" in urls[-1] else f"http://{urls[-1]}"
-    try:
-        answer = await ctx.fetch(url)
-    except (Fault, ValueError) as error:
-        ctx.error(f"{argv[0]}: {error}")
-        return 1
-    fails = argv[0].endswith("wget") or "-f" in argv or "-sf" in argv or "-sfS" in argv
-    if answer.status >= 400 and fails:
-        ctx.error(f"{argv[0]}: server returned error: HTTP/1.1 {answer.status}")
-        return 1
-    ctx.write(answer.text)
-    return 0
-
-
-async def _nslookup(ctx: Context, argv: tuple[str, ...]) -> int:
-    try:
-        for address in ctx.resolve(argv[-1]):
-            ctx.print(f"Name:\t{argv[-1]}")
-            ctx.print(f"Address: {address}")
-    except Fault:
-        ctx.error(f"** server can't find {argv[-1]}: NXDOMAIN")
-        return 1
-    return 0
-
-
-# -- the shell
-
-
-async def _shell(ctx: Context, argv: tuple[str, ...]) -> int:
-    options = [one for one in argv[1:] if one.startswith("-")]
-    words = [one for one in argv[1:] if not one.startswith("-")]
-    if not any("c" in one for one in options) or not words:
-        return 0 if not words else _complain(ctx, "scripts in files")
-    return await run_script(ctx, words[0], stop_at_error=any("e" in one for one in options))
-
-
-def _complain(ctx: Context, what: str) -> int:
-    ctx.error(f"sh: {what}: not simulated")
-    return 2
-
-
-async def run_script(ctx: Context, script: str, *, stop_at_error: bool = False) -> int:
-    """Run a shell script of simple commands; return the last exit code."""
-    loop = re.fullmatch(r"\s*while\s+(true|:)\s*;\s*do\s+(.*?);?\s*done\s*;?\s*", script, re.DOTALL)
-    if loop is not None:
-        while True:
-            await run_script(ctx, loop[2], stop_at_error=stop_at_error)
-            await ctx.sleep(_ROUND_S)
-    try:
-        words = _split(script)
-    except ValueError as error:
-        ctx.error(f"sh: syntax error: {error}")
-        return 2
-    code, operator = 0, ";"
-    for part, following in words:
-        skipped = (operator == "&&" and code != 0) or (operator == "||" and code == 0)
-        operator = following
-        if skipped or not part:
-            continue
-        code = await _simple(ctx, part, code)
-        if stop_at_error and code and operator == ";":
-            return code
-    return code
-
-
-def _split(script: str) -> list[tuple[list[str], str]]:
-    """Return the simple commands of a script, each with the operator after it."""
-    lexer = shlex.shlex(script.replace("\n", " ; "), posix=False, punctuation_chars=";&|<>()")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    parts: list[tuple[list[str], str]] = []
-    words: list[str] = []
-    for token in lexer:
-        if token in _OPERATORS or set(token) == {";"}:
-            parts.append((words, token[:2] if token in _OPERATORS else ";"))
-            words = []
-        else:
-            words.append(token)
-    parts.append((words, ";"))
-    return parts
-
-
-async def _simple(ctx: Context, tokens: list[str], last: int) -> int:
-    """Run one command with its redirections."""
-    if tokens[0] in _KEYWORDS:
-        return _complain(ctx, tokens[0])
-    words: list[str] = []
-    target, mode = "", ""
-    position = 0
-    while position < len(tokens):
-        token = tokens[position]
-        if token in (">", ">>"):
-            if position + 1 >= len(tokens):
-                return _complain(ctx, "a redirection to nowhere")
-            mode, target = token, _word(tokens[position + 1], ctx.env, last)
-            position += 2
-            continue
-        if token in _UNKNOWN:
-            return _complain(ctx, token)
-        words.append(_word(token, ctx.env, last))
-        position += 1
-    while words and re.fullmatch(r"\w+=.*", words[0], re.DOTALL):
-        name, _, value = words.pop(0).partition("=")
-        ctx.env[name] = value
-    words = words[1:] if words[:1] == ["exec"] else words
-    if not target:
-        return await run_command(ctx, words)
-    printed: list[str] = []
-
-    def gather(stream: int, text: str) -> None:
-        if stream == 1:
-            printed.append(text)
-        else:
-            ctx.error(text.rstrip("\n"))
-
-    code = await run_command(ctx.child(words, gather), words)
-    try:
-        content = "".join(printed)
-        (ctx.files.write if mode == ">" else ctx.files.append)(target, content)
-    except OSError as error:
-        ctx.error(f"sh: can't create {target}: {error.strerror}")
-        return 1
-    return code
-
-
-def _word(token: str, env: Mapping[str, str], last: int) -> str:
-    """Return a token without its quotes, with variables in their place but in single quotes."""
-    found: list[str] = []
-    for part in re.findall(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|[^'\"]+|['\"]", token):
-        if part.startswith("'") and part.endswith("'") and len(part) > 1:
-            found.append(part[1:-1])
-            continue
-        inner = part[1:-1] if part.startswith('"') and len(part) > 1 else part
-        inner = _VARIABLE.sub(
-            lambda m: str(last) if m[2] == "?" else env.get(m[1] or m[2], ""), inner
+    def _begin(self, step: Step, streams: Streams) -> None:
+        """Run a pipe beside the others."""
+        sub = self.copy()
+        self.last_job += 1
+        number = self.ctx.pid * 10 + 6 + self.last_job
+        self.jobs[number] = self.ctx.spawn(
+            sub.captured(Script((replace(step, operator=";"),)), streams)
         )
-        found.append(re.sub(r"\\(.)", r"\1", inner))
-    return "".join(found)
+        self.last_job_pid = number
+        self.code = 0
+
+    async def captured(self, script: Script, streams: Streams) -> int:
+        """Run a script as a subshell: its `exit` ends only itself."""
+        try:
+            await self.run(script, streams)
+        except Exited as exited:
+            self.code = exited.code
+        except Unknown as unknown:
+            self._complain(unknown, streams)
+        except (Break, Continue, Return):
+            pass
+        return self.code
+
+    def copy(self) -> Shell:
+        """Return a subshell."""
+        made = Shell(self.ctx.copy(), self.run_program, self.positional)
+        made.variables, made.functions = dict(self.variables), dict(self.functions)
+        made.code, made.stop_at_error = self.code, self.stop_at_error
+        made.is_sub, made._depth, made._tested = True, self._depth, self._tested
+        made.last_job_pid = self.last_job_pid
+        return made
+
+    async def _pipe(self, pipe: Pipe, streams: Streams, *, tested: bool = False) -> None:
+        self._tested += tested or pipe.negated
+        try:
+            if len(pipe.commands) == 1:
+                await self.command(pipe.commands[0], streams)
+            else:
+                await self._piped(pipe, streams)
+        finally:
+            self._tested -= tested or pipe.negated
+        if pipe.negated:
+            self.code = int(self.code == 0)
+        await self.heed()
+        if (
+            self.code
+            and self.stop_at_error
+            and not self._tested
+            and not tested
+            and not pipe.negated
+        ):
+            raise Exited(self.code)
+
+    async def _piped(self, pipe: Pipe, streams: Streams) -> None:
+        given = streams.input
+        for command in pipe.commands[:-1]:
+            gathered: list[str] = []
+            await self.copy().captured(
+                _alone(command), replace(streams, input=given, out=gathered.append)
+            )
+            given = Input("".join(gathered).encode())
+        self.code = await self.copy().captured(
+            _alone(pipe.commands[-1]), replace(streams, input=given)
+        )
+
+    async def command(self, command: Command, streams: Streams) -> None:
+        """Run one command; its exit code is `code` then."""
+        match command:
+            case Simple():
+                await self._simple(command, streams)
+            case Redirected(inner, redirects):
+                changed = await self._redirected(redirects, streams)
+                if changed is not None:
+                    await self.command(inner, changed)
+            case If(branches, otherwise):
+                await self._if(branches, otherwise, streams)
+            case Loop():
+                await self._loop(command, streams)
+            case For(name, words, body):
+                chosen = (
+                    self.positional[1:] if words is None else await self._expanded(words, streams)
+                )
+                await self._rounds(self._each(name, chosen), body, streams)
+            case Case(word, choices):
+                await self._case(word, choices, streams)
+            case Group(script, subshell):
+                if subshell:
+                    self.code = await self.copy().captured(script, streams)
+                else:
+                    await self.run(script, streams)
+            case Function(name, body):
+                self.functions[name] = body
+                self.code = 0
+
+    async def _if(
+        self, branches: Iterable[tuple[Script, Script]], otherwise: Script | None, streams: Streams
+    ) -> None:
+        for condition, body in branches:
+            if await self._holds(condition, streams):
+                await self.run(body, streams)
+                return
+        self.code = 0
+        if otherwise is not None:
+            await self.run(otherwise, streams)
+
+    async def _holds(self, condition: Script, streams: Streams) -> bool:
+        self._tested += 1
+        try:
+            return await self.run(condition, streams) == 0
+        finally:
+            self._tested -= 1
+
+    async def _loop(self, loop: Loop, streams: Streams) -> None:
+        code = 0
+        while True:
+            began = self.ctx.now()
+            try:
+                if await self._holds(loop.condition, streams) == loop.until:
+                    break
+                code = await self.run(loop.body, streams)
+            except Continue as jump:
+                jump.leave()
+            except Break as jump:
+                jump.leave()
+                code = 0
+                break
+            if self.ctx.now() == began:
+                await self.ctx.sleep(_ROUND_S)
+        self.code = code
+
+    def _each(self, name: str, words: Sequence[str]) -> Iterable[None]:
+        for word in words:
+            self.assign(name, word)
+            yield
+
+    async def _rounds(self, rounds: Iterable[None], body: Script, streams: Streams) -> None:
+        self.code = 0
+        for _ in rounds:
+            try:
+                await self.run(body, streams)
+            except Continue as jump:
+                jump.leave()
+            except Break as jump:
+                jump.leave()
+                self.code = 0
+                break
+
+    async def _case(self, word: Any, choices: Any, streams: Streams) -> None:
+        around = _Around(self, streams)
+        value = await expand_one(word, around)
+        self.code = 0
+        for patterns, body in choices:
+            for pattern in patterns:
+                if fnmatch.fnmatchcase(value, await expand_pattern(pattern, around)):
+                    await self.run(body, streams)
+                    return
+
+    # -- simple commands
+
+    async def _expanded(self, words: Any, streams: Streams) -> list[str]:
+        return await expand(words, _Around(self, streams))
+
+    async def _simple(self, command: Simple, streams: Streams) -> None:
+        around = _Around(self, streams)
+        if not command.words:
+            self.code = 0
+        argv = await expand(command.words, around)
+        given = [(name, await expand_one(word, around)) for name, word in command.assignments]
+        if not argv:
+            for name, value in given:
+                self.assign(name, value)
+            return
+        name = argv[0]
+        if name in self.functions:
+            await self._call(self.functions[name], argv, streams)
+        elif name in BUILTINS:
+            for one, value in given:
+                self.assign(one, value)
+            self.code = await BUILTINS[name](self, streams, argv)
+        else:
+            child = self.child(argv, streams)
+            child.env.update(given)
+            self.code = await self._captured_program(child, argv)
+
+    def child(self, argv: Sequence[str], streams: Streams) -> Context:
+        """Return the context of a program that this shell runs."""
+        return self.ctx.child(argv, streams, streams.input.data)
+
+    async def _captured_program(self, child: Context, argv: Sequence[str]) -> int:
+        try:
+            code: int = await self.run_program(child, argv)
+        except Exited as exited:
+            code = exited.code
+        return code
+
+    async def _call(self, body: Command, argv: list[str], streams: Streams) -> None:
+        if self._depth >= _DEPTH:
+            raise Unknown("functions that call themselves so often")
+        before, self.positional = self.positional, [self.positional[0], *argv[1:]]
+        self._depth += 1
+        try:
+            await self.command(body, streams)
+        except Return as returned:
+            self.code = returned.code
+        finally:
+            self._depth -= 1
+            self.positional = before
+
+    async def _redirected(self, redirects: Sequence[Redirect], streams: Streams) -> Streams | None:
+        """Return the streams with redirections; None: one failed, and was complained of."""
+        for redirect in redirects:
+            path = await expand_one(redirect.word, _Around(self, streams))
+            try:
+                streams = redirected(self.ctx.files, streams, redirect, path)
+            except OSError as error:
+                verb = "open" if redirect.operator == "<" else "create"
+                streams.err(f"sh: can't {verb} {path}: {error.strerror}\n")
+                self.code = 1
+                return None
+        return streams
+
+    # -- variables and signals
+
+    def assign(self, name: str, value: str) -> None:
+        (self.ctx.env if name in self.ctx.env else self.variables)[name] = value
+
+    def value(self, name: str) -> str | None:
+        if name.isdigit():
+            return self.positional[int(name)] if int(name) < len(self.positional) else None
+        special = {"?": self.code, "#": len(self.positional) - 1, "$": self.ctx.pid,
+                   "!": self.last_job_pid}  # fmt: skip
+        if name in special:
+            return str(special[name])
+        if name in ("@", "*"):
+            return " ".join(self.positional[1:])
+        found = self.variables.get(name, self.ctx.env.get(name))
+        if found is None and self.stop_at_unset:
+            raise Unknown(f"{name}: parameter not set")
+        return found
+
+    def signalled(self, name: str) -> None:
+        """Take a signal that there is a trap for: what it does is done when a command has ended."""
+        self._pending.append(name)
+        if self._interrupt is not None and not self._interrupt.done():
+            self._interrupt.set_result(None)
+
+    async def heed(self) -> None:
+        """Do what traps say for the signals that came."""
+        while self._pending:
+            code, action = self.code, self.traps.get(self._pending.pop(0), "")
+            if action:
+                streams = Streams(
+                    Input(), lambda t: self.ctx.output(1, t), lambda t: self.ctx.output(2, t)
+                )
+                await self.run(parse(action), streams)
+                self.code = code
+
+    async def wait_for(self, jobs: Sequence[asyncio.Task[int]]) -> int:
+        """Wait until jobs have ended, or a signal comes; return the last one's exit code."""
+        self._interrupt = asyncio.get_running_loop().create_future()
+        if self._pending:
+            return _INTERRUPTED
+        interrupt = self._interrupt
+        while left := [job for job in jobs if not job.done()]:
+            waited: list[asyncio.Future[Any]] = [interrupt, *left]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if interrupt.done():
+                return _INTERRUPTED
+        self._interrupt = None
+        if not jobs:
+            return 0
+        return _INTERRUPTED if jobs[-1].cancelled() else jobs[-1].result()
 
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "cat": _cat, "echo": _echo, "env": _env, "exit": _exit, "false": _fail, "hostname": _hostname,
-    "ls": _list, "nslookup": _nslookup, "pause": _pause, "printenv": _printenv, "rm": _remove,
-    "sh": _shell, "bash": _shell, "sleep": _sleep, "test": _test, "[": _test, "touch": _touch,
-    "true": _succeed, ":": _succeed, "wget": _wget, "curl": _wget,
-}  # fmt: skip
+class _Around:
+    """expansion.Surroundings of a shell."""
+
+    def __init__(self, shell: Shell, streams: Streams) -> None:
+        self._shell = shell
+        self._streams = streams
+        self.value = shell.value
+        self.assign = shell.assign
+
+    def arguments(self) -> list[str]:
+        return self._shell.positional[1:]
+
+    async def printed(self, script: Script) -> str:
+        gathered: list[str] = []
+        self._shell.code = await self._shell.copy().captured(
+            script, replace(self._streams, out=gathered.append)
+        )
+        return "".join(gathered)
+
+    def names_in(self, folder: str) -> Iterable[str]:
+        return self._shell.ctx.files.list(folder)
+
+
+def _alone(command: Command) -> Script:
+    return Script((Step(Pipe((command,)), ";"),))

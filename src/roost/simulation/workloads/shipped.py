@@ -16,6 +16,7 @@ class Busybox(Image):
 
     name, version = "busybox", "*"
     command = ("sh",)
+    term_code = None
 
 
 class Pause(Image):
