@@ -1,14 +1,51 @@
-"""A whole cluster in virtual time: `Cluster`, and what its calls take and return."""
+"""A whole cluster in virtual time: `Cluster`, and what its calls take and return.
 
-from roost.runtimes.simulated import Behaviour
-from roost.simulation.cluster import Cluster
-from roost.simulation.containers import Result
-from roost.simulation.loop import Deadlock, VirtualLoop
-from roost.simulation.network.messages import Exchange, Fault, Hop, Request, Response
-from roost.simulation.workloads.context import Context
-from roost.simulation.workloads.image import Image
+Names are imported when they are used: what only looks whether somebody wants a cluster, such as the
+plugin for pytest, costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from roost.runtimes.simulated import Behaviour
+    from roost.simulation.cluster import Cluster
+    from roost.simulation.containers import Result
+    from roost.simulation.loop import Deadlock, VirtualLoop
+    from roost.simulation.network.messages import Exchange, Fault, Hop, Request, Response
+    from roost.simulation.serving.served import Served
+    from roost.simulation.workloads.context import Context
+    from roost.simulation.workloads.image import Image
 
 __all__ = [
     "Behaviour", "Cluster", "Context", "Deadlock", "Exchange", "Fault", "Hop", "Image", "Request",
-    "Response", "Result", "VirtualLoop",
+    "Response", "Result", "Served", "VirtualLoop",
 ]  # fmt: skip
+
+_MESSAGES: Final = "roost.simulation.network.messages"
+_HOMES: Final = {
+    "Behaviour": "roost.runtimes.simulated",
+    "Cluster": "roost.simulation.cluster",
+    "Context": "roost.simulation.workloads.context",
+    "Deadlock": "roost.simulation.loop",
+    "Exchange": _MESSAGES,
+    "Fault": _MESSAGES,
+    "Hop": _MESSAGES,
+    "Image": "roost.simulation.workloads.image",
+    "Request": _MESSAGES,
+    "Response": _MESSAGES,
+    "Result": "roost.simulation.containers",
+    "Served": "roost.simulation.serving.served",
+    "VirtualLoop": "roost.simulation.loop",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
