@@ -2,7 +2,8 @@
 
 cpu is counted in thousandths, everything else in its own unit (bytes, pieces), rounded up. As in
 Kubernetes: containers add up, sidecars (restartable init containers) run beside all that start after
-them, init containers run alone, overhead comes on top, and pod-level requests win.
+them, init containers run alone, overhead comes on top, and pod-level requests win. A container that is
+being resized counts with the most of what it asks for, what it was promised and what it has.
 """
 
 from __future__ import annotations
@@ -70,12 +71,54 @@ def _aggregate(
     return total
 
 
+def held(pod: Object) -> dict[str, Amounts]:
+    """Return what containers count with where that is not what they ask for, by their names.
+
+    A resize that the node called infeasible leaves them with what they have.
+    """
+    status = pod.get("status") or {}
+    statuses = (
+        *(status.get("containerStatuses") or ()),
+        *(status.get("initContainerStatuses") or ()),
+    )
+    known = {}
+    for one in statuses:
+        promised, has = one.get("allocatedResources"), (one.get("resources") or {}).get("requests")
+        if promised or has:
+            known[one["name"]] = (promised, has)
+    if not known:
+        return {}
+    infeasible = any(
+        one["type"] == "PodResizePending" and one.get("reason") == "Infeasible"
+        for one in status.get("conditions") or ()
+    )
+    found: dict[str, Amounts] = {}
+    spec = pod["spec"]
+    for container in (*spec["containers"], *(spec.get("initContainers") or ())):
+        asked = (container.get("resources") or {}).get("requests")
+        promised, has = known.get(container["name"], (None, None))
+        if promised in (None, asked) and has in (None, asked):
+            continue
+        wanted = amounts(asked)
+        total = {} if infeasible else dict(wanted)
+        raise_to(total, amounts(promised))
+        raise_to(total, amounts(has))
+        if total != wanted:
+            found[container["name"]] = total
+    return found
+
+
 def pod_requests(pod: Object, field: str = "requests") -> Amounts:
     """Return what a pod asks for (`field` may be "limits"), overhead included."""
     spec = pod["spec"]
+    counted = held(pod) if field == "requests" and spec.get("nodeName") else {}
+
+    def asked(container: Object) -> Amounts:
+        return counted.get(container.get("name", "")) or _asked(container, field)
+
     total = _aggregate(
-        ((c, _asked(c, field)) for c in spec.get("containers") or ()),
-        ((c, _asked(c, field)) for c in spec.get("initContainers") or ()),
+        ((c, asked(c)) for c in spec.get("containers") or ()),
+        ((c, asked(c)) for c in spec.get("initContainers") or ()),
     )
     total.update(_asked(spec, field))
     overhead = amounts(spec.get("overhead"))
@@ -90,9 +133,10 @@ def scored_requests(pod: Object) -> tuple[int, int]:
     """Return (thousandths of cpu, bytes of memory) with defaults for containers that do not say."""
     defaults = {CPU: DEFAULT_MILLI_CPU, MEMORY: DEFAULT_MEMORY_BYTES}
     spec = pod["spec"]
+    counted = held(pod) if spec.get("nodeName") else {}
 
     def padded(container: Object) -> Amounts:
-        asked = _asked(container, "requests")
+        asked = counted.get(container.get("name", "")) or _asked(container, "requests")
         return {name: asked.get(name, default) for name, default in defaults.items()}
 
     total = _aggregate(

@@ -39,9 +39,13 @@ POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")
 IP_ADDRESSES = Resource("networking.k8s.io", "v1", "ipaddresses")
 SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs")
 
+DEVICE_CLASSES = Resource("resource.k8s.io", "v1", "deviceclasses")
 RESOURCE_CLAIMS = Resource("resource.k8s.io", "v1", "resourceclaims")
 RESOURCE_CLAIM_TEMPLATES = Resource("resource.k8s.io", "v1", "resourceclaimtemplates")
+RESOURCE_SLICES = Resource("resource.k8s.io", "v1", "resourceslices")
 
+CSI_NODES = Resource("storage.k8s.io", "v1", "csinodes")
+CSI_STORAGE_CAPACITIES = Resource("storage.k8s.io", "v1", "csistoragecapacities")
 CSI_DRIVERS = Resource("storage.k8s.io", "v1", "csidrivers")
 STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses")
 VOLUME_ATTACHMENTS = Resource("storage.k8s.io", "v1", "volumeattachments")

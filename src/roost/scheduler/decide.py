@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from roost.api.values import Object
 from roost.decisions.controller import Key
+from roost.scheduler.devices import PLUGIN as DEVICES
+from roost.scheduler.devices import Devices, HardDevices
 from roost.scheduler.filters import Rejection, check
 from roost.scheduler.neighbours import HardNeighbours, neighbour_scores
 from roost.scheduler.scores import (
@@ -33,13 +36,17 @@ from roost.scheduler.volumes import Volumes
 ALL_NODES_UP_TO = 100
 _SHAPES_KEPT = 512
 NO_NODES = "no nodes available to schedule pods"
+_ELSEWHERE = Rejection(
+    "NodeAffinity", ("node(s) didn't satisfy plugin(s) [NodeAffinity]",), final=True
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """Run the pod on `node`."""
+    """Run the pod on `node`; its resource claims get `devices` there."""
 
     node: str
+    devices: Mapping[Key, Object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,13 @@ class Preempt:
 
 @dataclass(frozen=True, slots=True)
 class Unschedulable:
-    """No node will do; `plugins` are those that rejected nodes."""
+    """No node will do; `plugins` are those that rejected nodes. Taking the devices of `deallocate`
+    back, which nobody uses, may help.
+    """
 
     message: str
     plugins: frozenset[str] = frozenset()
+    deallocate: Key | None = None
 
 
 Decision: TypeAlias = Bind | Preempt | Unschedulable
@@ -83,33 +93,45 @@ class Hard:
 
     def __init__(
         self,
-        shape: Shape,
+        info: PodInfo,
         snapshot: Snapshot,
         volumes: Volumes,
+        devices: Devices,
         excluded: frozenset[Key] = frozenset(),
     ) -> None:
-        self._shape = shape
+        shape = self._shape = info.shape
         self._volumes = volumes if shape.claims else None
+        self._everywhere: Rejection | None = None
+        self.devices = HardDevices(info, devices) if shape.devices else None
         self._spread: HardSpread | None = None
         self._neighbours: HardNeighbours | None = None
         if any(c.hard for c in shape.spread):
             self._spread = HardSpread(shape, snapshot, excluded)
         if shape.affinity or shape.anti_affinity or snapshot.with_affinity:
             self._neighbours = HardNeighbours(shape, snapshot, excluded)
+        if shape.claims:
+            self._everywhere = volumes.exclusive_use(shape, snapshot, excluded)
 
     @property
     def none(self) -> bool:
-        return self._spread is None and self._neighbours is None and self._volumes is None
+        return (
+            self._spread is None
+            and self._neighbours is None
+            and self._volumes is None
+            and self.devices is None
+        )
 
     def check(self, node: NodeInfo) -> Rejection | None:
         """Return why the node will not do."""
-        rejection = None
-        if self._volumes is not None:
+        rejection = self._everywhere
+        if rejection is None and self._volumes is not None:
             rejection = self._volumes.check(self._shape, node)
         if rejection is None and self._spread is not None:
             rejection = self._spread.check(node)
         if rejection is None and self._neighbours is not None:
             rejection = self._neighbours.check(node)
+        if rejection is None and self.devices is not None:
+            rejection = self.devices.check(node)
         return rejection
 
 
@@ -124,6 +146,7 @@ class Scheduler:
         self.shapes = Shapes()
         self.selectors = Selectors()
         self.volumes = Volumes()
+        self.devices = Devices()
         self.nominated: dict[Key, tuple[PodInfo, str]] = {}
         self._findings: dict[Shape, dict[str, Finding]] = {}
         self._start = 0
@@ -134,19 +157,49 @@ class Scheduler:
         nodes = snapshot.present()
         if not nodes:
             return Rejections(0, {})
-        if shape.claims:
-            fault = self.volumes.fault(shape)
-            if fault:
-                return Rejections(len(nodes), {}, fault)
-        hard = Hard(shape, snapshot, self.volumes)
-        feasible, scores, rejected = self._filter(info, nodes, hard)
+        total = len(nodes)
+        fault = self._fault(info)
+        if fault is not None:
+            return Rejections(total, {}, *fault)
+        hard = Hard(info, snapshot, self.volumes, self.devices)
+        nominated = self._nominated_node(info)
+        feasible: list[NodeInfo] = []
+        scores: list[int] = []
+        rejected: dict[str, Rejection] = {}
+        if nominated is not None:
+            feasible, scores, rejected = self._filter(info, [nominated], hard)
         if not feasible:
-            return Rejections(len(nodes), rejected)
+            named = snapshot.named(shape.only_on) if shape.only_on is not None else nodes
+            feasible, scores, rejected = self._filter(info, named, hard)
+        if not feasible:
+            absent = _ELSEWHERE if len(rejected) < total else None
+            return Rejections(total, rejected, absent=absent, hard=hard)
         if len(feasible) > 1:
             self._add_scores(shape, feasible, scores)
         best = max(scores)
         ties = [at for at, score in enumerate(scores) if score == best]
-        return Bind(feasible[ties[int(luck * len(ties))]].name)
+        node = feasible[ties[int(luck * len(ties))]].name
+        return Bind(node, hard.devices.allocations(node)) if hard.devices else Bind(node)
+
+    def _fault(self, info: PodInfo) -> tuple[str, str] | None:
+        """Return (why no node will do, which plugin says so) for what can be said without nodes."""
+        shape = info.shape
+        if shape.only_on is not None and not shape.only_on:
+            return "pod affinity terms conflict", "NodeAffinity"
+        for ask, plugin, wanted in (
+            (self.volumes.fault, VOLUMES, shape.claims),
+            (self.devices.fault, DEVICES, shape.devices),
+        ):
+            fault = ask(info) if wanted else ""
+            if fault:
+                return fault, plugin
+        return None
+
+    def _nominated_node(self, info: PodInfo) -> NodeInfo | None:
+        """Return the node where room was made for a pod, which is asked first and alone."""
+        nominated = self.nominated.get(info.key)
+        node = self.snapshot.nodes.get(nominated[1]) if nominated is not None else None
+        return node if node is not None and node.present else None
 
     def _filter(
         self, info: PodInfo, nodes: Sequence[NodeInfo], hard: Hard
@@ -225,17 +278,23 @@ class Scheduler:
 
 @dataclass(frozen=True, slots=True)
 class Rejections:
-    """Why none of `total` nodes will do; `fault` speaks for all of them."""
+    """Why none of `total` nodes will do; `fault` speaks for all of them, `absent` for those that
+    were not looked at.
+    """
 
     total: int
     by_node: Mapping[str, Rejection]
     fault: str = ""
+    plugin: str = ""  # whose fault
+    absent: Rejection | None = None
+    hard: Hard | None = None
 
     @property
     def plugins(self) -> frozenset[str]:
         if self.fault:
-            return frozenset((VOLUMES,))
-        return frozenset(rejection.plugin for rejection in self.by_node.values())
+            return frozenset((self.plugin,))
+        found = {rejection.plugin for rejection in self.by_node.values()}
+        return frozenset(found | ({self.absent.plugin} if self.absent else set()))
 
     @property
     def message(self) -> str:
@@ -243,4 +302,7 @@ class Rejections:
             return NO_NODES
         if self.fault:
             return f"0/{self.total} nodes are available: {self.fault}."
-        return histogram(self.total, (r for found in self.by_node.values() for r in found.reasons))
+        reasons = [r for found in self.by_node.values() for r in found.reasons]
+        if self.absent is not None:
+            reasons += self.absent.reasons * (self.total - len(self.by_node))
+        return histogram(self.total, reasons)

@@ -1,7 +1,8 @@
 """Filters that look at one pod and one node: can the pod run there at all?
 
 Each returns None or a Rejection. FILTERS is the order in which they are asked; the first that rejects a
-node speaks for it. What depends on other nodes (spreading, affinity between pods) is elsewhere.
+node speaks for it. What depends on other nodes (spreading, affinity between pods) is elsewhere. Pods
+that name their node are not scheduled, so there is no filter for that.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from roost.api.values import Object
 from roost.decisions.affinity import node_matches
 from roost.decisions.requests import PODS
 from roost.decisions.tolerations import NO_EXECUTE, NO_SCHEDULE, first_untolerated, tolerated
@@ -30,12 +32,12 @@ def _final(plugin: str, reason: str) -> Rejection:
 
 
 _UNSCHEDULABLE = _final("NodeUnschedulable", "node(s) were unschedulable")
-_NAME = _final("NodeName", "node(s) didn't match the requested node name")
 _TAINT = _final("TaintToleration", "node(s) had untolerated taint(s)")
 _AFFINITY = _final("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
 _PORTS = Rejection(
     "NodePorts", ("node(s) didn't have free ports for the requested pod ports",), final=False
 )
+_DISK = Rejection("VolumeRestrictions", ("node(s) had no available disk",), final=False)
 _CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": NO_SCHEDULE}
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - compared with, never bound
 
@@ -45,12 +47,6 @@ def unschedulable(shape: Shape, node: NodeInfo) -> Rejection | None:
     if node.unschedulable and not tolerated(shape.tolerations, _CORDON):
         return _UNSCHEDULABLE
     return None
-
-
-def node_name(shape: Shape, node: NodeInfo) -> Rejection | None:
-    """Reject all but the node that the pod names."""
-    wanted = shape.spec.get("nodeName")
-    return _NAME if wanted and wanted != node.name else None
 
 
 def taints(shape: Shape, node: NodeInfo) -> Rejection | None:
@@ -96,11 +92,44 @@ def resources(shape: Shape, node: NodeInfo) -> Rejection | None:
     return Rejection("NodeResourcesFit", tuple(reasons), final) if reasons else None
 
 
+def _disagree(mine: Object, theirs: Object) -> bool:
+    """Say whether two pods cannot use these volumes on one node."""
+    for kind, same, may_share in _DISK_RULES:
+        one, other = mine.get(kind), theirs.get(kind)
+        if one is not None and other is not None and same(one, other):
+            return not (may_share and one.get("readOnly") and other.get("readOnly"))
+    return False
+
+
+def _same_image(one: Object, other: Object) -> bool:
+    monitors = set(one.get("monitors") or ()) & set(other.get("monitors") or ())
+    return bool(monitors) and all(
+        one.get(field, default) == other.get(field, default)
+        for field, default in (("pool", "rbd"), ("image", ""))
+    )
+
+
+#: Kind of volume, when two are the same, and whether all that only read may share it.
+_DISK_RULES: tuple[tuple[str, Callable[[Object, Object], bool], bool], ...] = (
+    ("gcePersistentDisk", lambda one, other: one["pdName"] == other["pdName"], True),
+    ("awsElasticBlockStore", lambda one, other: one["volumeID"] == other["volumeID"], False),
+    ("iscsi", lambda one, other: one["iqn"] == other["iqn"], True),
+    ("rbd", _same_image, True),
+)
+
+
+def disks(shape: Shape, node: NodeInfo) -> Rejection | None:
+    """Reject a node where a pod uses a disk that this one cannot share with it."""
+    for mine in shape.disks:
+        for other in node.pods.values():
+            if any(_disagree(mine, theirs) for theirs in other.shape.disks):
+                return _DISK
+    return None
+
+
 Filter = Callable[[Shape, NodeInfo], Rejection | None]
 
-FILTERS: tuple[Filter, ...] = (
-    unschedulable, node_name, taints, node_affinity, ports, resources,
-)  # fmt: skip
+FILTERS: tuple[Filter, ...] = (unschedulable, taints, node_affinity, ports, resources, disks)
 
 
 def check(shape: Shape, node: NodeInfo) -> Rejection | None:

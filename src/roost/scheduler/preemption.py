@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from roost.api.selectors import LabelSelector
+from roost.decisions import conditions
 from roost.decisions.controller import Key
 from roost.decisions.meta import created_at, deleting, seconds_of
 from roost.scheduler.decide import (
@@ -25,15 +26,30 @@ _NOT_HELPFUL = "Preemption is not helpful for scheduling"
 _NO_VICTIMS = "No preemption victims found for incoming pod"
 _NEVER = "not eligible due to preemptionPolicy=Never."
 _TERMINATING = "not eligible due to a terminating pod on the nominated node."
+#: The reason in the DisruptionTarget condition of victims.
+PREEMPTED = "PreemptionByScheduler"
+#: How many candidates are enough: a share of all nodes, but at least so many.
+_SHARE_PERCENT = 10
+_CANDIDATES_LEAST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a PodDisruptionBudget allows."""
+    """What a PodDisruptionBudget allows; it has counted the `disrupted` pods already."""
 
     namespace: str
     selector: LabelSelector
     allowed: int
+    disrupted: frozenset[str] = frozenset()
+
+    def protects(self, info: PodInfo) -> bool:
+        """Say whether removing a pod costs one of what is allowed."""
+        return (
+            self.namespace == info.key.namespace
+            and bool(info.shape.labels)
+            and info.key.name not in self.disrupted
+            and self.selector.matches(info.shape.labels)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +77,87 @@ def preempt(
     message, plugins = rejections.message, rejections.plugins
     if not rejections.total:
         return Unschedulable(message, plugins)
-    why_not = _not_eligible(scheduler, info)
+    said, idle = _deallocation(info, rejections)
+    why_not = _not_eligible(scheduler, info, rejections)
     if why_not:
-        return Unschedulable(f"{message} preemption: {why_not}", plugins)
+        return Unschedulable(f"{message} {said}preemption: {why_not}", plugins, idle)
+    candidates, reasons = _candidates(scheduler, info, rejections, budgets)
+    if not candidates:
+        suffix = histogram(rejections.total, reasons)
+        return Unschedulable(f"{message} {said}preemption: {suffix}", plugins, idle)
+    best = min(candidates, key=_cost)
+    return Preempt(best.node, tuple(v.key for v in best.victims), message, plugins)
+
+
+def _deallocation(info: PodInfo, rejections: Rejections) -> tuple[str, Key | None]:
+    """Return what is said of the pod's resource claims, and the one to take devices back from."""
+    if not info.pod["spec"].get("resourceClaims"):
+        return "", None
+    devices = rejections.hard.devices if rejections.hard is not None else None
+    if devices is None:
+        return "no new claims to deallocate, ", None
+    idle = devices.idle()
+    said = "still not schedulable" if idle is None else "deallocation of ResourceClaim completed"
+    return f"{said}, ", idle
+
+
+def _candidates(
+    scheduler: Scheduler, info: PodInfo, rejections: Rejections, budgets: Sequence[Budget]
+) -> tuple[list[Candidate], list[str]]:
+    """Return nodes that could be made to fit, and why the others could not.
+
+    In large clusters a share of the nodes is enough, if one of them breaks no budget.
+    """
     candidates: list[Candidate] = []
+    harmless = False
+    enough = max(rejections.total * _SHARE_PERCENT // 100, _CANDIDATES_LEAST)
     reasons = [_NOT_HELPFUL] * (rejections.total - len(rejections.by_node))
     for name, rejection in rejections.by_node.items():
         if rejection.final:
             reasons.append(_NOT_HELPFUL)
             continue
         found = _dry_run(scheduler, info, scheduler.snapshot.nodes[name], budgets)
-        if isinstance(found, Candidate):
-            candidates.append(found)
-        else:
+        if not isinstance(found, Candidate):
             reasons.extend(found)
-    if not candidates:
-        suffix = histogram(rejections.total, reasons)
-        return Unschedulable(f"{message} preemption: {suffix}", plugins)
-    best = min(candidates, key=_cost)
-    return Preempt(best.node, tuple(v.key for v in best.victims), message, plugins)
+            continue
+        candidates.append(found)
+        harmless = harmless or not found.violating
+        if harmless and len(candidates) >= enough:
+            break
+    return candidates, reasons
 
 
-def _not_eligible(scheduler: Scheduler, info: PodInfo) -> str:
+def _not_eligible(scheduler: Scheduler, info: PodInfo, rejections: Rejections) -> str:
     if info.shape.never_preempts:
         return _NEVER
     nominated = scheduler.nominated.get(info.key)
     node = scheduler.snapshot.nodes.get(nominated[1]) if nominated else None
-    if node is not None and any(
-        deleting(other.pod) and other.shape.priority < info.shape.priority
+    if node is None:
+        return ""
+    rejection = rejections.by_node.get(node.name)
+    if rejection is not None and rejection.final:
+        return ""  # waiting for the pods that go there would not help
+    if any(
+        _preempted(other) and other.shape.priority < info.shape.priority
         for other in node.pods.values()
     ):
         return _TERMINATING
     return ""
 
 
+def _preempted(info: PodInfo) -> bool:
+    """Say whether a pod is going because the scheduler deleted it."""
+    if not deleting(info.pod):
+        return False
+    found = (info.pod.get("status") or {}).get("conditions")
+    condition = conditions.find(found, "DisruptionTarget") or {}
+    return (condition.get("status"), condition.get("reason")) == ("True", PREEMPTED)
+
+
 def _fits(
     scheduler: Scheduler, info: PodInfo, trial: NodeInfo, gone: frozenset[Key]
 ) -> Rejection | None:
-    hard = Hard(info.shape, scheduler.snapshot, scheduler.volumes, gone)
+    hard = Hard(info, scheduler.snapshot, scheduler.volumes, scheduler.devices, gone)
     return check(info.shape, trial) or hard.check(trial)
 
 
@@ -142,8 +201,7 @@ def _by_budget(
     for info in pods:
         breaks = False
         for at, budget in enumerate(budgets):
-            same = budget.namespace == info.key.namespace
-            if same and info.shape.labels and budget.selector.matches(info.shape.labels):
+            if budget.protects(info):
                 left[at] -= 1
                 breaks = breaks or left[at] < 0
         (violating if breaks else harmless).append(info)

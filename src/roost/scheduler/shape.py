@@ -65,6 +65,10 @@ class Shape:
     required_nodes: Sequence[Object] | None = None
     preferred_nodes: Sequence[Object] = ()
     claims: tuple[str, ...] = ()
+    made_for_pod: frozenset[str] = frozenset()  # those of `claims` that its ephemeral volumes get
+    disks: tuple[Object, ...] = ()  # volumes that one pod at a time may write
+    only_on: frozenset[str] | None = None  # the names of the nodes that matchFields leave over
+    devices: tuple[tuple[str, str], ...] = ()  # resourceClaims: (name in the pod, claim or "")
     never_preempts: bool = False
     asks_nothing: bool = False
 
@@ -78,6 +82,62 @@ class PodInfo:
     pod: Object
     shape: Shape
     counts: bool = True
+
+
+#: Volumes of the days before claims, which disagree on who may use them together.
+DISKS = ("gcePersistentDisk", "awsElasticBlockStore", "iscsi", "rbd")
+
+
+def _claims(pod: Object) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the names of all claims, and of those that are made for this pod."""
+    names: list[str] = []
+    made: set[str] = set()
+    for volume in pod["spec"].get("volumes") or ():
+        if "persistentVolumeClaim" in volume:
+            names.append(volume["persistentVolumeClaim"]["claimName"])
+        elif "ephemeral" in volume:
+            names.append(f"{pod['metadata']['name']}-{volume['name']}")
+            made.add(names[-1])
+    return tuple(names), frozenset(made)
+
+
+def _devices(pod: Object) -> Iterable[tuple[str, str]]:
+    """Return the resource claims of a pod; "" where one is still to be made."""
+    wanted = pod["spec"].get("resourceClaims") or ()
+    statuses = (pod.get("status") or {}).get("resourceClaimStatuses") or () if wanted else ()
+    made = {one["name"]: one.get("resourceClaimName") for one in statuses}
+    for one in wanted:
+        if one.get("resourceClaimName"):
+            yield one["name"], one["resourceClaimName"]
+        elif one["name"] not in made:
+            yield one["name"], ""
+        elif made[one["name"]]:  # a template that needed no claim has none
+            yield one["name"], made[one["name"]]
+
+
+def _images(spec: Object) -> tuple[str, ...]:
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    volumes = (v["image"] for v in spec.get("volumes") or () if v.get("image"))
+    return tuple(
+        [c.get("image", "") for c in containers] + [v.get("reference", "") for v in volumes]
+    )
+
+
+def _only_on(terms: Sequence[Object] | None) -> frozenset[str] | None:
+    """Return the nodes that all terms name; None if some term names none."""
+    if terms is None:
+        return None
+    names: set[str] = set()
+    for term in terms:
+        listed = [
+            frozenset(one.get("values") or ())
+            for one in term.get("matchFields") or ()
+            if one["key"] == "metadata.name" and one["operator"] == "In"
+        ]
+        if not listed:
+            return None
+        names |= frozenset.intersection(*listed)
+    return frozenset(names) if terms else None
 
 
 def _ports(spec: Object) -> Iterable[tuple[str, str, int]]:
@@ -152,7 +212,8 @@ def compile_shape(pod: Object) -> Shape:
     cpu, memory = requests.scored_requests(pod)
     affinity, prefers = _terms(pod, "podAffinity")
     anti_affinity, avoids = _terms(pod, "podAntiAffinity")
-    volumes = spec.get("volumes") or ()
+    claims, made_for_pod = _claims(pod)
+    required = required_terms(spec)
     return Shape(
         namespace=namespace_of(pod),
         labels=labels,
@@ -164,16 +225,18 @@ def compile_shape(pod: Object) -> Shape:
         scored_memory=memory,
         tolerations=spec.get("tolerations") or (),
         ports=tuple(_ports(spec)),
-        images=tuple(c.get("image", "") for c in spec.get("containers") or ()),
+        images=_images(spec),
         spread=tuple(_spread(spec, labels)),
         affinity=affinity,
         anti_affinity=anti_affinity,
         prefers=prefers + avoids,
-        required_nodes=required_terms(spec),
+        required_nodes=required,
         preferred_nodes=preferred_terms(spec),
-        claims=tuple(
-            v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v
-        ),
+        claims=claims,
+        made_for_pod=made_for_pod,
+        disks=tuple(v for v in spec.get("volumes") or () if any(kind in v for kind in DISKS)),
+        only_on=_only_on(required),
+        devices=tuple(_devices(pod)),
         never_preempts=spec.get("preemptionPolicy") == "Never",
         asks_nothing=not any(asked.values()),
     )
@@ -186,6 +249,19 @@ _SPEC_FIELDS = (
 _CONTAINER_FIELDS = ("image", "ports", "resources", "restartPolicy")
 
 
+_VOLUME_FIELDS = ("persistentVolumeClaim", "image", *DISKS)
+
+
+def _volume_parts(volumes: Iterable[Object], pod: str) -> list[object]:
+    parts: list[object] = []
+    for volume in volumes:
+        if "ephemeral" in volume:
+            parts.append((pod, volume["name"]))  # its claim is this pod's alone
+        else:
+            parts.extend((f, volume[f]) for f in _VOLUME_FIELDS if f in volume)
+    return parts
+
+
 def _signature(pod: Object) -> str:
     """Return a text that is equal for pods of one shape."""
     spec, metadata = pod["spec"], pod["metadata"]
@@ -195,7 +271,11 @@ def _signature(pod: Object) -> str:
         [[c.get(f) for f in _CONTAINER_FIELDS] for c in spec.get(group) or ()]
         for group in ("containers", "initContainers")
     ]
-    parts.append([v.get("persistentVolumeClaim") for v in spec.get("volumes") or ()])
+    parts.append(_volume_parts(spec.get("volumes") or (), metadata["name"]))
+    if spec.get("resourceClaims"):
+        parts.append(tuple(_devices(pod)))
+    if spec.get("nodeName") and (held := requests.held(pod)):
+        parts.append(held)
     uid = owner["uid"] if owner is not None else ""
     return repr((metadata.get("namespace"), metadata.get("labels"), uid, parts))
 

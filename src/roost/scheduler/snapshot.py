@@ -81,6 +81,7 @@ class Snapshot:
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.image_nodes: dict[str, int] = {}  # image name -> how many nodes have it
         self.with_affinity: dict[Key, PodInfo] = {}  # pods whose terms concern other pods
+        self.claim_users: dict[Key, set[Key]] = {}  # claim -> pods that are counted somewhere
         self._where: dict[Key, str] = {}
         self._by_namespace: dict[str, dict[Key, str]] = {}
         self._present: list[NodeInfo] | None = None
@@ -92,6 +93,11 @@ class Snapshot:
         if self._present is None:
             self._present = [node for node in self.nodes.values() if node.present]
         return self._present
+
+    def named(self, names: Iterable[str]) -> list[NodeInfo]:
+        """Return those of some nodes that exist."""
+        found = (self.nodes.get(name) for name in sorted(names))
+        return [node for node in found if node is not None and node.present]
 
     def where(self, key: Key) -> str | None:
         """Return the node on which a pod is counted."""
@@ -149,6 +155,9 @@ class Snapshot:
         shape = info.shape
         if shape.affinity or shape.anti_affinity or shape.prefers:
             self.with_affinity[info.key] = info
+        for name in shape.claims:
+            claim = Key(info.key.namespace, name)
+            self.claim_users.setdefault(claim, set()).add(info.key)
         self._recount(info, node_name, 1)
 
     def remove_pod(self, key: Key) -> None:
@@ -165,9 +174,19 @@ class Snapshot:
         info = node.remove(key)
         self._touch(node)
         if info is not None:
+            self._disuse(info)
             self._recount(info, node_name, -1)
         if not node.present and not node.pods:
             del self.nodes[node_name]
+
+    def _disuse(self, info: PodInfo) -> None:
+        for name in info.shape.claims:
+            claim = Key(info.key.namespace, name)
+            users = self.claim_users.get(claim)
+            if users is not None:
+                users.discard(info.key)
+                if not users:
+                    del self.claim_users[claim]
 
     def pods_in(self, namespaces: Iterable[str]) -> Iterable[tuple[PodInfo, NodeInfo]]:
         """Return the pods of some namespaces with their nodes."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from roost.api.quantity import parse
 from roost.api.values import Object
-from roost.decisions.controller import Key
+from roost.decisions.controller import Key, controller_of
 from roost.decisions.meta import annotations_of, deleting, name_of
 from roost.decisions.volumes import (
     NO_PROVISIONER,
@@ -26,8 +26,9 @@ from roost.decisions.volumes import (
     waits_for_consumer,
 )
 from roost.scheduler.filters import Rejection
-from roost.scheduler.shape import Shape
-from roost.scheduler.snapshot import NodeInfo
+from roost.scheduler.shape import PodInfo, Shape
+from roost.scheduler.snapshot import NodeInfo, Snapshot
+from roost.scheduler.volumelimits import Limits, wrong_zone
 
 PLUGIN = "VolumeBinding"
 _WRONG_NODE = Rejection(
@@ -35,6 +36,18 @@ _WRONG_NODE = Rejection(
 )
 _NO_VOLUME = Rejection(
     PLUGIN, ("node(s) didn't find available persistent volumes to bind",), final=True
+)
+_ABSENT_VOLUME = Rejection(
+    PLUGIN,
+    ("node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",),
+    final=True,
+)
+_ONE_POD_ONLY = Rejection(
+    "VolumeRestrictions",
+    (
+        "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+    ),
+    final=False,
 )
 
 
@@ -53,15 +66,29 @@ class Volumes:
     claims: dict[Key, Object] = field(default_factory=dict)
     volumes: dict[str, Object] = field(default_factory=dict)
     classes: dict[str, Object] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
-    def fault(self, shape: Shape) -> str:
+    def fault(self, info: PodInfo) -> str:
         """Return why no node can serve the pod's claims, "" if some may."""
+        shape = info.shape
         for name in shape.claims:
             claim = self.claims.get(Key(shape.namespace, name))
+            made_for_pod = name in shape.made_for_pod
+            if claim is None and made_for_pod:
+                return (
+                    "waiting for ephemeral volume controller to create the persistentvolumeclaim "
+                    f'"{name}"'
+                )
             if claim is None:
                 return f'persistentvolumeclaim "{name}" not found'
             if deleting(claim):
                 return f'persistentvolumeclaim "{name}" is being deleted'
+            owner = controller_of(claim) if made_for_pod else None
+            if made_for_pod and (owner is None or owner["uid"] != info.uid):
+                return (
+                    f"PVC {shape.namespace}/{name} was not created for pod "
+                    f"{shape.namespace}/{info.key.name} (pod is not owner)"
+                )
             if phase_of(claim) == "Lost":
                 volume = claim["spec"].get("volumeName", "")
                 return (
@@ -77,19 +104,53 @@ class Volumes:
         keys = (Key(shape.namespace, name) for name in shape.claims)
         return [key for key in keys if key in self.claims and not is_bound(self.claims[key])]
 
+    def exclusive_use(
+        self, shape: Shape, snapshot: Snapshot, excluded: Collection[Key]
+    ) -> Rejection | None:
+        """Reject all nodes while another pod uses a claim that only one may use."""
+        for name in shape.claims:
+            key = Key(shape.namespace, name)
+            modes = self.claims.get(key, {}).get("spec", {}).get("accessModes") or ()
+            if "ReadWriteOncePod" in modes and any(
+                user not in excluded for user in snapshot.claim_users.get(key, ())
+            ):
+                return _ONE_POD_ONLY
+        return None
+
     def check(self, shape: Shape, node: NodeInfo) -> Rejection | None:
         """Reject a node from which a claim cannot be served."""
+        rejection = self.limits.check(shape, node, self.claims, self.volumes, self.classes)
+        return rejection or self._unserved(shape, node) or self._no_room(shape, node)
+
+    def _unserved(self, shape: Shape, node: NodeInfo) -> Rejection | None:
         for name in shape.claims:
             claim = self.claims.get(Key(shape.namespace, name))
             if claim is None:
                 return _NO_VOLUME
             if is_bound(claim):
                 volume = self.volumes.get(claim["spec"]["volumeName"])
-                if volume is None or not reaches(volume, node.labels, node.name):
+                if volume is None:
+                    return _ABSENT_VOLUME
+                if not reaches(volume, node.labels, node.name):
                     return _WRONG_NODE
+                zone = wrong_zone(volume, node)
+                if zone is not None:
+                    return zone
             elif annotations_of(claim).get(SELECTED_NODE, node.name) != node.name:
                 return _WRONG_NODE
-        return None if self.choose(shape, node) is not None else _NO_VOLUME
+        return None
+
+    def _no_room(self, shape: Shape, node: NodeInfo) -> Rejection | None:
+        """Reject a node where a claim that is not bound yet would get nothing."""
+        chosen = self.choose(shape, node)
+        if chosen is None:
+            return _NO_VOLUME
+        for key in chosen.new:
+            claim = self.claims[key]
+            rejection = self.limits.room(claim, self._class_of(claim), node)
+            if rejection is not None:
+                return rejection
+        return None
 
     def choose(self, shape: Shape, node: NodeInfo, taken: Collection[str] = ()) -> Chosen | None:
         """Return what the pod's open claims get on a node; None if one of them gets nothing.
