@@ -113,7 +113,9 @@ def stateful_sets_are_complete(view: View) -> Iterator[str]:
             for n in range(owner["spec"].get("replicas", 1))
         }
         have = {pod["metadata"]["name"] for pod in pods}
-        if names != have and not _at_quota(view, namespace_of(owner)):
+        place = namespace_of(owner)
+        taken = [name for name in names - have if view.find("core/pods", f"{place}/{name}")]
+        if names != have and not taken and not _at_quota(view, place):
             yield f"StatefulSet {name_in(owner)} wants {sorted(names)} and has {sorted(have)}"
         elif names == have and not all(ready(pod) for pod in pods):
             yield f"StatefulSet {name_in(owner)}: not all pods are ready"
@@ -184,8 +186,15 @@ def orphans_are_collected(view: View) -> Iterator[str]:
     alive = {obj["metadata"]["uid"] for _, obj in view.everything()}
     for place, obj in view.everything():
         owners = obj["metadata"].get("ownerReferences") or ()
+        if not all(_served(view, one) for one in owners):
+            continue  # nobody can tell any more whether such an owner lives
         if owners and not any(one["uid"] in alive for one in owners):
             yield f"{place} {name_in(obj)} has outlived {owners[0]['kind']} {owners[0]['name']}"
+
+
+def _served(view: View, owner: Object) -> bool:
+    group, _, version = owner["apiVersion"].rpartition("/")
+    return view.world.plane.registry.by_name(group, version, owner["kind"]) is not None
 
 
 def endpoints_are_the_ready_pods(view: View) -> Iterator[str]:
@@ -248,11 +257,14 @@ def budgets_tell_the_truth(view: View) -> Iterator[str]:
             for pod in view.all("core/pods", namespace_of(budget))
             if selector.matches(labels_of(pod)) and active(pod)
         )
+        told = conditions.find(status.get("conditions"), "DisruptionAllowed")
+        if told is not None and told["reason"] == "SyncFailed":
+            continue  # as it says itself: of pods without a scale nobody knows how many are wanted
         if status.get("observedGeneration") != budget["metadata"].get("generation"):
             yield f"budget {name_in(budget)} was not looked at"
         elif status.get("currentHealthy") != healthy:
-            told = status.get("currentHealthy")
-            yield f"budget {name_in(budget)} tells of {told} healthy pods, there are {healthy}"
+            count = status.get("currentHealthy")
+            yield f"budget {name_in(budget)} tells of {count} healthy pods, there are {healthy}"
         if status.get("disruptedPods"):
             yield f"budget {name_in(budget)} still waits for {sorted(status['disruptedPods'])}"
 
