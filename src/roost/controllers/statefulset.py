@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from roost.api.errors import StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.controllers.claimretention import claim_owner
-from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
+from roost.decisions.claims import (
+    BY_CONTROLLER,
+    Claim,
+    Owner,
+    claim,
+    matching_owners,
+    orphans,
+    owned,
+)
 from roost.decisions.controller import (
     Caches,
     Controller,
@@ -35,7 +44,7 @@ from roost.decisions.meta import (
     object_reference,
     warning,
 )
-from roost.decisions.plan import NOTHING, Action, Create, Plan, Update
+from roost.decisions.plan import NOTHING, Action, Create, Delete, Plan, Update
 from roost.decisions.pods import available, finished, next_available, phase_of, ready
 from roost.decisions.resources import (
     CONTROLLER_REVISIONS,
@@ -300,6 +309,12 @@ class _Step:
         text = f"delete Pod {name_of(pod)} in StatefulSet {name_of(self.set)} successful"
         yield normal(self.regarding, "SuccessfulDelete", text)
 
+    def report(self) -> Iterator[Action]:
+        """Write the status, if it is not as the pods are now."""
+        status = self.status()
+        if status != (self.set.get("status") or {}):
+            yield Update(STATEFUL_SETS, {**self.set, "status": status}, "status")
+
     def status(self) -> Object:
         """Return the status as the pods are now."""
         old = self.set.get("status") or {}
@@ -334,27 +349,48 @@ class _Step:
 def reconcile(view: View) -> Plan:
     """Decide the next step and the status."""
     stateful_set = view.stateful_set
-    owner = Owner(STATEFUL_SETS, "StatefulSet", stateful_set, PODS)
-    selector = label_selector(stateful_set["spec"].get("selector"))
-    claimed = claim(owner, selector, view.owned, view.orphans)
+    claimed = _claim(view)
     if claimed.actions:
         return Plan(claimed.actions)  # what is adopted comes back by the watch
-    old = stateful_set.get("status") or {}
-    collisions = old.get("collisionCount", 0)
-    past = history(STATEFUL_SETS, "StatefulSet", stateful_set, view.revisions, collisions)
+    past = _history(view)
     if deleting(stateful_set):
         return NOTHING
     step = _Step(view, claimed.kept, past)
-    actions: list[Action] = [*past.actions, *step.actions()]
+    actions: list[Action] = [*past.actions, *step.actions(), *step.report()]
     status = step.status()
-    if status != old:
-        actions.append(Update(STATEFUL_SETS, {**stateful_set, "status": status}, "status"))
     live = {labels_of(pod).get(POD_LABEL, "") for pod in claimed.kept}
     live |= {name_of(past.update), status["currentRevision"]}
     limit = stateful_set["spec"].get("revisionHistoryLimit", 10)
     actions += surplus(past.revisions, live, limit)
     wake_at = next_available(claimed.kept, step.min_ready_s, view.now)
     return Plan(tuple(actions), wake_at)
+
+
+def refused(view: View, action: Action, error: StatusError) -> Plan:
+    """Tell why a pod could not be made or deleted, and how many there are all the same."""
+    if isinstance(action, Create) and action.resource == PODS:
+        verb, name = "create", name_of(action.object)
+    elif isinstance(action, Delete) and action.ref.resource == PODS:
+        verb, name = "delete", action.ref.name
+    else:
+        return Plan()
+    stateful_set = view.stateful_set
+    step = _Step(view, _claim(view).kept, _history(view))
+    text = f"{verb} Pod {name} in StatefulSet {name_of(stateful_set)} failed error: {error.message}"
+    event = warning(step.regarding, f"Failed{verb.capitalize()}", text)
+    return Plan((event, *step.report()))
+
+
+def _claim(view: View) -> Claim:
+    owner = Owner(STATEFUL_SETS, "StatefulSet", view.stateful_set, PODS)
+    selector = label_selector(view.stateful_set["spec"].get("selector"))
+    return claim(owner, selector, view.owned, view.orphans)
+
+
+def _history(view: View) -> History:
+    stateful_set = view.stateful_set
+    collisions = (stateful_set.get("status") or {}).get("collisionCount", 0)
+    return history(STATEFUL_SETS, "StatefulSet", stateful_set, view.revisions, collisions)
 
 
 def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
@@ -384,4 +420,5 @@ CONTROLLER = Controller(
     ),
     view=view,
     reconcile=reconcile,
+    refused=refused,
 )
