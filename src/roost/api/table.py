@@ -89,6 +89,12 @@ def partial_metadata(value: Object, version: str = "v1") -> Object:
     }
 
 
+def in_order(kind: Kind, values: Sequence[Object]) -> Sequence[Object]:
+    """Return objects in the order in which a Table shows them."""
+    order = _ORDERS.get((kind.group, kind.name))
+    return sorted(values, key=order) if order else values
+
+
 def table(
     kind: Kind,
     values: Sequence[Object],
@@ -107,10 +113,9 @@ def table(
     check_include(include)
     columns = kind.columns or DEFAULT
     key = kind.group, kind.name
-    order = _ORDERS.get(key)
     rows = [
         _row(columns, value, now, version, include, _VERSIONED.get(key, ""))
-        for value in (sorted(values, key=order) if order else values)
+        for value in in_order(kind, values)
     ]
     conditions_of = _ROW_CONDITIONS.get(key)
     if conditions_of is not None:

@@ -9,6 +9,7 @@ watcher neither misses a change nor sees one twice.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
@@ -16,11 +17,16 @@ from typing import Any, Final, TypeAlias
 from roost.apiserver.keys import ROOT, topic_of
 from roost.store.port import Compacted, Event, Store
 
-#: How many of a topic's newest changes are kept, at most.
+#: How many of a topic's newest changes are kept, at most, and how many bytes of all topics.
 RECENT_EVENTS: Final = 1024
+RECENT_BYTES: Final = 16 << 20
 
+#: So much of an error is logged, in characters.
+_SAID: Final = 500
 #: The longest rest between two batches, in seconds.
 _REST_S: Final = 0.05
+
+_log: Final = logging.getLogger("roost.watch")
 
 #: Builds what an audience gets for a batch; None when the batch holds nothing for it.
 Render: TypeAlias = Callable[[Sequence[Event]], Any]
@@ -59,12 +65,21 @@ class Audience:
             if self.pending:
                 self._admit(events)
             payload = self.render(events) if self.members else None
-        except Exception:  # noqa: BLE001 - what one form cannot show must not end all other watches
-            self.drop()
+        except Exception as error:  # noqa: BLE001 - what one form cannot show must not end all others
+            self._give_up(events, error)
             return
         if payload is not None:
             for watcher in tuple(self.members):
                 watcher.deliver(payload)
+
+    def _give_up(self, events: Sequence[Event], error: Exception) -> None:
+        """End the watches, and tell the operator: those who list again may meet the same object."""
+        _log.error(
+            "%d watches of %s end, as what changed at revisions %d to %d cannot be shown: %s: %s",
+            len(self.members) + len(self.pending), topic_of(events[0].key),
+            events[0].revision, events[-1].revision, type(error).__name__, str(error)[:_SAID],
+        )  # fmt: skip
+        self.drop()
 
     def drop(self) -> None:
         """End every watch of this audience; its watchers have to list again."""
@@ -155,7 +170,7 @@ class Prefix:
 class Topic:
     """One stored resource: its newest changes and its audiences by prefix."""
 
-    __slots__ = ("audiences", "floor", "recent", "sent")
+    __slots__ = ("audiences", "floor", "recent", "sent", "watching")
 
     def __init__(self, floor: int) -> None:
         #: `recent` is complete after this revision.
@@ -164,12 +179,10 @@ class Topic:
         self.audiences: dict[str, Prefix] = {}
         #: How many events were handed to watchers, before what they select.
         self.sent = 0
+        #: How many watch it, without those who see one node's part of it.
+        self.watching = 0
 
     def publish(self, events: Sequence[Event], prefix: str) -> None:
-        recent = self.recent
-        recent.extend(events)
-        while len(recent) > RECENT_EVENTS:
-            self.floor = recent.popleft().revision
         if not self.audiences:
             return
         if len(self.audiences) == 1 and prefix in self.audiences:
@@ -192,11 +205,39 @@ class Topic:
         return dict(parts)
 
 
+class Recent:
+    """What all topics keep: the oldest changes go first, whichever topic they are of."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
+        self._order: deque[tuple[Topic, int, int]] = deque()
+
+    def keep(self, topic: Topic, events: Sequence[Event]) -> None:
+        """Keep the newest changes of a topic, and let go of the oldest of all."""
+        recent, order = topic.recent, self._order
+        for event in events:
+            size_bytes = len(event.record.value)
+            self._bytes += size_bytes
+            order.append((topic, event.revision, size_bytes))
+        recent.extend(events)
+        while len(recent) > RECENT_EVENTS:
+            topic.floor = recent.popleft().revision
+        while order and (self._bytes > self._limit_bytes or order[0][1] <= order[0][0].floor):
+            old, revision, size_bytes = order.popleft()
+            self._bytes -= size_bytes
+            if revision > old.floor:
+                old.recent.popleft()
+                old.floor = revision
+
+
 class Feed:
     """See the module's text. `run` must be running for anything to arrive."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, recent_bytes: int = RECENT_BYTES) -> None:
         self._store = store
+        self._recent_bytes = recent_bytes
+        self._recent = Recent(recent_bytes)
         #: Every change up to here has been handed on.
         self.revision = store.revision()
         self._start = self.revision
@@ -219,6 +260,11 @@ class Feed:
             )
             if watchers or topic.sent:
                 yield prefix, watchers, topic.sent
+
+    def watching(self, prefix: str) -> int:
+        """Return how many watchers a change of a topic goes to, about."""
+        topic = self._topics.get(prefix)
+        return 0 if topic is None else topic.watching
 
     async def run(self) -> None:
         """Hand on changes until cancelled.
@@ -247,7 +293,9 @@ class Feed:
         for event in batch:
             parts.setdefault(topic_of(event.key), []).append(event)
         for prefix, events in parts.items():
-            self._topic(prefix).publish(events, prefix)
+            topic = self._topic(prefix)
+            self._recent.keep(topic, events)
+            topic.publish(events, prefix)
 
     def end(self, prefix: str) -> None:
         """End every watch of a stored resource: its kind has changed, and watchers must begin again."""
@@ -261,6 +309,7 @@ class Feed:
         """Begin again from now: everybody has to list again."""
         self.revision = self._start = self._store.revision()
         topics, self._topics = self._topics, {}
+        self._recent = Recent(self._recent_bytes)
         for topic in topics.values():
             for audiences in topic.audiences.values():
                 for audience in audiences.by_form.values():
@@ -307,8 +356,10 @@ class Feed:
             audience.pending.append(watcher)
         else:
             audience.members[watcher] = None
+        topic.watching += not node
 
         def leave() -> None:
+            topic.watching -= not node
             audience.members.pop(watcher, None)
             if watcher in audience.pending:
                 audience.pending.remove(watcher)

@@ -6,12 +6,13 @@ Only the plain form in the storage version goes without decoding; that is the fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 from roost.api.kind import Kind
 from roost.api.protobuf import objects
 from roost.api.protobuf.envelope import wrap
+from roost.api.table import in_order
 from roost.api.values import Object, Value
 from roost.apiserver.core import Core, is_custom, shown
 from roost.apiserver.encoding import encode, head_of, list_body, pretty_json, to_yaml
@@ -21,8 +22,12 @@ from roost.apiserver.reading import Listing
 from roost.apiserver.tables import Tables
 from roost.store.port import Record
 
-#: So many records are put into protobuf before others have their turn.
+FormedT = TypeVar("FormedT")
+
+#: So many records are put into another form before others have their turn.
 _TURN: Final = 100
+#: So many are written as YAML, which takes far longer.
+_YAML_TURN: Final = 10
 
 
 def render(value: Value, form: Form, pretty: bool) -> bytes:
@@ -52,14 +57,27 @@ def message_of(kind: Kind, record: Record) -> bytes:
     return record.message
 
 
-async def prepare(kind: Kind, listing: Listing, form: Form) -> None:
-    """Make the messages of a list, so that a long one does not keep everybody waiting."""
-    if form.media != PROTOBUF or form.transform or kind.convert is not None:
-        return
-    for index, record in enumerate(listing.records):
-        message_of(kind, record)
+async def _in_turns(
+    records: Sequence[Record], form: Callable[[Record], FormedT]
+) -> AsyncIterator[FormedT]:
+    for index, record in enumerate(records):
         if index % _TURN == _TURN - 1:
             await asyncio.sleep(0)
+        yield form(record)
+
+
+async def _yaml_list(body: Object) -> bytes:
+    """Write a list as YAML, some items at a time: the bytes are those of the whole."""
+    items = body["items"]
+    parts = [to_yaml({"apiVersion": body["apiVersion"]})]
+    for start in range(0, len(items), _YAML_TURN):
+        part = to_yaml({"items": items[start : start + _YAML_TURN]})
+        parts.append(part.partition(b"\n")[2] if start else part)
+        await asyncio.sleep(0)
+    if not items:
+        parts.append(to_yaml({"items": []}))
+    parts.append(to_yaml({"kind": body["kind"], "metadata": body["metadata"]}))
+    return b"".join(parts)
 
 
 class Forms:
@@ -92,10 +110,10 @@ class Forms:
             value = partial(value, form.version)
         return render(value, form, pretty)
 
-    def many(
+    async def many(
         self, kind: Kind, listing: Listing, form: Form, pretty: bool = False, include: str = ""
     ) -> bytes | Pieces:
-        """Return the body for a list."""
+        """Return the body for a list. While a long one is made, others have their turns."""
         if not form.transform and not pretty and form.media == JSON:
             return self._plain_list(kind, listing)
         metadata: Object = {"resourceVersion": str(listing.revision)}
@@ -104,12 +122,15 @@ class Forms:
         if listing.remaining is not None:
             metadata["remainingItemCount"] = listing.remaining
         if form.media == PROTOBUF and not form.transform:
-            messages = (message_of(kind, record) for record in listing.records)
+            messages = [message async for message in _in_turns(
+                listing.records, lambda record: message_of(kind, record)
+            )]  # fmt: skip
             return objects.encode_list(kind.api_version, kind.list_kind, metadata, messages)
-        values = [shown(kind, record, keep=False) for record in listing.records]
+        values = [value async for value in _in_turns(
+            listing.records, lambda record: shown(kind, record, keep=False)
+        )]  # fmt: skip
         if form.transform == "Table":
-            table = self.tables.table(kind, values, form.version, include, metadata)
-            return render(table, form, pretty)
+            return await self._table(kind, values, form, pretty, include, metadata)
         if form.transform:
             body: Object = {
                 "kind": "PartialObjectMetadataList",
@@ -124,7 +145,24 @@ class Forms:
                 "metadata": metadata,
                 "items": list(self._items(kind, values)),
             }
+        if form.media == YAML:
+            return await _yaml_list(body)
         return render(body, form, pretty)
+
+    async def _table(
+        self, kind: Kind, values: Sequence[Object], form: Form, pretty: bool, include: str,
+        metadata: Object,
+    ) -> bytes:  # fmt: skip
+        values = in_order(kind, values)
+        whole = self.tables.table(kind, values[:_TURN], form.version, include, metadata)
+        for start in range(_TURN, len(values), _TURN):
+            await asyncio.sleep(0)
+            part = self.tables.table(
+                kind, values[start : start + _TURN], form.version, include, metadata,
+                with_definitions=False,
+            )  # fmt: skip
+            whole["rows"] += part["rows"]
+        return render(whole, form, pretty)
 
     def _plain_list(self, kind: Kind, listing: Listing) -> bytes | Pieces:
         custom = is_custom(kind)

@@ -39,11 +39,17 @@ class Request:
     head: bytes = b""
 
 
+def _nothing() -> None:
+    """Nobody waits for the end."""
+
+
 class Pieces(NamedTuple):
     """A long body that is made while it is sent. It can be read once."""
 
     parts: Iterator[bytes]
     size_bytes: int
+    #: Called by whoever has read it, or will read no more of it.
+    done: Callable[[], None] = _nothing
 
 
 @dataclass(slots=True)
@@ -65,7 +71,12 @@ class Answer:
     def whole(self) -> bytes:
         """Return the body in one."""
         body = self.body
-        return body if isinstance(body, bytes) else b"".join(body.parts)
+        if isinstance(body, bytes):
+            return body
+        try:
+            return b"".join(body.parts)
+        finally:
+            body.done()
 
 
 class Frames:

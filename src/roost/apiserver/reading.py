@@ -6,6 +6,7 @@ tokens have the form of the real server's: base64 of `{"v","rv","start"}`.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from roost.store.port import Compacted, FutureRevision, Page, Record
 
 _TOKEN_VERSION: Final = "meta.k8s.io/v1"  # noqa: S105 - the format of a continue token, no secret
 _PAGE: Final = 500
+#: So many records are looked into before others have their turn.
+_TURN: Final = 100
 
 _CONTINUE_EXPIRED: Final = (
     "The provided continue parameter is too old to display a consistent list result. You can start "
@@ -181,6 +184,8 @@ async def _selected(
         revision = page.revision
         await core.converted(kind, page.records)
         for index, record in enumerate(page.records):
+            if index % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
             if not selection.may_match(record.value) or not selection.matches(
                 kind, shown(kind, record, keep=False)
             ):

@@ -30,7 +30,8 @@ from roost.apiserver.deadlines import Deadlines, requested_s, timed_out
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.failures import too_deep
-from roost.apiserver.fairness.flows import Flows, Refused, too_many
+from roost.apiserver.fairness.estimating import TELLING_S, Estimator
+from roost.apiserver.fairness.flows import Flows, Place, Refused, too_many
 from roost.apiserver.feed import Feed
 from roost.apiserver.forms import Forms
 from roost.apiserver.health import Health
@@ -38,7 +39,7 @@ from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.identities import Identities
 from roost.apiserver.inprocess import InProcessClient, Manner
 from roost.apiserver.inspection import inspect
-from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
+from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Pieces, Proxy, Request, Response
 from roost.apiserver.metrics import Metrics
 from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
 from roost.apiserver.nodemetrics.serving import GROUP, VERSION, NodeMetrics
@@ -60,6 +61,12 @@ _DEPRECATED = {
     ),
     Resource("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
 }
+
+
+#: Requests that may need more than one seat.
+_WIDE = frozenset({"list", "watch"})
+#: For how long a body that is being sent keeps its seats at most, in seconds.
+_SENDING_S = 15.0
 
 
 class Authorizer(Protocol):
@@ -120,6 +127,7 @@ class ApiServer:
         self.node_metrics = (
             None if fetcher is None else NodeMetrics(self.core.lookup, fetcher, self.core.now)
         )
+        self._estimator = Estimator(store, registry, self.feed)
         self._log = RequestLog()
         self._deadlines = Deadlines()
         self._identities = Identities(ids)
@@ -254,13 +262,39 @@ class ApiServer:
             record.impersonated(attributes.user)
         place = self.flows.place(request.user, info)
         request.head += place.head
-        if not self.flows.enter(place):
-            await self.flows.wait(place)
+        width = 1
+        if info.verb in _WIDE and not place.level.limits.exempt:
+            width = min(await self._estimator.width(info, query), place.level.widest)
+        if not self.flows.enter(place, width):
+            await self.flows.wait(place, width)
+        telling, answer = 0, None
         try:
             self._authorize(info, attributes, record)
-            return await self._carry_out(request, info, query)
+            answer = await self._carry_out(request, info, query)
+            telling = self._estimator.telling(info)
         finally:
-            self.flows.leave(place)
+            if telling:
+                seats = min(telling, place.level.widest)
+                self.flows.leave_behind(place, width, seats, seats * TELLING_S)
+            elif isinstance(answer, Answer) and not isinstance(answer.body, bytes):
+                answer.body = self._seated(answer.body, place, width)
+            else:
+                self.flows.leave(place, width)
+        return answer
+
+    def _seated(self, body: Pieces, place: Place, width: int) -> Pieces:
+        """Let a long body keep its seats while it is sent, but not for as long as a client likes."""
+        timer: asyncio.TimerHandle | None = None
+
+        def leave() -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.cancel()
+                timer = None
+                self.flows.leave(place, width)
+
+        timer = asyncio.get_running_loop().call_later(_SENDING_S, leave)
+        return body._replace(done=leave)
 
     async def _carry_out(
         self, request: Request, info: RequestInfo, query: dict[str, str]

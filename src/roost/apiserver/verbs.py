@@ -25,7 +25,7 @@ from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.deleting import delete, delete_collection, deleted_status
 from roost.apiserver.deletion import delete_request
 from roost.apiserver.evicting import Evictions
-from roost.apiserver.forms import Forms, prepare
+from roost.apiserver.forms import Forms
 from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
 from roost.apiserver.negotiation import BUILTIN_TYPES, Form, check_shape, negotiate, wants_pretty
 from roost.apiserver.options import list_options, write_options
@@ -181,8 +181,7 @@ class Verbs:
         options = list_options(call.query, watch=False)
         selection = parse_selection(call.kind, options.labels, options.fields)
         listing = await list_records(self.core, call.kind, call.namespace, selection, options)
-        await prepare(call.kind, listing, call.form)
-        body = self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
+        body = await self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
         return Answer(200, body, call.form.media)
 
     async def _watch(self, call: Call) -> Response:
@@ -354,5 +353,5 @@ class Verbs:
             self.core, call.kind, call.namespace, selection, options, context
         )
         listing = Listing(records, revision)
-        body = self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
+        body = await self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
         return Answer(200, body, call.form.media)

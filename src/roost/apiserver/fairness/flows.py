@@ -121,24 +121,25 @@ class Flows:
         flow = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
         return Place(schema, self._levels[schema.level], flow)
 
-    def enter(self, place: Place) -> bool:
-        """Take a seat if there is one and nobody waits for it; else the request has to `wait`."""
+    def enter(self, place: Place, width: int = 1) -> bool:
+        """Take so many seats if they are free and nobody waits; else the request has to `wait`."""
         level = place.level
         if not level.waiting and (
-            level.in_use < level.nominal
+            level.in_use + width <= level.nominal
             or level.limits.exempt
-            or may_begin(level, self._limited, self._seats)
+            or may_begin(level, self._limited, self._seats, width)
         ):
-            level.in_use += 1
+            level.in_use += width
+            level.executing += 1
             level.dispatched += 1
             return True
         return False
 
-    async def wait(self, place: Place) -> None:
-        """Return once there is a seat. Raises Refused when too many wait, or for too long."""
+    async def wait(self, place: Place, width: int = 1) -> None:
+        """Return once there are seats. Raises Refused when too many wait, or for too long."""
         level = place.level
         waiter = asyncio.get_running_loop().create_future()
-        queue = level.enqueue(waiter, place.flow)
+        queue = level.enqueue(waiter, place.flow, width)
         if queue is None:
             level.refuse("queue-full" if level.limits.queues else "concurrency-limit")
             raise Refused
@@ -154,7 +155,7 @@ class Flows:
             raise Refused from None
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.leave(place)
+                self.leave(place, width)
             else:
                 self._give_up(level, waiter, queue)
             raise
@@ -163,23 +164,38 @@ class Flows:
         if level.withdraw(waiter, queue):
             self._waiting -= 1
 
-    def leave(self, place: Place) -> None:
-        """Give a seat back."""
-        place.level.in_use -= 1
+    def leave(self, place: Place, width: int = 1) -> None:
+        """Give seats back."""
+        place.level.executing -= 1
+        self._vacate(place.level, width)
+
+    def _vacate(self, level: Level[_Waiter], seats: int) -> None:
+        level.in_use -= seats
         if self._waiting:
             self._dispatch()
+
+    def leave_behind(self, place: Place, width: int, seats: int, for_s: float) -> None:
+        """Leave, but take `seats` for a while: what was written still has to be told to many."""
+        level = place.level
+        level.in_use += seats
+        asyncio.get_running_loop().call_later(for_s, self._vacate, level, seats)
+        self.leave(place, width)
 
     def _dispatch(self) -> None:
         """Give free seats to those who wait: first to levels that are below their share."""
         for level in sorted(
             (*self._limited, *self._leaving), key=lambda each: each.in_use >= each.nominal
         ):
-            while level.waiting and may_begin(level, self._limited, self._seats):
-                waiter, _ = level.next()
+            while level.waiting:
+                _, width = level.turn().waiters[0]
+                if not may_begin(level, self._limited, self._seats, width):
+                    break
+                waiter, width = level.next()
                 self._waiting -= 1
                 if waiter.done():
                     continue
-                level.in_use += 1
+                level.in_use += width
+                level.executing += 1
                 level.dispatched += 1
                 waiter.set_result(None)
         while self._leaving and not self._leaving[0].waiting:
@@ -224,6 +240,14 @@ _GAUGES: Final = (
         (
             "Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage"
             " in the API Priority and Fairness subsystem"
+        ),
+        "executing",
+    ),
+    (
+        "current_executing_seats",
+        (
+            "Concurrency (number of seats) occupied by the currently executing (initial stage for"
+            " a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem"
         ),
         "in_use",
     ),

@@ -22,6 +22,9 @@ WaiterT = TypeVar("WaiterT")
 
 _SHARES = 30
 _QUEUES, _HAND, _LENGTH = 64, 8, 50
+#: The most seats that any request needs, and the largest part of its level's that it may take.
+WIDEST = 10
+_WIDEST_PART = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +65,21 @@ def limits_of(obj: Object) -> Limits:
 
 
 class Queue(Generic[WaiterT]):
-    """Waiters in order. `had` is what the queue was given: seats, each for an average request."""
+    """Waiters in order, each with the seats that it needs. `had` is how many the queue was given."""
 
     __slots__ = ("had", "waiters")
 
     def __init__(self) -> None:
         self.had = 0.0
-        self.waiters: deque[WaiterT] = deque()
+        self.waiters: deque[tuple[WaiterT, int]] = deque()
 
 
 class Level(Generic[WaiterT]):
     """The counters of one level."""
 
     __slots__ = (
-        "_queues", "_round", "dispatched", "floor", "in_use", "limits", "most", "nominal",
-        "rejected", "waiting",
+        "_queues", "_round", "dispatched", "executing", "floor", "in_use", "limits", "most",
+        "nominal", "rejected", "waiting", "widest",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -85,7 +88,11 @@ class Level(Generic[WaiterT]):
         self.nominal = 0
         self.floor = 0
         self.most = 0
+        #: The most seats that one of its requests may need.
+        self.widest = 1
+        #: Seats that are taken, and by how many requests.
         self.in_use = 0
+        self.executing = 0
         self.waiting = 0
         self.dispatched = 0
         self.rejected: dict[str, int] = {}
@@ -93,7 +100,7 @@ class Level(Generic[WaiterT]):
         #: What the queue that got the last seat had had: newcomers begin there.
         self._round = 0.0
 
-    def enqueue(self, waiter: WaiterT, flow: int) -> Queue[WaiterT] | None:
+    def enqueue(self, waiter: WaiterT, flow: int, width: int = 1) -> Queue[WaiterT] | None:
         """Put a waiter into the shortest queue of the flow's hand; None when it is full."""
         if not self._queues:
             return None
@@ -103,25 +110,31 @@ class Level(Generic[WaiterT]):
             return None
         if not queue.waiters:
             queue.had = max(queue.had, self._round)
-        queue.waiters.append(waiter)
+        queue.waiters.append((waiter, width))
         self.waiting += 1
         return queue
 
-    def next(self) -> tuple[WaiterT, Queue[WaiterT]]:
-        """Take the waiter whose turn it is; there must be one."""
-        queue = min((q for q in self._queues if q.waiters), key=lambda q: q.had)
+    def turn(self) -> Queue[WaiterT]:
+        """Return the queue whose turn it is; somebody must be waiting."""
+        return min((q for q in self._queues if q.waiters), key=lambda q: q.had)
+
+    def next(self) -> tuple[WaiterT, int]:
+        """Take the waiter whose turn it is, with the seats it needs; there must be one."""
+        queue = self.turn()
+        waiter, width = queue.waiters.popleft()
         self._round = queue.had
-        queue.had += 1.0
+        queue.had += width
         self.waiting -= 1
-        return queue.waiters.popleft(), queue
+        return waiter, width
 
     def withdraw(self, waiter: WaiterT, queue: Queue[WaiterT]) -> bool:
         """Take a waiter out that waits no longer; False if its turn has come already."""
-        if waiter not in queue.waiters:
-            return False
-        queue.waiters.remove(waiter)
-        self.waiting -= 1
-        return True
+        for waiting in queue.waiters:
+            if waiting[0] is waiter:
+                queue.waiters.remove(waiting)
+                self.waiting -= 1
+                return True
+        return False
 
     def refuse(self, reason: str) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
@@ -135,20 +148,24 @@ def share_out(levels: Iterable[Level[WaiterT]], seats: int) -> None:
         limits = level.limits
         level.nominal = ceil(seats * limits.shares / total)
         level.floor = level.nominal - int(level.nominal * limits.lendable)
+        level.widest = min(WIDEST, max(1, ceil(level.nominal * _WIDEST_PART)))
         if limits.borrowing is None:
             level.most = max(seats, level.nominal)
         else:
             level.most = level.nominal + int(level.nominal * limits.borrowing)
 
 
-def may_begin(level: Level[WaiterT], levels: Sequence[Level[WaiterT]], seats: int) -> bool:
-    """May a level use one more seat? Levels without limits count for nothing."""
-    if level.in_use < level.nominal:
+def may_begin(
+    level: Level[WaiterT], levels: Sequence[Level[WaiterT]], seats: int, width: int = 1
+) -> bool:
+    """May a level use `width` more seats? Levels without limits count for nothing."""
+    wanted = level.in_use + width
+    if wanted <= level.nominal:
         return True
-    if level.in_use >= level.most:
+    if wanted > level.most:
         return False
     held = sum(max(each.in_use, each.floor) for each in levels if not each.limits.exempt)
-    return held < seats
+    return held - max(level.in_use, level.floor) + max(wanted, level.floor) <= seats
 
 
 def deal(flow: int, deck: int, hand: int) -> list[int]:

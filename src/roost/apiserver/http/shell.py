@@ -286,7 +286,10 @@ class HttpServer:
             send = pieces.send_compressed
         else:
             send = pieces.send
-        sent = await send(request, head, body)
+        try:
+            sent = await send(request, head, body)
+        finally:
+            body.done()
         return KEPT if sent and request.keep_alive else CLOSED
 
     async def _compress(self, body: bytes) -> bytes:
