@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from roost.api.errors import NotFound
+from roost.api.errors import NotFound, StatusError
 from roost.api.values import Object
 from roost.client.informer import Informers
 from roost.client.port import Client, DeleteOptions, PatchType
@@ -28,11 +28,12 @@ from roost.decisions.volumes import (
     claim_reference,
     is_bound,
 )
+from roost.engine.devicebinding import DeviceBinder
 from roost.ports.port import WallClock
-from roost.scheduler.decide import Preempt
+from roost.scheduler.decide import Bind, Preempt, Scheduler
+from roost.scheduler.preemption import PREEMPTED
 from roost.scheduler.shape import PodInfo
 from roost.scheduler.snapshot import NodeInfo
-from roost.scheduler.volumes import Volumes
 
 #: How long a pod waits for the volumes of its claims on the node that was chosen.
 CLAIMS_TIMEOUT_S = 600.0
@@ -46,16 +47,16 @@ class Binder:
         client: Client,
         clock: WallClock,
         informers: Informers,
-        volumes: Volumes,
-        nodes: Mapping[str, NodeInfo],
+        scheduler: Scheduler,
         name: str,
     ) -> None:
         self.recorder = EventRecorder(client, clock, name)
         self._client = client
         self._clock = clock
         self._informers = informers
-        self._volumes = volumes
-        self._nodes = nodes
+        self._volumes = scheduler.volumes
+        self._nodes: Mapping[str, NodeInfo] = scheduler.snapshot.nodes
+        self._devices = DeviceBinder(client, scheduler.devices)
         #: Volumes that are being given to claims, which the caches do not show yet.
         self._given: set[str] = set()
         self._name = name
@@ -70,10 +71,24 @@ class Binder:
         """Record an event about a pod."""
         self.recorder.record(object_reference(PODS, "Pod", info.pod), type, reason, message)
 
-    async def bind(self, info: PodInfo, node: str) -> None:
+    async def bind(self, info: PodInfo, decision: Bind) -> None:
         """Bind a pod, its claims first. Raises what the server answers, and TimeoutError."""
+        node = decision.node
         if info.shape.claims:
             await self._bind_claims(info, node)
+        if info.shape.devices:
+            await self._devices.reserve(info, decision.devices)
+        try:
+            await self._create_binding(info, node)
+        except (StatusError, OSError, TimeoutError):
+            await self._devices.release(info)
+            raise
+        namespace, name = info.key
+        self.tell(
+            info, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {node}"
+        )
+
+    async def _create_binding(self, info: PodInfo, node: str) -> None:
         namespace, name = info.key
         body = {
             "apiVersion": "v1",
@@ -82,9 +97,6 @@ class Binder:
             "target": {"kind": "Node", "name": node},
         }
         await self._client.create(PODS, body, namespace, name=name, subresource="binding")
-        self.tell(
-            info, "Normal", "Scheduled", f"Successfully assigned {namespace}/{name} to {node}"
-        )
 
     async def _bind_claims(self, info: PodInfo, node: str) -> None:
         """Give the pod's claims volumes that are there, announce the node to whoever makes new ones,
@@ -173,6 +185,19 @@ class Binder:
             PODS, name, body, namespace, type=PatchType.STRATEGIC, subresource="status"
         )
 
+    async def clear_nomination(self, info: PodInfo) -> None:
+        """Take the nominated node from a pod that a more important one came before."""
+        namespace, name = info.key
+        body: Object = {"metadata": {"uid": info.uid}, "status": {"nominatedNodeName": None}}
+        try:
+            await self._client.patch(PODS, name, body, namespace, subresource="status")
+        except NotFound:
+            return
+
+    async def deallocate(self, claim: Key) -> None:
+        """Take back the devices of a claim that nobody uses."""
+        await self._devices.deallocate(claim)
+
     async def evict(self, info: PodInfo, decision: Preempt) -> None:
         """Delete the victims, after telling in their status why."""
         for key in decision.victims:
@@ -181,7 +206,7 @@ class Binder:
                 continue
             message = f"{self._name}: preempting to accommodate a higher priority pod"
             condition = conditions.make(
-                "DisruptionTarget", "True", "PreemptionByScheduler", message,
+                "DisruptionTarget", "True", PREEMPTED, message,
                 stamp(self._clock.now()),
             )  # fmt: skip
             body = {"metadata": {"uid": uid_of(victim)}, "status": {"conditions": [condition]}}

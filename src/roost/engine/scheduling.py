@@ -12,39 +12,21 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from roost.api.errors import Conflict, NotFound, StatusError
-from roost.api.kind import Resource
 from roost.api.selectors import label_selector
 from roost.api.values import Object
-from roost.client.informer import Delta, Informers, Listener
+from roost.client.informer import Delta, Informers
 from roost.client.port import Client
 from roost.decisions.controller import Key
-from roost.decisions.meta import (
-    key_of,
-    labels_of,
-    name_of,
-    namespace_of,
-    uid_of,
-)
+from roost.decisions.meta import name_of, namespace_of, uid_of
 from roost.decisions.pods import finished, node_of
-from roost.decisions.resources import (
-    NAMESPACES,
-    NODES,
-    PERSISTENT_VOLUME_CLAIMS,
-    PERSISTENT_VOLUMES,
-    POD_DISRUPTION_BUDGETS,
-    PODS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    SERVICES,
-    STATEFUL_SETS,
-    STORAGE_CLASSES,
-)
+from roost.decisions.resources import NODES, POD_DISRUPTION_BUDGETS, PODS
+from roost.engine import schedulingfacts
 from roost.engine.binding import Binder
 from roost.ports.port import Chance, WallClock
 from roost.scheduler.decide import Bind, Preempt, Rejections, Scheduler, Unschedulable
+from roost.scheduler.devices import PLUGIN as DEVICES
 from roost.scheduler.preemption import Budget, preempt
 from roost.scheduler.queue import Happening, SchedulingQueue
 from roost.scheduler.shape import PodInfo
@@ -53,11 +35,14 @@ NAME = "default-scheduler"
 BINDINGS_AT_ONCE = 64
 PODS_PER_SLICE = 32
 
-_OWNERS = (REPLICA_SETS, STATEFUL_SETS, REPLICATION_CONTROLLERS)
-_STORAGE = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES)
-_WATCHED = (PODS, NODES, NAMESPACES, SERVICES, POD_DISRUPTION_BUDGETS, *_OWNERS, *_STORAGE)
+_WATCHED = (PODS, NODES, POD_DISRUPTION_BUDGETS, *schedulingfacts.WATCHED)
 
 log = logging.getLogger(__name__)
+
+
+def _nominated(pod: Object) -> str:
+    found: str = (pod.get("status") or {}).get("nominatedNodeName") or ""
+    return found
 
 
 @dataclass(slots=True)
@@ -93,10 +78,7 @@ class Scheduling:
         self._chance = chance
         self._informers = informers or Informers(client, chance)
         self._owns_informers = informers is None
-        self._binder = Binder(
-            client, clock, self._informers, self.scheduler.volumes,
-            self.scheduler.snapshot.nodes, name,
-        )  # fmt: skip
+        self._binder = Binder(client, clock, self._informers, self.scheduler, name)
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._assumed: dict[Key, PodInfo] = {}
@@ -124,18 +106,12 @@ class Scheduling:
         """Wait for all caches, take over what they hold, and then follow them."""
         for resource in _WATCHED:
             await self._informers.informer(resource).synced.wait()
-        listeners: dict[Resource, Listener] = {
-            PODS: self._pods_changed,
+        listeners = {
             NODES: self._nodes_changed,
-            NAMESPACES: self._namespaces_changed,
-            SERVICES: self._services_changed,
-            PERSISTENT_VOLUME_CLAIMS: self._claims_changed,
-            PERSISTENT_VOLUMES: partial(self._storage_changed, self.scheduler.volumes.volumes),
-            STORAGE_CLASSES: partial(self._storage_changed, self.scheduler.volumes.classes),
-            **dict.fromkeys(_OWNERS, self._owners_changed),
+            **schedulingfacts.listeners(self.scheduler, self._happened, self._binder.claims_moved),
+            PODS: self._pods_changed,
         }
-        for resource in (NODES, NAMESPACES, SERVICES, *_OWNERS, *_STORAGE, PODS):
-            listener = listeners[resource]
+        for resource, listener in listeners.items():
             listener([Delta(None, obj) for obj in self._informers[resource].all()])
             self._informers.informer(resource).listen(listener)
         self._woken.set()
@@ -193,8 +169,16 @@ class Scheduling:
         info = self.scheduler.shapes.info(pod)
         if not info.counts:
             self._forget(info.key)
-        elif info.key not in self._assumed:
-            self.queue.add(info, self._now())
+            return
+        if info.key in self._assumed:
+            return
+        known = self.queue.get(info.key)
+        nominated = _nominated(pod)
+        if nominated:
+            self.scheduler.nominated[info.key] = (info, nominated)
+        elif known is not None and _nominated(known.pod):
+            self.scheduler.nominated.pop(info.key, None)
+        self.queue.add(info, self._now())
 
     def _forget(self, key: Key) -> None:
         self.scheduler.snapshot.remove_pod(key)
@@ -211,50 +195,6 @@ class Scheduling:
                 self.scheduler.snapshot.remove_node(name_of(old))
         if changed:
             self._happened(Happening.NODE_CHANGED)
-
-    def _namespaces_changed(self, deltas: Sequence[Delta]) -> None:
-        known = self.scheduler.snapshot.namespaces
-        for old, new in deltas:
-            if new is not None:
-                known[name_of(new)] = labels_of(new)
-            elif old is not None:
-                known.pop(name_of(old), None)
-        self._happened(Happening.NAMESPACE_CHANGED)
-
-    def _services_changed(self, deltas: Sequence[Delta]) -> None:
-        for old, new in deltas:
-            service = new if new is not None else old
-            if service is not None:
-                key = Key(namespace_of(service), name_of(service))
-                selector = (new.get("spec") or {}).get("selector") if new is not None else None
-                self.scheduler.selectors.set_service(key, selector)
-
-    def _owners_changed(self, deltas: Sequence[Delta]) -> None:
-        for old, new in deltas:
-            owner = new if new is not None else old
-            if owner is not None:
-                selector = owner["spec"].get("selector") if new is not None else None
-                if selector is not None and owner.get("kind") == "ReplicationController":
-                    selector = {"matchLabels": selector}
-                self.scheduler.selectors.set_owner(uid_of(owner), selector)
-
-    def _claims_changed(self, deltas: Sequence[Delta]) -> None:
-        known = self.scheduler.volumes.claims
-        for old, new in deltas:
-            if new is not None:
-                known[key_of(new)] = new
-            elif old is not None:
-                known.pop(key_of(old), None)
-        self._happened(Happening.VOLUME_CHANGED)
-        self._binder.claims_moved()
-
-    def _storage_changed(self, known: dict[str, Object], deltas: Sequence[Delta]) -> None:
-        for old, new in deltas:
-            if new is not None:
-                known[name_of(new)] = new
-            elif old is not None:
-                known.pop(name_of(old), None)
-        self._happened(Happening.VOLUME_CHANGED)
 
     # Decisions.
 
@@ -275,12 +215,16 @@ class Scheduling:
     def _decide(self, info: PodInfo) -> None:
         scheduler, counters = self.scheduler, self.counters
         counters.attempts += 1
+        if info.shape.devices and scheduler.devices.awaits_claims(info):
+            self.queue.park(info.key, (DEVICES,), self._now())
+            return  # nothing was tried, so there is nothing to tell
         decision: Bind | Preempt | Unschedulable | Rejections
         decision = scheduler.schedule(info, self._chance.uniform())
         if isinstance(decision, Rejections):
             decision = preempt(scheduler, info, decision, self._budgets())
         if isinstance(decision, Bind):
             scheduler.snapshot.add_pod(info, decision.node)
+            scheduler.devices.assume(decision.devices)
             scheduler.nominated.pop(info.key, None)
             self._assumed[info.key] = info
             self.queue.remove(info.key)
@@ -290,7 +234,9 @@ class Scheduling:
             if isinstance(decision, Preempt):
                 counters.preemptions += 1
                 scheduler.nominated[info.key] = (info, decision.node)
-        slow = isinstance(decision, Bind) and bool(info.shape.claims)
+            elif not decision.keeps_node:
+                scheduler.nominated.pop(info.key, None)
+        slow = isinstance(decision, Bind) and bool(info.shape.claims or info.shape.devices)
         (self._slow if slow else self._work).append((info, decision))
 
     def _budgets(self) -> list[Budget]:
@@ -299,6 +245,7 @@ class Scheduling:
                 namespace_of(budget),
                 label_selector(budget["spec"].get("selector")),
                 (budget.get("status") or {}).get("disruptionsAllowed", 0),
+                frozenset((budget.get("status") or {}).get("disruptedPods") or ()),
             )
             for budget in self._informers[POD_DISRUPTION_BUDGETS].all()
         ]
@@ -333,7 +280,7 @@ class Scheduling:
     async def _carry_out(self, info: PodInfo, decision: Bind | Preempt | Unschedulable) -> None:
         try:
             if isinstance(decision, Bind):
-                await self._bind(info, decision.node)
+                await self._bind(info, decision)
             else:
                 await self._refuse(info, decision)
         except (StatusError, OSError, TimeoutError) as error:
@@ -341,16 +288,33 @@ class Scheduling:
 
     async def _refuse(self, info: PodInfo, decision: Preempt | Unschedulable) -> None:
         self._binder.tell(info, "Warning", "FailedScheduling", decision.message)
-        nominated = decision.node if isinstance(decision, Preempt) else ""
+        _, nominated = self.scheduler.nominated.get(info.key, (info, ""))
         await self._binder.report(info, "Unschedulable", decision.message, nominated)
         if isinstance(decision, Preempt):
             await self._binder.evict(info, decision)
+            for other in self._displaced(info, decision.node):
+                await self._binder.clear_nomination(other)
+        elif decision.deallocate is not None:
+            await self._binder.deallocate(decision.deallocate)
 
-    async def _bind(self, info: PodInfo, node: str) -> None:
+    def _displaced(self, info: PodInfo, node: str) -> list[PodInfo]:
+        """Take the node from pods of lower priority that wait for room there; they try again."""
+        nominated = self.scheduler.nominated
+        lower = [
+            other
+            for other, where in list(nominated.values())
+            if where == node and other.shape.priority < info.shape.priority
+        ]
+        for other in lower:
+            nominated.pop(other.key, None)
+        return lower
+
+    async def _bind(self, info: PodInfo, decision: Bind) -> None:
         try:
-            await self._binder.bind(info, node)
+            await self._binder.bind(info, decision)
         except (StatusError, OSError, TimeoutError) as error:
-            await self._take_back(info, node, error)
+            self.scheduler.devices.forget(decision.devices)
+            await self._take_back(info, decision.node, error)
         else:
             self.counters.bound += 1
 

@@ -68,6 +68,7 @@ class Unschedulable:
     message: str
     plugins: frozenset[str] = frozenset()
     deallocate: Key | None = None
+    keeps_node: bool = False  # that was nominated, and where pods are still going
 
 
 Decision: TypeAlias = Bind | Preempt | Unschedulable

@@ -80,7 +80,8 @@ def preempt(
     said, idle = _deallocation(info, rejections)
     why_not = _not_eligible(scheduler, info, rejections)
     if why_not:
-        return Unschedulable(f"{message} {said}preemption: {why_not}", plugins, idle)
+        keeps = why_not == _TERMINATING
+        return Unschedulable(f"{message} {said}preemption: {why_not}", plugins, idle, keeps)
     candidates, reasons = _candidates(scheduler, info, rejections, budgets)
     if not candidates:
         suffix = histogram(rejections.total, reasons)

@@ -24,10 +24,18 @@ class Happening(Enum):
     """What may make a pod schedulable: with the plugins it may help (None: all)."""
 
     NODE_CHANGED = None
-    POD_GONE = frozenset({"NodeResourcesFit", "NodePorts", "PodTopologySpread", "InterPodAffinity"})
+    POD_GONE = frozenset(
+        {
+            "NodeResourcesFit", "NodePorts", "PodTopologySpread", "InterPodAffinity",
+            "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding",
+        }
+    )  # fmt: skip
     POD_PLACED = frozenset({"PodTopologySpread", "InterPodAffinity"})
     NAMESPACE_CHANGED = frozenset({"InterPodAffinity"})
-    VOLUME_CHANGED = frozenset({"VolumeBinding"})
+    VOLUME_CHANGED = frozenset(
+        {"VolumeBinding", "VolumeRestrictions", "VolumeZone", "NodeVolumeLimits"}
+    )
+    DEVICE_CHANGED = frozenset({"DynamicResources"})
 
 
 def gated(pod: Object) -> bool:
