@@ -37,6 +37,8 @@ from roost.scheduler.snapshot import NodeInfo
 
 #: How long a pod waits for the volumes of its claims on the node that was chosen.
 CLAIMS_TIMEOUT_S = 600.0
+#: Between two questions to a server that does not answer.
+_ASK_AGAIN_S = 1.0
 
 
 class Binder:
@@ -96,7 +98,27 @@ class Binder:
             "metadata": {"name": name, "namespace": namespace, "uid": info.uid},
             "target": {"kind": "Node", "name": node},
         }
-        await self._client.create(PODS, body, namespace, name=name, subresource="binding")
+        try:
+            await self._client.create(PODS, body, namespace, name=name, subresource="binding")
+        except (OSError, TimeoutError):
+            if not await self._was_bound(info, node):
+                raise
+
+    async def _was_bound(self, info: PodInfo, node: str) -> bool:
+        """Say whether a binding was carried out whose answer was lost.
+
+        It asks until it knows: meanwhile the pod counts on its node, whose place may be taken.
+        """
+        namespace, name = info.key
+        while True:
+            try:
+                live = await self._client.get(PODS, name, namespace)
+            except NotFound:
+                return False
+            except (StatusError, OSError, TimeoutError):
+                await asyncio.sleep(_ASK_AGAIN_S)
+            else:
+                return uid_of(live) == info.uid and node_of(live) == node
 
     async def _bind_claims(self, info: PodInfo, node: str) -> None:
         """Give the pod's claims volumes that are there, announce the node to whoever makes new ones,

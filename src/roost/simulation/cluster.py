@@ -95,7 +95,7 @@ class Cluster(Trials):
         self.loop = VirtualLoop()
         self.clock = LoopTime(self.loop, start)
         self._store = JournalStore(self.clock)
-        self.recording = Recording(options, self._store.note)
+        self.recording = Recording(options, self._store.note, self.loop.drain)
         choice = Choice(seed, controllers, addons, node_grace_s)
         self.plane = ControlPlane(self._store, self.clock, choice)
         self.pace = Pace(self.advance)

@@ -130,10 +130,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         The condition is looked at whenever all that is due at an instant has happened; it may use
         `finish`, but nothing should change by it.
         """
-        self._drain()
+        self.drain()
         while not condition():
             if self._ready:
-                self._drain()
+                self.drain()
             elif not self.step_to(instant):
                 return False
         return True
@@ -143,7 +143,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
         Returns False if it is `instant` already.
         """
-        self._drain()
+        self.drain()
         if self._now >= instant:
             return False
         with self.gate:
@@ -155,7 +155,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._step, self._goal = False, None
         return True
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Finish what is ready: what is done next then finds the same, whether somebody looked
         before (which also finishes it) or not."""
         if self._ready:
@@ -171,7 +171,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         `quiet`: it only looks, and changes nothing. Raises what it raises, and Deadlock when it can
         never end.
         """
-        self._drain()
+        self.drain()
         with self.gate, _alone():
             if not quiet:
                 self.disturb()

@@ -42,9 +42,16 @@ class ReplayError(ValueError):
 
 
 class Recording:
-    """The commands of one cluster. `note` is told of each as it begins."""
+    """The commands of one cluster. `note` is told of each as it begins; `drain` finishes what was
+    begun before, so that it makes no difference whether somebody looked in between."""
 
-    def __init__(self, options: Mapping[str, Any], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        note: Callable[[str], None],
+        drain: Callable[[], None],
+    ) -> None:
+        self._drain = drain
         self.options = dict(options)
         self.complete = True
         self._commands: list[dict[str, Any]] = []
@@ -57,6 +64,7 @@ class Recording:
         if self._depth:
             yield
             return
+        self._drain()
         command = self._begin(name, args, kwargs)
         self._depth += 1
         before = current_cause.set(Cause("command", shown(name, args)))

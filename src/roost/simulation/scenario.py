@@ -146,7 +146,7 @@ class User:
         one: Object = {"name": container, "image": IMAGE, "resources": {"requests": asked}}
         spec: Object = {"containers": [one], "restartPolicy": restart}
         if chance.random() < 0.3:
-            spec["terminationGracePeriodSeconds"] = chance.choice((0, 1, 5, 60))
+            spec["terminationGracePeriodSeconds"] = chance.choice((1, 5, 60))
         if chance.random() < 0.2:
             spec["initContainers"] = [{"name": "task", "image": IMAGE}]
         if chance.random() < 0.2:
