@@ -8,7 +8,7 @@ from parity.target import IMAGE
 
 Object = dict[str, Any]
 #: Waits, and ends at once when it is told to.
-WAIT: Final = "trap 'exit 0' TERM; while true; do sleep 0.1; done"
+WAIT: Final = "trap 'exit 0' TERM; sleep 100000 & wait"
 #: Serves its host name on port 8080.
 SERVE: Final = (
     "mkdir -p /tmp/www; hostname > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
@@ -48,9 +48,9 @@ def workload(
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": dict(labels)},
         "spec": {
-            "selector": {"matchLabels": labels},
+            "selector": {"matchLabels": dict(labels)},
             "template": template(script, labels, **(pods or {})),
             **spec,
         },

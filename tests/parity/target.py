@@ -172,7 +172,8 @@ class Target(abc.ABC):
     def get(self, kind: str, name: str, *, subresource: str = "") -> Object:
         """Return an object; raises NotFound."""
         resource, namespace = self._place(kind)
-        return self.run(self.client.get(resource, name, namespace, subresource=subresource))
+        found = self.run(self.client.get(resource, name, namespace, subresource=subresource))
+        return copy.deepcopy(found)  # in process it is the server's own
 
     def find(self, kind: str, name: str) -> Object:
         """Return an object, or {}."""
