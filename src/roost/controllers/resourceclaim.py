@@ -160,7 +160,8 @@ def _for_claim(view: ClaimView) -> Plan:
             if one not in kept and one["uid"] not in there
         ]
         change["reservedFor"] = kept or None
-    if not kept and status.get("allocation") and (_generated(claim) or deleting(claim)):
+    # Unused devices go back when the last user has ended: a claim that was not used yet keeps them.
+    if not kept and status.get("allocation") and (reserved or deleting(claim)):
         change["allocation"] = None
     if change:
         body = {"metadata": {"uid": uid_of(claim)}, "status": change}
@@ -175,10 +176,6 @@ def _for_claim(view: ClaimView) -> Plan:
     if ended and not deleting(claim):
         actions.append(delete(RESOURCE_CLAIMS, claim))
     return Plan(tuple(actions))
-
-
-def _generated(claim: Object) -> bool:
-    return CLAIM_NAME in annotations_of(claim)
 
 
 def _templates(pod: Object) -> Iterable[str]:
