@@ -144,6 +144,21 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
         return "<error>"
 
 
+def go_selector(selector: Mapping[str, Any]) -> str:
+    """Return a LabelSelector object as Go prints such a value; a few columns show it so."""
+    labels = selector.get("matchLabels") or {}
+    pairs = "".join(f"{key}: {labels[key]}," for key in sorted(labels))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{item.get('key') or ''},"
+        f"Operator:{item.get('operator') or ''},Values:[{' '.join(item.get('values') or ())}],}},"
+        for item in selector.get("matchExpressions") or ()
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{pairs}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
+
+
 def _joined(path: tuple[str, ...], member: str) -> Callable[[Object, float], str]:
     def cell(value: Object, _: float) -> str:
         return ",".join(item.get(member) or "" for item in get(value, *path) or ())

@@ -15,7 +15,7 @@ from roost.api.columns.cells import (
     described,
     duration_text,
     get,
-    selector_text,
+    go_selector,
 )
 from roost.api.kind import Column
 from roost.api.values import Object
@@ -128,8 +128,8 @@ def _param_ref(value: Object, _: float) -> str:
     if not ref:
         return UNSET
     if ref.get("name"):
-        return str(ref["name"])
-    return selector_text(ref["selector"]) if ref.get("selector") is not None else UNSET
+        return f"{ref.get('namespace') or '*'}/{ref['name']}"
+    return go_selector(ref["selector"]) if ref.get("selector") is not None else UNSET
 
 
 def _policies(column: Column) -> tuple[Column, ...]:

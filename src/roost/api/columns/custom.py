@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from roost.api.columns.cells import AGE, NAME, since
+from roost.api.columns.cells import AGE, NAME, UNKNOWN, since
 from roost.api.kind import Column
 from roost.api.numerals import whole
 from roost.api.values import Object, Value
@@ -126,7 +126,7 @@ def compile_path(path: str) -> Callable[[Value], list[Value]]:
 def _shown(value: Value) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def _typed(kind: str, value: Value, now: float) -> Value:
@@ -140,7 +140,7 @@ def _typed(kind: str, value: Value, now: float) -> Value:
         return value if isinstance(value, bool) else None
     if kind == "date" and isinstance(value, str):
         age = since(value, now)
-        return "<invalid>" if age == "<unknown>" else age
+        return "<invalid>" if age == UNKNOWN and value else age
     return None
 
 
@@ -148,10 +148,10 @@ def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
     find = compile_path(path)
 
     def cell(value: Object, now: float) -> Any:
-        found = [item for item in find(value) if item is not None]
-        if not found:
+        found = find(value)
+        if not found or found[0] is None:
             return None
-        return " ".join(map(_shown, found)) if kind == "string" else _typed(kind, found[0], now)
+        return _shown(found[0]) if kind == "string" else _typed(kind, found[0], now)
 
     return cell
 

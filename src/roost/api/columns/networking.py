@@ -12,10 +12,13 @@ _LISTED_MAX = 3
 
 def _hosts(ingress: Object, _: float) -> str:
     rules = get(ingress, "spec", "rules") or ()
-    listed = [rule["host"] for rule in rules[:_LISTED_MAX] if rule.get("host")]
-    if not listed:
-        return "*"
-    return some(listed, _LISTED_MAX, len(rules), more=len(rules) > _LISTED_MAX)
+    listed: list[str] = []
+    more = False
+    for rule in rules:
+        more = more or len(listed) == _LISTED_MAX
+        if not more and rule.get("host"):
+            listed.append(rule["host"])
+    return some(listed, _LISTED_MAX, len(rules), more=more) if listed else "*"
 
 
 INGRESSES = (
@@ -70,7 +73,7 @@ def _parent(address: Object, _: float) -> str:
     if not ref:
         return NONE
     group = ref.get("group")
-    parts = [ref.get("resource", "") + (f".{group}" if group else "")]
+    parts = [(ref.get("resource", "") + (f".{group}" if group else "")).lower()]
     parts += [ref[key] for key in ("namespace", "name") if ref.get(key)]
     return "/".join(parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from roost.api.columns.cells import AGE, NAME, NONE, UNSET, at, count, described, get, name_column
@@ -95,14 +95,20 @@ _DEFAULT_CLASS = (
 )
 
 
-def _class_name(value: Object, _: float) -> str:
-    annotations = get(value, "metadata", "annotations") or {}
-    default = any(annotations.get(key) == "true" for key in _DEFAULT_CLASS)
-    return f"{get(value, 'metadata', 'name')}" + (" (default)" if default else "")
+_DEFAULT_ATTRIBUTES = ("volumeattributesclass.alpha.kubernetes.io/is-default-class",)
+
+
+def _class_name(marks: Sequence[str]) -> Callable[[Object, float], str]:
+    def cell(value: Object, _: float) -> str:
+        annotations = get(value, "metadata", "annotations") or {}
+        default = any(annotations.get(key) == "true" for key in marks)
+        return f"{get(value, 'metadata', 'name')}" + (" (default)" if default else "")
+
+    return cell
 
 
 STORAGE_CLASSES = (
-    name_column(_class_name),
+    name_column(_class_name(_DEFAULT_CLASS)),
     Column("Provisioner", at("provisioner"),
            description=described("storage.v1.StorageClass.provisioner")),
     Column("ReclaimPolicy", at("reclaimPolicy", default="Delete"),
@@ -115,7 +121,7 @@ STORAGE_CLASSES = (
 )  # fmt: skip
 
 VOLUME_ATTRIBUTES_CLASSES = (
-    NAME,
+    name_column(_class_name(_DEFAULT_ATTRIBUTES)),
     Column("DriverName", at("driverName"),
            description=described("storage.v1.VolumeAttributesClass.driverName")),
     AGE,

@@ -212,3 +212,39 @@ def test_certificate_requests() -> None:
     assert cell(columns, "Condition", {"status": status}) == "Approved,Issued"
     assert cell(columns, "Condition", {}) == "Pending"
     assert cell(columns, "RequestedDuration", {"spec": {"expirationSeconds": 3600}}) == "60m"
+
+
+def test_bindings_of_policies_name_their_parameters_with_a_namespace() -> None:
+    def shown(**ref: Any) -> Any:
+        spec = {"spec": {"paramRef": ref}} if ref else {"spec": {}}
+        return cell(control.ADMISSION_POLICY_BINDINGS, "ParamRef", spec)
+
+    assert shown() == "<unset>"
+    assert shown(name="a") == "*/a"
+    assert shown(name="a", namespace="b") == "b/a"
+    wanted = {"key": "k", "operator": "In", "values": ["a", "b"]}
+    assert shown(selector={"matchLabels": {"y": "2", "x": "1"}, "matchExpressions": [wanted]}) == (
+        "&LabelSelector{MatchLabels:map[string]string{x: 1,y: 2,},"
+        "MatchExpressions:[]LabelSelectorRequirement{"
+        "LabelSelectorRequirement{Key:k,Operator:In,Values:[a b],},},}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hosts", "shown"),
+    [
+        ([""], "*"),
+        (["", "a", "b", "c"], "a,b,c"),
+        (["a", "b", "c", ""], "a,b,c + 1 more..."),
+        (["a", "", "b", "c", "d", "e"], "a,b,c + 3 more..."),
+    ],
+)
+def test_three_hosts_of_an_ingress_are_shown(hosts: list[str], shown: str) -> None:
+    rules = [{"host": host} if host else {} for host in hosts]
+    assert cell(networking.INGRESSES, "Hosts", {"spec": {"rules": rules}}) == shown
+
+
+def test_the_default_class_of_attributes_is_marked() -> None:
+    mark = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
+    value = {"metadata": {"name": "gold", "annotations": {mark: "true"}}}
+    assert cell(storage.VOLUME_ATTRIBUTES_CLASSES, "Name", value) == "gold (default)"

@@ -66,7 +66,7 @@ def test_cells_are_of_the_type_of_their_column() -> None:
         column(".metadata.creationTimestamp", "date"),
         column(".metadata.name", "date"),
         column(".spec.absent", "string"),
-    ) == ["x", 3, "3", None, False, None, "1 2", '{"k":1}', "90s", "<invalid>", None]
+    ) == ["x", 3, "3", None, False, None, "1", '{"k":1}', "90s", "<invalid>", None]
 
 
 def test_without_columns_there_are_name_and_age() -> None:
