@@ -286,3 +286,108 @@ def test_luck_chooses_among_equals_only() -> None:
 )
 def test_large_clusters_are_sampled(total: int, enough: int) -> None:
     assert nodes_to_find(total) == enough
+
+
+def named(*names: str) -> Object:
+    field = {"key": "metadata.name", "operator": "In", "values": list(names)}
+    required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
+def test_a_pod_for_named_nodes_asks_these_alone() -> None:
+    scheduler = cluster(node("a", cpu="1"), node("b"), node("c"))
+    decision = decide(scheduler, pod("p", cpu="2", affinity=named("a")))
+    assert decision.message == (
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) "
+        "[NodeAffinity]. preemption: 0/3 nodes are available: 3 Preemption is not helpful for "
+        "scheduling."
+    )
+    assert decision.plugins == {"NodeAffinity", "NodeResourcesFit"}
+    assert decide(scheduler, pod("p", cpu="2", affinity=named("c", "gone"))) == Bind("c")
+
+
+def test_terms_that_name_no_node_together_are_told() -> None:
+    affinity = named("a")
+    rule = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    rule["nodeSelectorTerms"][0]["matchFields"] += named("b")["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]["nodeSelectorTerms"][0]["matchFields"]
+    told = decide(cluster(node("a"), node("b")), pod("p", affinity=affinity)).message
+    assert told.startswith("0/2 nodes are available: pod affinity terms conflict. preemption: ")
+
+
+def test_pods_like_one_that_runs_are_not_tied_to_its_node() -> None:
+    scheduler = cluster(node("a", cpu="1"), node("b"), bound={"a": [pod("x", nodeName="a")]})
+    assert decide(scheduler, pod("p", cpu="")) == Bind("b")
+
+
+def test_a_pod_that_is_resized_counts_with_the_most_it_may_have() -> None:
+    def resized(reason: str) -> Object:
+        status = {
+            "conditions": [{"type": "PodResizePending", "status": "True", "reason": reason}],
+            "containerStatuses": [
+                {
+                    "name": "main",
+                    "allocatedResources": {"cpu": "2"},
+                    "resources": {"requests": {"cpu": "1"}},
+                }
+            ],
+        }
+        return pod("x", cpu="3", nodeName="a", status=status)
+
+    for reason, left in (("Deferred", "1"), ("Infeasible", "2")):
+        scheduler = cluster(node("a", cpu="4"), bound={"a": [resized(reason)]})
+        assert decide(scheduler, pod("p", cpu=left)) == Bind("a")
+        assert not isinstance(decide(scheduler, pod("q", cpu=f"{left}001m")), Bind)
+
+
+def test_the_node_where_room_was_made_is_asked_first() -> None:
+    scheduler = cluster(node("a"), node("b"), bound={"a": [pod("x", cpu="3")]})
+    body = pod("p", cpu="1", priority=5)
+    info = scheduler.shapes.info(body)
+    assert scheduler.schedule(info) == Bind("b")
+    scheduler.nominated[info.key] = (info, "a")
+    assert scheduler.schedule(info) == Bind("a")
+
+
+def test_a_pod_does_not_preempt_again_while_its_victims_are_going() -> None:
+    going = pod("x", cpu="2", priority=1)
+    going["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+    condition = {
+        "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler",
+    }  # fmt: skip
+    for conditions, waits in (([condition], True), ([], False)):
+        victim = {**going, "status": {"phase": "Running", "conditions": conditions}}
+        scheduler = cluster(node("a", cpu="2"), bound={"a": [victim]})
+        info = scheduler.shapes.info(pod("p", cpu="2", priority=5))
+        scheduler.nominated[info.key] = (info, "a")
+        found = scheduler.schedule(info)
+        assert isinstance(found, Rejections)
+        decision = preempt(scheduler, info, found, [])
+        assert isinstance(decision, Unschedulable) is waits
+        if isinstance(decision, Unschedulable):
+            assert decision.keeps_node
+            assert decision.message.endswith(
+                "preemption: not eligible due to a terminating pod on the nominated node."
+            )
+
+
+def test_a_budget_has_counted_pods_that_are_being_evicted() -> None:
+    bound = {
+        "a": [pod("a1", cpu="2", priority=1, labels={"app": "x"})],
+        "b": [pod("b1", cpu="2", priority=2, labels={"app": "x"})],
+    }
+    scheduler = cluster(node("a", cpu="2"), node("b", cpu="2"), bound=bound)
+    budget = Budget("default", EVERYTHING, 0, frozenset({"b1"}))
+    assert decide(scheduler, pod("p", cpu="1", priority=10), [budget]).node == "b"
+
+
+def test_images_of_init_containers_and_of_volumes_count() -> None:
+    info = cluster().shapes.info(
+        pod(
+            "p",
+            initContainers=[{"name": "i", "image": "init:1"}],
+            volumes=[{"name": "v", "image": {"reference": "model:1"}}],
+        )
+    )
+    assert info.shape.images == ("init:1", "app:1", "model:1")
