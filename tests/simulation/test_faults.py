@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roost.api.errors import InternalError
-from roost.simulation import Cluster
+from roost.api.errors import InternalError, NotFound
+from roost.simulation import Behaviour, Cluster
 from roost.simulation.faults import (
     ClockSkew,
     Crash,
@@ -178,3 +178,49 @@ def test_a_lost_answer_to_a_binding_does_not_free_the_place(cluster: Cluster) ->
         cluster.advance(200)
     cluster.advance(60)
     assert ready(cluster) == 15  # five on each of three nodes
+
+
+def quota(pods: int) -> dict[str, Any]:
+    spec = {"hard": {"pods": str(pods)}}
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": spec}
+
+
+def test_a_daemon_set_at_its_quota_counts_its_pods_and_says_why(cluster: Cluster) -> None:
+    cluster.apply(quota(1))
+    cluster.advance(1)
+    wanted = workload("DaemonSet")
+    del wanted["spec"]["replicas"]
+    cluster.apply(wanted)
+    cluster.advance(5)
+    assert cluster.client.get("ds", "web")["status"]["numberReady"] == 1
+    assert any("Error creating: pods" in e["message"] for e in cluster.events("default"))
+
+
+def job(completions: int, parallelism: int) -> dict[str, Any]:
+    containers = [{"name": "task", "image": PAUSE}]
+    spec = {
+        "completions": completions,
+        "parallelism": parallelism,
+        "template": {"spec": {"containers": containers, "restartPolicy": "Never"}},
+    }
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sum"}, "spec": spec}
+
+
+def test_a_job_counts_its_pods_although_more_are_refused(cluster: Cluster) -> None:
+    cluster.behave("task", Behaviour(run_s=10, exit_code=0))
+    cluster.apply(quota(1))
+    cluster.advance(1)
+    cluster.apply(job(completions=4, parallelism=2))
+    cluster.advance(15)
+    assert cluster.client.get("jobs", "sum")["status"].get("succeeded", 0) >= 1
+
+
+def test_a_namespace_with_a_job_ends(cluster: Cluster) -> None:
+    cluster.behave("task", Behaviour(run_s=3.0, exit_code=0))
+    cluster.client.create("ns", {"metadata": {"name": "away"}})
+    cluster.apply(job(completions=4, parallelism=3), namespace="away")
+    cluster.advance(1)
+    cluster.client.delete("ns", "away")
+    cluster.advance(120)
+    with pytest.raises(NotFound):
+        cluster.client.get("ns", "away")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from roost.api.errors import StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.decisions.affinity import node_matches
@@ -350,8 +351,10 @@ def reconcile(view: View) -> Plan:
     )
     step = _Step(view, claimed.kept, past.update)
     actions: list[Action] = []
+    managed: list[Action] = []
     if not deleting(daemon_set):
-        actions += [*past.actions, *step.actions()]
+        managed = list(step.actions())
+        actions += [*past.actions, *(a for a in managed if not isinstance(a, Create))]
     status = step.status()
     if status != {k: v for k, v in old.items() if v or k in status}:
         actions.append(Update(DAEMON_SETS, {**daemon_set, "status": status}, "status"))
@@ -360,9 +363,19 @@ def reconcile(view: View) -> Plan:
     if not deleting(daemon_set):
         limit = daemon_set["spec"].get("revisionHistoryLimit", 10)
         actions += surplus(past.revisions, live, limit)
+    # Last: what is refused (by a quota, in a namespace that ends) must not keep from counting.
+    actions += [action for action in managed if isinstance(action, Create)]
     wakes = [next_available(claimed.kept, step.min_ready_s, view.now), *step.wakes]
     wake_at = min((at for at in wakes if at is not None), default=None)
     return Plan(tuple(actions), wake_at, remember=step.failures or None)
+
+
+def refused(view: View, action: Action, error: StatusError) -> Plan:
+    """Tell why a pod could not be made."""
+    if not isinstance(action, Create) or action.resource != PODS:
+        return Plan()
+    regarding = object_reference(DAEMON_SETS, "DaemonSet", view.daemon_set)
+    return Plan((warning(regarding, "FailedCreate", f"Error creating: {error.message}"),))
 
 
 def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
@@ -387,5 +400,6 @@ CONTROLLER = Controller(
     ),
     view=view,
     reconcile=reconcile,
+    refused=refused,
     inquiry=Inquiry(lambda _view: (), _told),
 )

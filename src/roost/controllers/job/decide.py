@@ -113,11 +113,15 @@ def reconcile(view: View | Left) -> Plan:
         actions += _delete(view, counts.active, keep_tracking=True)
     elif job["spec"].get("suspend"):
         actions += _delete(view, counts.active, keep_tracking=False)
-    else:
-        made, wake_at = _manage(view, pods, counts)
-        actions += made
+    made: list[Action] = []
+    if end is None and not job["spec"].get("suspend"):
+        managed, wake_at = _manage(view, pods, counts)
+        made = list(managed)
         wakes.append(wake_at)
+    actions += [action for action in made if not isinstance(action, Create)]
     actions += _conclude(view, counts, end)
+    # Last: what is refused (by a quota, in a namespace that ends) must not keep from counting.
+    actions += [action for action in made if isinstance(action, Create)]
     later = [at for at in wakes if at is not None and at > view.now]
     return Plan(tuple(actions), min(later, default=None))
 
