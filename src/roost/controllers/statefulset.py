@@ -13,6 +13,7 @@ from roost.api.errors import StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.controllers.claimretention import claim_owner
+from roost.controllers.statefulpods import missing_claims, pod_of
 from roost.decisions.claims import (
     BY_CONTROLLER,
     Claim,
@@ -33,7 +34,6 @@ from roost.decisions.controller import (
 )
 from roost.decisions.meta import (
     by_controller,
-    controller_reference,
     delete,
     deleting,
     key_of,
@@ -52,11 +52,7 @@ from roost.decisions.resources import (
     PODS,
     STATEFUL_SETS,
 )
-from roost.decisions.revisions import POD_LABEL, History, history, surplus, template_of
-from roost.decisions.templates import pod_from
-
-POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
-POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
+from roost.decisions.revisions import POD_LABEL, History, history, surplus
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +150,7 @@ class _Step:
                 yield from self._recreate(pod)
             return True
         if phase_of(pod) == "Pending" and not deleting(pod):
-            yield from self._claims(ordinal)
+            yield from missing_claims(self.set, ordinal, self.view.claims)
         return not self.healthy(pod)
 
     def retention(self) -> Iterator[Action]:
@@ -214,43 +210,12 @@ class _Step:
         return max(value, 1)
 
     def _make(self, ordinal: int) -> Iterator[Action]:
-        yield from self._claims(ordinal)
+        yield from missing_claims(self.set, ordinal, self.view.claims)
         name = f"{name_of(self.set)}-{ordinal}"
         text = f"create Pod {name} in StatefulSet {name_of(self.set)} successful"
         event = normal(self.regarding, "SuccessfulCreate", text)
-        yield Create(PODS, self._pod(ordinal), announce=event)
-
-    def _claims(self, ordinal: int) -> Iterator[Action]:
-        known = {name_of(claim) for claim in self.view.claims}
-        for template in self.spec.get("volumeClaimTemplates") or ():
-            name = f"{template['metadata']['name']}-{name_of(self.set)}-{ordinal}"
-            if name in known:
-                continue
-            labels = {
-                **(template["metadata"].get("labels") or {}),
-                **((self.spec.get("selector") or {}).get("matchLabels") or {}),
-            }
-            metadata = {
-                **{k: v for k, v in template["metadata"].items() if k == "annotations"},
-                "name": name,
-                "namespace": namespace_of(self.set),
-                "labels": labels,
-            }
-            text = (
-                f"create Claim {name} Pod {name_of(self.set)}-{ordinal} in StatefulSet "
-                f"{name_of(self.set)} success"
-            )
-            yield Create(
-                PERSISTENT_VOLUME_CLAIMS,
-                {
-                    "apiVersion": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "metadata": metadata,
-                    "spec": template["spec"],
-                },
-                tolerate_existing=True,
-                announce=normal(self.regarding, "SuccessfulCreate", text),
-            )
+        pod = pod_of(self.set, ordinal, self._revision_for(ordinal))
+        yield Create(PODS, pod, announce=event)
 
     def _revision_for(self, ordinal: int) -> Object:
         if not self.rolls:
@@ -261,35 +226,6 @@ class _Step:
             replicas = (self.set.get("status") or {}).get("currentReplicas", 0)
             old = ordinal < self.start + replicas
         return self.current if old else self.past.update
-
-    def _pod(self, ordinal: int) -> Object:
-        revision = self._revision_for(ordinal)
-        owner = controller_reference(STATEFUL_SETS, "StatefulSet", self.set)
-        pod = pod_from(template_of(revision), self.set, owner)
-        name = f"{name_of(self.set)}-{ordinal}"
-        metadata = {k: v for k, v in pod["metadata"].items() if k != "generateName"}
-        metadata["name"] = name
-        metadata["labels"] = {
-            **(metadata.get("labels") or {}),
-            POD_NAME_LABEL: name,
-            POD_INDEX_LABEL: str(ordinal),
-            POD_LABEL: name_of(revision),
-        }
-        templates = [t["metadata"]["name"] for t in self.spec.get("volumeClaimTemplates") or ()]
-        volumes = [
-            {
-                "name": volume,
-                "persistentVolumeClaim": {"claimName": f"{volume}-{name_of(self.set)}-{ordinal}"},
-            }
-            for volume in templates
-        ]
-        volumes += [v for v in pod["spec"].get("volumes") or () if v["name"] not in templates]
-        spec = {**pod["spec"], "hostname": name}
-        if self.spec.get("serviceName"):
-            spec["subdomain"] = self.spec["serviceName"]
-        if volumes:
-            spec["volumes"] = volumes
-        return {**pod, "metadata": metadata, "spec": spec}
 
     def _recreate(self, pod: Object) -> Iterator[Action]:
         failed = phase_of(pod) == "Failed"

@@ -20,6 +20,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context
 from typing import Any, Final, TypeVar, cast
 
+from roost.simulation.tasks import Task, lines_of
+
 ResultT = TypeVar("ResultT")
 
 #: So many cancelled timers are carried along before they are weeded out.
@@ -38,22 +40,6 @@ class Deadlock(RuntimeError):
 
 class Livelock(RuntimeError):
     """Something goes on and on at one instant; the text says who, and where."""
-
-
-class _Task(asyncio.Task[Any]):
-    """A task with a number for a hash: sets of tasks are then in the same order in every process."""
-
-    def __init__(self, coro: Any, *, number: int, **more: Any) -> None:
-        self.number = number
-        super().__init__(coro, **more)
-        # A world that is forgotten as a whole leaves tasks behind, and that is nobody's mistake.
-        self._log_destroy_pending = False
-
-    def __hash__(self) -> int:
-        return self.number
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
 
 class _Beat:
@@ -377,40 +363,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _circling(self) -> str:
         """Say who is to run next, at an instant that does not end."""
         owners = [getattr(handle._callback, "__self__", None) for handle in self._ready]
-        tasks = [owner for owner in owners if isinstance(owner, _Task)]
-        lines = [f"  {task.get_name()}: {_place(task)}" for task in tasks]
-        return "\n".join((f"the instant {self._now:.6f} does not end; next are", *lines))
+        tasks = [owner for owner in owners if isinstance(owner, Task)]
+        return "\n".join((f"the instant {self._now:.6f} does not end; next are", *lines_of(tasks)))
 
     # -- reports ------------------------------------------------------------------------------
 
     def waiting(self) -> str:
         """Say which tasks wait, and where, oldest first."""
-        tasks = [task for task in asyncio.all_tasks(self) if isinstance(task, _Task)]
-        lines = [
-            f"  {task.get_name()}: {_place(task)}"
-            for task in sorted(tasks, key=lambda task: task.number)
-            if not task.done()
-        ]
+        tasks = [task for task in asyncio.all_tasks(self) if isinstance(task, Task)]
+        lines = lines_of(sorted(tasks, key=lambda task: task.number))
         return "\n".join((f"nothing can happen any more; {len(lines)} tasks wait:", *lines))
 
 
-def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> _Task:
-    return _Task(coro, number=loop._number(), loop=loop, **more)
-
-
-def _place(task: asyncio.Task[Any]) -> str:
-    """Return where a task waits: the innermost place of code that is not asyncio's, and in what."""
-    coro: Any = task.get_coro()
-    place = inner = getattr(coro, "__qualname__", str(coro))
-    while coro is not None:
-        frame = getattr(coro, "cr_frame", None) or getattr(coro, "ag_frame", None)
-        if frame is not None:
-            inner = frame.f_code.co_qualname
-            if not frame.f_globals.get("__name__", "").startswith("asyncio"):
-                place = f"{inner}, line {frame.f_lineno}"
-        following = getattr(coro, "cr_await", None)
-        coro = following if following is not None else getattr(coro, "ag_await", None)
-    return place if place.startswith(inner) else f"{place} ({inner})"
+def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> Task:
+    return Task(coro, number=loop._number(), loop=loop, **more)
 
 
 @contextmanager

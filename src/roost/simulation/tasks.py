@@ -1,0 +1,43 @@
+"""Tasks of a virtual loop: numbered, so that their order is the same everywhere, and told of in lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+
+class Task(asyncio.Task[Any]):
+    """A task with a number for a hash: sets of tasks are then in the same order in every process."""
+
+    def __init__(self, coro: Any, *, number: int, **more: Any) -> None:
+        self.number = number
+        super().__init__(coro, **more)
+        # A world that is forgotten as a whole leaves tasks behind, and that is nobody's mistake.
+        self._log_destroy_pending = False
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def lines_of(tasks: Iterable[Task]) -> list[str]:
+    """Return a line for each task that is not over: who it is, and where it waits."""
+    return [f"  {task.get_name()}: {_place(task)}" for task in tasks if not task.done()]
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    """Return where a task waits: the innermost place of code that is not asyncio's, and in what."""
+    coro: Any = task.get_coro()
+    place = inner = getattr(coro, "__qualname__", str(coro))
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None) or getattr(coro, "ag_frame", None)
+        if frame is not None:
+            inner = frame.f_code.co_qualname
+            if not frame.f_globals.get("__name__", "").startswith("asyncio"):
+                place = f"{inner}, line {frame.f_lineno}"
+        following = getattr(coro, "cr_await", None)
+        coro = following if following is not None else getattr(coro, "ag_await", None)
+    return place if place.startswith(inner) else f"{place} ({inner})"
