@@ -1,7 +1,8 @@
 """Who asks: client certificates, bearer tokens, or nobody.
 
 Rule: credentials that are given must be good; only who gives none is anonymous. A client certificate
-counts before a token. Successes are cached for a few seconds, failures never.
+counts before a token. Successes are cached for a few seconds, failures never. What needs cryptography is
+imported where it is used: in a web page there is none, and no certificate either.
 """
 
 from __future__ import annotations
@@ -10,27 +11,24 @@ import binascii
 import hashlib
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from roost.api.errors import Unauthorized
 from roost.apiserver import bootstrap_tokens, legacy_tokens, tokens
-from roost.apiserver.access.identity import from_certificate
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import ANONYMOUS, User
-from roost.apiserver.outside import OutsideTokens
-from roost.apiserver.static_tokens import StaticTokens
-from roost.apiserver.vouching import Vouchers
 from roost.ports.port import WallClock
+
+if TYPE_CHECKING:
+    from roost.apiserver.outside import OutsideTokens
+    from roost.apiserver.static_tokens import StaticTokens
+    from roost.apiserver.vouching import Vouchers
 
 #: For how long an answer may be out of date, in seconds; the real server caches as long.
 CACHE_S = 10.0
 _CACHE_LIMIT = 4096
 _WEBSOCKET_BEARER = "base64url.bearer.authorization.k8s.io."
-_CLIENT_USAGES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +166,11 @@ class Authenticator:
     def _by_certificate(self, der: bytes) -> User | None:
         known = self._certificates.get(der)
         if known is None:
+            from roost.apiserver.pki.clients import read_client
+
             if len(self._certificates) >= _CACHE_LIMIT:
                 del self._certificates[next(iter(self._certificates))]
-            known = self._certificates[der] = _read_certificate(der)
+            known = self._certificates[der] = read_client(der)
         user, start, end = known
         # TLS looked at the dates when the connection began, which may be long ago.
         return user if start <= self._clock.now() < end else None
@@ -201,37 +201,6 @@ def websocket_token(protocols: str) -> tuple[str, str]:
     if not rest or not token or len(carriers) > 1:
         raise _unauthorized()
     return token, ", ".join(rest)
-
-
-def _read_certificate(der: bytes) -> tuple[User, float, float]:
-    """Return the user that a certificate names and from when until when it is good.
-
-    A certificate that is not for clients is never good.
-    """
-    certificate = x509.load_der_x509_certificate(der)
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    user = from_certificate(
-        str(names[0].value) if names else "",
-        [str(organization.value) for organization in organizations],
-        hashlib.sha256(der).hexdigest(),
-    )
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if not names or not _is_for_clients(certificate):
-        return replace(user, groups=()), 0.0, 0.0
-    return user, _seconds(start), _seconds(end)
-
-
-def _is_for_clients(certificate: x509.Certificate) -> bool:
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except x509.ExtensionNotFound:
-        return True
-    return any(allowed in usage.value for allowed in _CLIENT_USAGES)
-
-
-def _seconds(moment: datetime) -> float:
-    return moment.timestamp()
 
 
 def _unauthorized() -> Unauthorized:

@@ -12,7 +12,7 @@ from roost.apiserver.admission.base import Base, is_creation, refuse, resource_o
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission, Attributes
 from roost.apiserver.authorizer import Authorizer
-from roost.apiserver.pki.requests import CLIENT, read_request
+from roost.decisions.certificates import CLIENT
 
 _GROUP = "certificates.k8s.io"
 _REQUESTS = (_GROUP, "certificatesigningrequests")
@@ -107,6 +107,8 @@ class CertificateSubjectRestriction(Base):
         spec = request.object.get("spec") or {}
         if spec.get("signerName") != CLIENT:
             return
+        from roost.apiserver.pki.requests import read_request
+
         try:
             asked = read_request(b64decode(spec.get("request") or "", validate=True))
         except (binascii.Error, ValueError) as error:

@@ -30,7 +30,7 @@ from roost.apiserver.admission.base import (
 )
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import Admission
-from roost.apiserver.pki.requests import KUBELET_CLIENT, KUBELET_SERVING, read_request
+from roost.decisions.certificates import KUBELET_CLIENT, KUBELET_SERVING
 from roost.decisions.volumes import LOCAL_PATH
 
 _PODS = Resource("", "v1", "pods")
@@ -349,6 +349,8 @@ async def _certificate(request: Admission, _lookup: Lookup, node: str) -> str | 
     spec = request.object.get("spec") or {}
     if spec.get("signerName") not in (KUBELET_CLIENT, KUBELET_SERVING):
         return None
+    from roost.apiserver.pki.requests import read_request
+
     try:
         asked = read_request(b64decode(spec.get("request") or "", validate=True))
     except (binascii.Error, ValueError) as error:
