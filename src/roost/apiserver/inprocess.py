@@ -24,6 +24,7 @@ from roost.apiserver.creating import create
 from roost.apiserver.deleting import delete, deleted_status
 from roost.apiserver.encoding import decode, encode
 from roost.apiserver.feed import Watcher
+from roost.apiserver.inbox import Inbox
 from roost.apiserver.messages import Answer, Request
 from roost.apiserver.options import DeleteRequest, ListOptions, WriteOptions
 from roost.apiserver.reading import get, list_records
@@ -32,6 +33,7 @@ from roost.apiserver.selection import parse_selection
 from roost.apiserver.updating import Target, update
 from roost.apiserver.verbs import Verbs
 from roost.apiserver.watching import WatchRequest, as_seen, expired
+from roost.apiserver.witnessing import Witness
 from roost.client.port import (
     DeleteOptions,
     ObjectList,
@@ -45,8 +47,6 @@ _LOOPBACK: Final = User("system:apiserver", (MASTERS, "system:authenticated"))
 _BOOKMARK_S: Final = 30.0
 #: Pages with more objects are decoded while they are read.
 _SHORT: Final = 100
-#: A watcher with so many events waiting is ended; it lists again.
-_BACKLOG_EVENTS: Final = 50_000
 
 
 class Authorizer(Protocol):
@@ -89,9 +89,11 @@ class InProcessClient:
     """A roost.client.port.Client on a server in this process."""
 
     def __init__(
-        self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None, manner: Manner
-    ) -> None:
+        self, core: Core, verbs: Verbs, authorizer: Authorizer, user: User | None, manner: Manner,
+        witness: Witness,
+    ) -> None:  # fmt: skip
         self._core = core
+        self._witness = witness
         self._rest_s, self._bookmark_s = manner.rest_s, manner.bookmark_s
         self._verbs = verbs
         self._authorizer = authorizer
@@ -99,7 +101,7 @@ class InProcessClient:
         self._checked = user is not None and not manner.trusted
         self._manager = manner.manager or self._user.name.rpartition(":")[2]
         self._validation = manner.validation
-        self._inboxes: dict[_Inbox, None] = {}
+        self._inboxes: dict[Inbox, None] = {}
 
     def _kind(self, resource: Resource) -> Kind:
         kind = self._core.registry.find(resource.group, resource.version, resource.plural)
@@ -133,6 +135,17 @@ class InProcessClient:
             field_manager=manager or self._manager, field_validation=self._validation
         )
         return WriteContext(self._user, options)
+
+    async def _seen(
+        self, verb: str, kind: Kind, namespace: str, name: str, subresource: str, body: Value,
+        work: Awaitable[Object],
+    ) -> Object:  # fmt: skip
+        """Let a write be done under the eyes of who counts and audits."""
+        info = RequestInfo(
+            verb, "", kind.group, kind.version, kind.plural, subresource,
+            name if kind.plural == "namespaces" and not kind.group else namespace, name,
+        )  # fmt: skip
+        return await self._witness.see(kind, info, self._user, self._manager, body, work)
 
     def sever(self) -> None:
         """End all watches of this client, as a connection that breaks does."""
@@ -185,7 +198,7 @@ class InProcessClient:
             seen = as_seen(events, kind, selection)
             return [WatchEvent(type_, shown(kind, record)) for type_, record in seen] or None
 
-        inbox = _Inbox()
+        inbox = Inbox()
         since = request.start() or self._core.store.revision()
         watcher = Watcher(since, inbox.push, inbox.end)
         form = ("objects", kind.group, kind.version, selection)
@@ -222,7 +235,14 @@ class InProcessClient:
     ) -> Object:
         kind = self._kind(resource)
         if subresource or "list" not in kind.verbs:
-            return await self._through("POST", kind, name, namespace, subresource, body)
+            work = self._through("POST", kind, name, namespace, subresource, body)
+        else:
+            work = self._create(kind, body, namespace)
+        if not name:
+            name = (body.get("metadata") or {}).get("name") or ""
+        return await self._seen("create", kind, namespace, name, subresource, body, work)
+
+    async def _create(self, kind: Kind, body: Object, namespace: str) -> Object:
         self._authorize("create", kind, namespace)
         context = self._context()
         value = self._verbs.bodies.decoded(kind, copy_of(body), context)
@@ -235,7 +255,14 @@ class InProcessClient:
         kind = self._kind(resource)
         name = body["metadata"]["name"]
         if subresource not in {"", "status"}:
-            return await self._through("PUT", kind, name, namespace, subresource, body)
+            work = self._through("PUT", kind, name, namespace, subresource, body)
+        else:
+            work = self._update(kind, body, namespace, name, subresource)
+        return await self._seen("update", kind, namespace, name, subresource, body, work)
+
+    async def _update(
+        self, kind: Kind, body: Object, namespace: str, name: str, subresource: str
+    ) -> Object:
         self._authorize("update", kind, namespace, name, subresource)
         context = self._context()
         value = self._verbs.bodies.decoded(kind, copy_of(body), context)
@@ -251,15 +278,15 @@ class InProcessClient:
     ) -> Object:  # fmt: skip
         kind = self._kind(resource)
         if subresource in {"", "status"} and type is not PatchType.APPLY:
-            return await self._patch(kind, name, namespace, subresource, body, type, field_manager)
+            work = self._patch(kind, name, namespace, subresource, body, type, field_manager)
+            return await self._seen("patch", kind, namespace, name, subresource, body, work)
         query = {"fieldManager": field_manager} if field_manager else {}
         if self._validation != "Ignore":
             query["fieldValidation"] = self._validation
         if type is PatchType.APPLY:
             query["force"] = "true" if force else "false"
-        return await self._through(
-            "PATCH", kind, name, namespace, subresource, body, str(type), query
-        )
+        work = self._through("PATCH", kind, name, namespace, subresource, body, str(type), query)
+        return await self._seen("patch", kind, namespace, name, subresource, body, work)
 
     async def _patch(
         self, kind: Kind, name: str, namespace: str, subresource: str, body: Value,
@@ -278,8 +305,11 @@ class InProcessClient:
         options: DeleteOptions | None = None,
     ) -> Object:  # fmt: skip
         kind = self._kind(resource)
+        work = self._delete(kind, name, namespace, options or DeleteOptions())
+        return await self._seen("delete", kind, namespace, name, "", None, work)
+
+    async def _delete(self, kind: Kind, name: str, namespace: str, given: DeleteOptions) -> Object:
         self._authorize("delete", kind, namespace, name)
-        given = options or DeleteOptions()
         request = DeleteRequest(
             given.grace_period_s, given.propagation, None, given.uid, given.resource_version
         )
@@ -338,51 +368,6 @@ class _Items(Sequence[Object]):
         if isinstance(index, slice):
             return _Items(self._kind, self._records[index])
         return shown(self._kind, self._records[index], keep=False)
-
-
-class _Inbox:
-    """Batches that wait for one watcher."""
-
-    __slots__ = ("_batches", "_changed", "_waiting", "ended")
-
-    def __init__(self) -> None:
-        self._batches: list[Sequence[WatchEvent]] = []
-        self._changed = asyncio.Event()
-        self._waiting = 0
-        self.ended = False
-
-    def push(self, batch: Sequence[WatchEvent]) -> None:
-        self._waiting += len(batch)
-        self._batches.append(batch)
-        if self._waiting > _BACKLOG_EVENTS:
-            self.end()
-        self._changed.set()
-
-    def end(self) -> None:
-        self.ended = True
-        self._changed.set()
-
-    async def take(self, patience_s: float | None, not_before: float) -> Sequence[WatchEvent]:
-        """Return all that waits, from the loop's time `not_before` on; empty when nothing came for
-        `patience_s` seconds."""
-        loop = asyncio.get_running_loop()
-        if not self._batches and not self.ended:
-            timer = None
-            if patience_s is not None:
-                timer = loop.call_later(patience_s, self._changed.set)
-            try:
-                await self._changed.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
-        rest_s = not_before - loop.time()
-        if rest_s > 0 and not self.ended:
-            await asyncio.sleep(rest_s)
-        self._changed.clear()
-        batches, self._batches, self._waiting = self._batches, [], 0
-        if len(batches) == 1:
-            return batches[0]
-        return [event for batch in batches for event in batch]
 
 
 def _bookmark(kind: Kind, revision: int) -> WatchEvent:

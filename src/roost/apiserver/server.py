@@ -31,7 +31,7 @@ from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode
 from roost.apiserver.failures import too_deep
 from roost.apiserver.fairness.estimating import TELLING_S, Estimator
-from roost.apiserver.fairness.flows import Flows, Place, Refused, too_many
+from roost.apiserver.fairness.flows import Flows, Refused, too_many
 from roost.apiserver.feed import Feed
 from roost.apiserver.forms import Forms
 from roost.apiserver.health import Health
@@ -39,7 +39,7 @@ from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.identities import Identities
 from roost.apiserver.inprocess import InProcessClient, Manner
 from roost.apiserver.inspection import inspect
-from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Pieces, Proxy, Request, Response
+from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
 from roost.apiserver.metrics import Metrics
 from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
 from roost.apiserver.nodemetrics.serving import GROUP, VERSION, NodeMetrics
@@ -50,6 +50,7 @@ from roost.apiserver.requestlog import SLOW_S, RequestLog
 from roost.apiserver.streams import UPGRADES
 from roost.apiserver.tables import Tables
 from roost.apiserver.verbs import Verbs
+from roost.apiserver.witnessing import Witness
 from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Store
 
@@ -65,8 +66,6 @@ _DEPRECATED = {
 
 #: Requests that may need more than one seat.
 _WIDE = frozenset({"list", "watch"})
-#: For how long a body that is being sent keeps its seats at most, in seconds.
-_SENDING_S = 15.0
 
 
 class Authorizer(Protocol):
@@ -131,6 +130,7 @@ class ApiServer:
         self._log = RequestLog()
         self._deadlines = Deadlines()
         self._identities = Identities(ids)
+        self._witness = Witness(self.metrics, self._identities, lambda: self.auditor)
         self._paths = NonResource(
             self.core,
             Discovery(registry, release, self._elsewhere),
@@ -177,7 +177,7 @@ class ApiServer:
         less. What comes after a quiet spell is not delayed. `manner` says that and more.
         """
         how = manner or Manner(rest_s=rest_s)
-        return InProcessClient(self.core, self._verbs, self.authorizer, user, how)
+        return InProcessClient(self.core, self._verbs, self.authorizer, user, how, self._witness)
 
     def _elsewhere(self) -> list[Elsewhere]:
         """Return what discovery shows beside the registry."""
@@ -277,24 +277,10 @@ class ApiServer:
                 seats = min(telling, place.level.widest)
                 self.flows.leave_behind(place, width, seats, seats * TELLING_S)
             elif isinstance(answer, Answer) and not isinstance(answer.body, bytes):
-                answer.body = self._seated(answer.body, place, width)
+                answer.body = self.flows.seated(answer.body, place, width)
             else:
                 self.flows.leave(place, width)
         return answer
-
-    def _seated(self, body: Pieces, place: Place, width: int) -> Pieces:
-        """Let a long body keep its seats while it is sent, but not for as long as a client likes."""
-        timer: asyncio.TimerHandle | None = None
-
-        def leave() -> None:
-            nonlocal timer
-            if timer is not None:
-                timer.cancel()
-                timer = None
-                self.flows.leave(place, width)
-
-        timer = asyncio.get_running_loop().call_later(_SENDING_S, leave)
-        return body._replace(done=leave)
 
     async def _carry_out(
         self, request: Request, info: RequestInfo, query: dict[str, str]

@@ -22,6 +22,7 @@ from roost.api.kind import Kind, Resource
 from roost.api.registry import builtin
 from roost.api.schema.node import Node
 from roost.api.values import Object
+from roost.apiserver.access.bootstrap.accounts import MANAGER, controller_user
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.addons import add_addons
 from roost.apiserver.admission import chain
@@ -40,6 +41,7 @@ from roost.apiserver.http.callout import HttpCaller
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
 from roost.apiserver.http.tls import client_context, server_context
+from roost.apiserver.inprocess import Manner
 from roost.apiserver.legacy_tokens import issue
 from roost.apiserver.pki.authority import Authority
 from roost.apiserver.pki.files import PkiError
@@ -80,7 +82,6 @@ from roost.store.sqlite import SqliteStore
 
 SCHEDULER: Final = "scheduler"
 QUOTAS: Final = Resource("", "v1", "resourcequotas")
-_MANAGER: Final = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))
 _SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
 #: How long controllers let changes of one resource gather while there are ever more of them.
 _REST_S: Final = 0.004
@@ -269,12 +270,18 @@ def _start_control(
         sign_token=partial(issue, parts.keys),
         node_ports=node_ports,
     )
-    manager: Client = parts.api.client(_MANAGER, rest_s=_REST_S)
+    manager: Client = parts.api.client(MANAGER, rest_s=_REST_S)
+
+    def own(name: str) -> Client:
+        manner = Manner(rest_s=_REST_S, manager="kube-controller-manager", trusted=True)
+        return parts.api.client(controller_user(name), manner=manner)
+
     fixed = [name for name in names if name not in EVERYWHERE]
     engine = Engine(
         manager, parts.clock, parts.chance, controllers(fixed, setup),
         signer=AuthoritySigner(parts.authority),
-        reader=reader(parts.api, _MANAGER, parts.proxies),
+        reader=reader(parts.api, MANAGER, parts.proxies),
+        clients=own,
     )  # fmt: skip
     show_controllers(parts.api, engine)
     discovered = Discovered(

@@ -66,12 +66,14 @@ class Engine:
         signer: Signer | None = None,
         reader: Reader | None = None,
         tells_causes: bool = False,
+        clients: Callable[[str], Client] | None = None,
     ) -> None:
+        #: Gives each controller the client with which it writes, by its name.
+        self._clients = clients or (lambda _name: client)
         self._tells_causes = tells_causes  # of each write, for those who keep a journal
         self.informers = informers or Informers(client, chance)
         self.synced = asyncio.Event()
         self._owns_informers = informers is None
-        self._client = client
         self._signer = signer
         self._inquirer = Inquirer(reader)
         self._clock = clock
@@ -364,19 +366,20 @@ class Engine:
     def _executor(self, controller: AnyController) -> Executor:
         executor = self._executors.get(controller.name)
         if executor is None:
-            recorder = self._recorder(controller.component or controller.name)
+            client = self._clients(controller.name)
+            recorder = self._recorder(controller.component or controller.name, client)
 
             def record(event: EmitEvent) -> None:
                 recorder.record(event.regarding, event.type, event.reason, event.message)
 
-            executor = Executor(self._client, record, REQUESTS_AT_ONCE, self._signer)
+            executor = Executor(client, record, REQUESTS_AT_ONCE, self._signer)
             self._executors[controller.name] = executor
         return executor
 
-    def _recorder(self, component: str) -> EventRecorder:
+    def _recorder(self, component: str, client: Client) -> EventRecorder:
         recorder = self._recorders.get(component)
         if recorder is None:
-            recorder = EventRecorder(self._client, self._clock, component)
+            recorder = EventRecorder(client, self._clock, component)
             self._recorders[component] = recorder
             if self._group is not None:
                 self._group.create_task(recorder.run(), name=f"events {component}")

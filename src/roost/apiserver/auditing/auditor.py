@@ -60,6 +60,11 @@ class Record:
         self._notes: dict[str, str] = {}
         NOTES.set(self._notes)
 
+    @property
+    def level(self) -> Level:
+        """How much of the request is wanted."""
+        return self._rule.level
+
     def decided(self, decision: Decision) -> None:
         """Note how authorisation went."""
         self._notes[_DECISION] = "allow" if decision.allowed else "forbid"
@@ -147,6 +152,10 @@ class Auditor:
     def now(self) -> str:
         moment = datetime.fromtimestamp(self._clock.now(), UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def level(self, user: User, info: RequestInfo) -> Level:
+        """Return how much of a request is wanted."""
+        return self._policy.rule(user, info).level
 
     def begin(self, request: Request, info: RequestInfo) -> Record | None:
         """Return the record of a request whose author is known; None if nobody wants to know."""

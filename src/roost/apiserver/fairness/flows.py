@@ -19,7 +19,7 @@ from roost.apiserver.exposition import Family
 from roost.apiserver.fairness.defaults import DEFAULT_LEVELS, DEFAULT_SCHEMAS
 from roost.apiserver.fairness.levels import Level, Queue, limits_of, may_begin, share_out
 from roost.apiserver.fairness.matching import Schema, ordered, schema_of
-from roost.apiserver.messages import TEXT, Answer
+from roost.apiserver.messages import TEXT, Answer, Pieces
 from roost.apiserver.requestinfo import RequestInfo
 
 #: Seats of a server: as many as the real one has, reading and writing together.
@@ -180,6 +180,20 @@ class Flows:
         level.in_use += seats
         asyncio.get_running_loop().call_later(for_s, self._vacate, level, seats)
         self.leave(place, width)
+
+    def seated(self, body: Pieces, place: Place, width: int) -> Pieces:
+        """Let a long body keep its seats while it is sent, but not for as long as a client likes."""
+        timer: asyncio.TimerHandle | None = None
+
+        def leave() -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.cancel()
+                timer = None
+                self.leave(place, width)
+
+        timer = asyncio.get_running_loop().call_later(self._patience_s, leave)
+        return body._replace(done=leave)
 
     def _dispatch(self) -> None:
         """Give free seats to those who wait: first to levels that are below their share."""
