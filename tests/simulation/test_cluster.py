@@ -412,3 +412,59 @@ def test_the_first_cluster_of_a_process_is_like_all_others(
             assert entry["time"] == role["metadata"]["creationTimestamp"]
     assert logs[0] == logs[1]
     assert logs[1] != logs[2]
+
+
+def test_a_claim_of_the_default_class_gets_a_volume_of_the_pods_node(cluster: Cluster) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    cluster.apply(claim)
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    cluster.apply(pod(volumes=[volume]))
+    cluster.run_until(
+        lambda: cluster.client.get("pod", "one").get("status", {}).get("phase") == "Running"
+    )
+    assert cluster.client.get("pvc", "data")["status"]["phase"] == "Bound"
+
+
+def test_an_autoscaler_asks_the_server_for_metrics(cluster: Cluster) -> None:
+    wanted = deployment(replicas=2)
+    [container] = wanted["spec"]["template"]["spec"]["containers"]
+    container["resources"] = {"requests": {"cpu": "100m"}}
+    cluster.apply(wanted)
+    cluster.run_until(lambda: ready(cluster) == 2)
+    cluster.apply(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "web"},
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "minReplicas": 1,
+                "maxReplicas": 5,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {
+                            "name": "cpu",
+                            "target": {"type": "Utilization", "averageUtilization": 50},
+                        },
+                    }
+                ],
+            },
+        }
+    )
+
+    def conditions() -> dict[str, Any]:
+        status = cluster.client.get("hpa", "web").get("status") or {}
+        return {one["type"]: one for one in status.get("conditions") or ()}
+
+    cluster.run_until(lambda: "ScalingActive" in conditions())
+    cluster.advance(120)
+    assert conditions()["ScalingActive"]["status"] == "True"

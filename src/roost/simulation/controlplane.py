@@ -33,12 +33,14 @@ from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
 from roost.apiserver.core import Lookup, rfc3339
 from roost.apiserver.customresources import CustomResources
+from roost.apiserver.documents import reader
 from roost.apiserver.inprocess import Manner
 from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.client.informer import Informers
 from roost.controllers.registry import ALL, AUTHORITY, EVERYWHERE, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
+from roost.decisions.asking import Ask
 from roost.decisions.served import served_kinds
 from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
@@ -298,7 +300,7 @@ class ControlPlane:
         everywhere = [name for name in names if name in EVERYWHERE]
         engine = Engine(
             link, self.clocks[CONTROLLERS], chance, controllers(fixed, setup), informers=informers,
-            tells_causes=True,
+            reader=self._read, tells_causes=True,
         )  # fmt: skip
 
         def build(served: Sequence[Any]) -> Any:
@@ -309,6 +311,10 @@ class ControlPlane:
             ("controllers", engine.run()), ("controllers of all resources", discovered.run())
         )
         self.engine = engine
+
+    async def _read(self, ask: Ask) -> Object:
+        """Get a document, such as metrics, from whichever server is there."""
+        return await reader(self.server, _MANAGER, self.fetcher)(ask)
 
     async def start_scheduler(self) -> None:
         if self.alive(SCHEDULER) or SCHEDULER not in self.names:

@@ -19,6 +19,7 @@ from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.attributes import User
 from roost.apiserver.inprocess import Manner
 from roost.client.recorder import EventRecorder
+from roost.decisions.volumes import LOCAL_PATH_ROOT
 from roost.network.plan import NetworkError
 from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
@@ -231,6 +232,7 @@ class SimulatedNode:
             labels=self.spec.labels,
             taints=self.spec.taints,
             node_info=NODE_INFO,
+            annotations={LOCAL_PATH_ROOT: _LAYOUT.volumes},
             report_delay_s=REPORT_DELAY_S,
         )
         tools = Tools(
