@@ -38,10 +38,12 @@ async def _greedy(url: str, token: str, connections: int, what: str, codes: Coun
                 while await answer.content.readany():
                     pass
 
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(connections):
-                tasks.create_task(one(session))
+    async with (
+        aiohttp.ClientSession(connector=connector, headers=headers) as session,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(connections):
+            tasks.create_task(one(session))
 
 
 async def main() -> None:

@@ -76,10 +76,12 @@ async def populate(url: str, admin: Caller, bearer: str) -> None:
                 assert answer.status == 201, await answer.text()
 
     headers = {"Authorization": f"Bearer {bearer}"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(40):
-                tasks.create_task(some(session))
+    async with (
+        aiohttp.ClientSession(connector=connector, headers=headers) as session,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(40):
+            tasks.create_task(some(session))
 
 
 async def renew(url: str, admin: Caller, bearer: str) -> list[tuple[float, int]]:

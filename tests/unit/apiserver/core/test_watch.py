@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from roost.apiserver.feed import Recent
+
 MAPS = "/api/v1/namespaces/n/configmaps"
 MERGE = "application/merge-patch+json"
 Play = Callable[[Callable[[Any], Any]], None]
@@ -152,7 +156,9 @@ def test_nobody_is_left_in_the_feed(play: Play) -> None:
     play(scene)
 
 
-def test_a_form_that_fails_ends_only_its_own_watches(play: Play) -> None:
+def test_a_form_that_fails_ends_only_its_own_watches(
+    play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scene(asker: Any) -> None:
         good = await asker.watch(f"{MAPS}?watch=1&resourceVersion=1")
         bad = await asker.watch(f"{MAPS}?watch=1&resourceVersion=1&labelSelector=a%3Db")
@@ -170,6 +176,30 @@ def test_a_form_that_fails_ends_only_its_own_watches(play: Play) -> None:
         await good.end()
 
     play(scene)
+    (record,) = caplog.records  # once, though changes go on
+    told = record.getMessage()
+    assert told.startswith("1 watches of /registry/core/configmaps/ end")
+    assert "KeyError: 'spec'" in told
+
+
+def test_recent_changes_are_bounded_in_bytes(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        feed = asker.api.feed
+        feed._recent = Recent(8_000)
+        for number in range(20):
+            await asker.ask("POST", MAPS, {**cm(f"big{number}"), "data": {"a": "b" * 1000}})
+        await asker.ask("POST", MAPS, cm("last"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        (topic,) = feed._topics.values()
+        kept = [event.revision for event in topic.recent]
+        assert 2 < len(kept) < 8
+        assert topic.floor == kept[0] - 1
+        old = await asker.watch(f"{MAPS}?watch=1&resourceVersion=1")  # from the store
+        await old.until(21)
+        await old.end()
+
+    play(scene)
 
 
 def bad_of(audience: Any, watching: Any) -> bool:
@@ -185,7 +215,9 @@ def test_who_watches_one_node_is_told_of_its_pods_alone(play: Play) -> None:
 
     async def scene(asker: Any) -> None:
         here, there = [
-            await asker.watch(f"{pods}?watch=1&resourceVersion=1&fieldSelector=spec.nodeName%3D{node}")
+            await asker.watch(
+                f"{pods}?watch=1&resourceVersion=1&fieldSelector=spec.nodeName%3D{node}"
+            )
             for node in ("n1", "n2")
         ]
         everywhere = await asker.watch(f"{pods}?watch=1&resourceVersion=1")

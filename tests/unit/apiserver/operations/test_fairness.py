@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fakes.apiserver import running
 from roost.adapters.virtual.chance import SeededChance
 from roost.adapters.virtual.clock import LoopClock
+from roost.api.kind import Resource
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.fairness.defaults import (
     DEFAULT_LEVELS,
@@ -22,6 +23,7 @@ from roost.apiserver.fairness.defaults import (
     dangling,
     wanted_spec,
 )
+from roost.apiserver.fairness.estimating import of_list, of_telling
 from roost.apiserver.fairness.flows import Flows, Refused
 from roost.apiserver.fairness.levels import Level, Limits, deal, limits_of, may_begin, share_out
 from roost.apiserver.fairness.upkeep import Upkeep, bootstrap_flows
@@ -41,6 +43,7 @@ BOT = User(
 ACCOUNT = User("system:serviceaccount:team:app", ("system:serviceaccounts", EVERYBODY))
 MANAGER = User("system:kube-controller-manager", (EVERYBODY,))
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1"
+MAPS = Resource("", "v1", "configmaps")
 PODS = "/api/v1/namespaces/n/pods"
 
 
@@ -95,6 +98,69 @@ def test_a_hand_is_of_different_cards(flow: int, deck: int, hand: int) -> None:
     cards = deal(flow, deck, hand)
     assert len(set(cards)) == len(cards) == min(hand, deck)
     assert all(0 <= card < deck for card in cards)
+
+
+@pytest.mark.parametrize(
+    ("stored", "limit", "selects", "seats"),
+    [(0, 0, False, 1), (100, 0, False, 1), (101, 0, False, 2), (10_000, 0, False, 10),
+     (10_000, 500, False, 5), (10_000, 500, True, 10), (250, 500, True, 3)],
+)  # fmt: skip
+def test_a_list_is_as_wide_as_what_it_looks_at(
+    stored: int, limit: int, selects: bool, seats: int
+) -> None:
+    assert of_list(stored, limit, selects=selects) == seats
+
+
+@pytest.mark.parametrize(("watchers", "seats"), [(0, 0), (9, 0), (11, 2), (5_000, 10)])
+def test_a_write_is_as_wide_as_those_who_must_be_told(watchers: int, seats: int) -> None:
+    assert of_telling(watchers) == seats
+
+
+def test_wide_requests_take_and_give_back_all_their_seats() -> None:
+    async def scene() -> None:
+        flows = Flows(seats=100, patience_s=5)
+        place = flows.place(JANE, parse_path("GET", PODS))
+        level = place.level
+        taken = 0
+        while flows.enter(place, 5):
+            taken += 1
+        assert level.in_use == taken * 5 <= 100
+        assert level.executing == taken
+        waiting = asyncio.create_task(flows.wait(place, 5))
+        await asyncio.sleep(0)
+        flows.leave_behind(place, 5, 5, 0.001)  # what it wrote is still being told
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await waiting
+        for _ in range(taken):
+            flows.leave(place, 5)
+        assert (level.in_use, level.executing, level.waiting) == (0, 0, 0)
+
+    run(scene)
+
+
+def test_a_long_list_keeps_its_seats_until_it_is_sent() -> None:
+    async def scene() -> None:
+        async with running() as api:
+            client = api.client()
+            for number in range(301):
+                body = {"metadata": {"name": f"m{number}"}, "data": {"a": "b" * 1000}}
+                await client.create(MAPS, body, "n")
+            path = "/api/v1/namespaces/n/configmaps"
+            level = api.flows.place(JANE, parse_path("GET", path)).level
+            first = await api.handle(Request("GET", path, user=JANE))
+            second = await api.handle(Request("GET", path, user=JANE))
+            assert isinstance(first, Answer)
+            assert isinstance(second, Answer)
+            assert level.in_use == 8
+            first.whole()
+            assert level.in_use == 4
+            await api.handle(Request("GET", path, "limit=1", user=JANE))
+            assert level.in_use == 4
+            second.whole()
+            assert level.in_use == 0
+
+    run(scene)
 
 
 def test_flows_of_one_level_take_turns() -> None:
