@@ -357,6 +357,7 @@ def test_scale(target: Target, make):
     assert (scale["kind"], scale["spec"]["replicas"]) == ("Scale", 1)
     assert scale["status"]["selector"] == "app=a"
     scale["spec"]["replicas"] = 3
+    del scale["metadata"]["resourceVersion"]
     target.update(kind, scale, subresource="scale")
     target.wait(lambda: len(target.pods("app=a")) == 3)
     target.patch(kind, "a", {"spec": {"replicas": 0}}, subresource="scale")

@@ -60,7 +60,7 @@ def test_a_deployment_makes_a_set_that_makes_pods(target: Target):
     found = conditions(target.get("deployments", "web"))
     assert found["Available"]["reason"] == "MinimumReplicasAvailable"
     assert found["Progressing"]["reason"] == "NewReplicaSetAvailable"
-    assert "ScalingReplicaSet" in target.reasons("web")
+    target.told("web", "ScalingReplicaSet")
 
 
 ROLLS = {
@@ -368,7 +368,8 @@ def test_a_job_runs_to_its_end(target: Target):
     assert status["completionTime"]
     [one] = target.list("pods", "job-name=j")
     assert target.logs(one["metadata"]["name"]) == "done\n"
-    assert {"SuccessfulCreate", "Completed"} <= target.reasons("j")
+    target.told("j", "SuccessfulCreate")
+    target.told("j", "Completed")
 
 
 def test_a_job_in_parallel(target: Target):
@@ -497,7 +498,7 @@ def test_a_cron_job_starts_jobs(target: Target):
         assert one["metadata"]["name"].startswith("c-")
         assert one["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
     assert target.get("cronjobs", "c")["status"]["lastScheduleTime"]
-    assert "SuccessfulCreate" in target.reasons("c")
+    target.told("c", "SuccessfulCreate")
 
 
 @pytest.mark.patience(400)
