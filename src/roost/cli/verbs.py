@@ -56,6 +56,24 @@ def describe(
                 data_dir=data_dir or "")  # fmt: skip
 
 
+@app.command(rich_help_panel=_OBJECTS)
+def story(
+    words: Words, namespace: Namespace = "",
+    form: Annotated[str, typer.Option("--output", "-o", help="json.")] = "",
+    kubeconfig: Kubeconfig = "", data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Tell how an object came to be what it is: its owners, who wrote what, and its events."""
+    if form not in ("", "json"):
+        output.fail(f"unknown output format {form!r}; choose json")
+    from roost.cli.connect import place_of, run_command
+    from roost.cli.story import story as run
+
+    run_command(
+        lambda client: run(client, words, place_of(client, namespace), form),
+        kubeconfig=kubeconfig, data_dir=data_dir or "",
+    )  # fmt: skip
+
+
 Files = Annotated[list[str], typer.Option("--filename", "-f", help="File, folder, or - for stdin.")]
 
 
