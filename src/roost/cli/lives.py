@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,11 @@ Actions = Annotated[int, typer.Option(min=0, help="How often the user does somet
 Duration = Annotated[float, typer.Option(min=1, help="How long they act, in virtual seconds.")]
 Nodes = Annotated[int, typer.Option(min=1, max=100, help="How many nodes there are.")]
 Faults = Annotated[bool, typer.Option("--faults/--no-faults", help="Whether anything fails.")]
+
+
+def _quietly() -> None:
+    """Tell only of what is wrong with Roost: what fails in a life is meant to."""
+    logging.getLogger("roost").setLevel(logging.ERROR)
 
 
 def _seeds(text: str) -> range:
@@ -46,6 +52,7 @@ def live(
     """
     from roost.simulation.scenario import Life
 
+    _quietly()
     bad = [
         seed
         for seed in _seeds(seeds)
@@ -82,6 +89,7 @@ def replay(
 
     For a seed, give the options that it was lived with.
     """
+    _quietly()
     if _RANGE.fullmatch(what):
         from roost.simulation.invariants import Violated
         from roost.simulation.scenario import Life, run
