@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from roost.cli import flags as operating
-from roost.cli import output, verbs
+from roost.cli import lives, output, sim, verbs
 from roost.cli.options import (
     Advertise,
     Bind,
@@ -50,6 +50,8 @@ image_app = typer.Typer(help="Images of this node.", no_args_is_help=True)
 app.add_typer(token_app, name="token", rich_help_panel="Cluster")
 app.add_typer(secrets_app, name="secrets", rich_help_panel="Cluster")
 app.add_typer(image_app, name="image", rich_help_panel="Cluster")
+sim.app.add_typer(lives.app)
+app.add_typer(sim.app, name="sim", rich_help_panel="Cluster")
 app.add_typer(verbs.app)
 
 _CLUSTER = "Cluster"
