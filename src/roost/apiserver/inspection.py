@@ -39,6 +39,7 @@ def inspect(api: ApiServer, release: str) -> Callable[[], None]:
         text = "The revision of the newest visible change."
         yield gauge("roost_store_revision", text, api.core.store.revision())
         yield from _watches(api)
+        yield from api.attempts.families(lambda: api.auditor.events if api.auditor else 0)
 
     async def stored() -> tuple[Family, ...]:
         return (await _objects(api),)

@@ -23,6 +23,7 @@ from roost.apiserver.admission.port import Plugin
 from roost.apiserver.aggregation.merging import Elsewhere
 from roost.apiserver.aggregation.remote import Fetcher, Remotes
 from roost.apiserver.allocation import Allocator
+from roost.apiserver.attempts import Attempts
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.auditing.auditor import Auditor, Record
 from roost.apiserver.core import Core, Lookup, is_custom
@@ -116,6 +117,7 @@ class ApiServer:
         self._forms = Forms(self.core, Tables(clock))
         self._verbs = Verbs(self.core, self._forms)
         self.metrics = Metrics()
+        self.attempts = Attempts()
         self.health = Health()
         self.flows = flows or Flows()
         #: Set when the server is about to end: it is not ready then.
@@ -131,6 +133,7 @@ class ApiServer:
         self._deadlines = Deadlines()
         self._identities = Identities(ids)
         self._witness = Witness(self.metrics, self._identities, lambda: self.auditor)
+        self.metrics.sources.append(self._witness.families)
         self._paths = NonResource(
             self.core,
             Discovery(registry, release, self._elsewhere),
@@ -198,6 +201,7 @@ class ApiServer:
     async def handle(self, request: Request) -> Response:
         """Answer a request. Never raises a StatusError; only cancellation and bugs get out."""
         begun = asyncio.get_running_loop().time()
+        self.attempts.admitted += 1
         info, query, fault = _understand(request)
         request.head = self._identities.head(request.headers.get("audit-id"))
         record = None if self.auditor is None else self.auditor.begin(request, info)
@@ -231,6 +235,7 @@ class ApiServer:
     def unauthenticated(self, request: Request, error: StatusError) -> Answer:
         """Return the answer to somebody whose credentials are not good."""
         begun = asyncio.get_running_loop().time()
+        self.attempts.turned_away += 1
         info, _, _ = _understand(request)
         request.head = self._identities.head(request.headers.get("audit-id"))
         answer = error_answer(error, request.headers.get("accept", ""))
@@ -328,7 +333,9 @@ class ApiServer:
         if record is not None:
             record.decided(decision)
         if not decision.allowed:
+            self.attempts.forbidden += 1
             raise forbidden(attributes, decision.reason)
+        self.attempts.allowed += 1
 
     def publish(self, definitions: Mapping[str, Object]) -> None:
         """Show these schemas of custom resources in OpenAPI, by definition name and in v3 form."""

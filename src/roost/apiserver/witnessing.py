@@ -6,7 +6,7 @@ They have no path and no body in bytes; both are made only for an audit policy t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from roost.api.errors import StatusError
@@ -17,6 +17,7 @@ from roost.apiserver.auditing.auditor import Auditor, Record
 from roost.apiserver.auditing.current import NOTES
 from roost.apiserver.auditing.policy import Level
 from roost.apiserver.encoding import encode
+from roost.apiserver.exposition import Family
 from roost.apiserver.identities import Identities
 from roost.apiserver.messages import Answer, Request
 from roost.apiserver.metrics import Metrics
@@ -35,6 +36,16 @@ class Witness:
         self._metrics = metrics
         self._identities = identities
         self._auditor = auditor
+        self._asked: dict[tuple[str, str], int] = {}
+
+    def families(self) -> Iterator[Family]:
+        """Yield what was written, as clients count it."""
+        yield Family(
+            "rest_client_requests_total", "counter",
+            "Number of HTTP requests, partitioned by status code, method, and host.",
+            ("code", "host", "method"),
+            [((code, "in-process", method), n) for (method, code), n in sorted(self._asked.items())],
+        )  # fmt: skip
 
     async def see(
         self, kind: Kind, info: RequestInfo, user: User, agent: str, body: Value,
@@ -54,6 +65,8 @@ class Witness:
                 record.answered(Answer(code, encode(error.status())))
             raise
         finally:
+            asked = _METHODS[info.verb], str(code)
+            self._asked[asked] = self._asked.get(asked, 0) + 1
             served = not info.subresource or info.subresource in kind.subresources
             self._metrics.answered(info, served, code, now() - begun, 0)
         if record is not None:

@@ -220,6 +220,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         fetcher=proxies,
     )  # fmt: skip
     CustomResources(api, caller)
+    api.metrics.sources.append(around.calls.families)
     return Parts(
         api, authority, keys, authenticator, authorizer, proxies, clock, chance, registered, caller
     )

@@ -30,6 +30,7 @@ from roost.apiserver.admission.matching import (
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.admission.refusing import internal
 from roost.apiserver.admission.requests import kind_of
+from roost.apiserver.admission.webhooks.calls import Calls
 from roost.apiserver.attributes import Admission, Attributes, Decision
 from roost.apiserver.core import is_custom
 from roost.ports.port import Ids
@@ -89,6 +90,8 @@ class Surroundings:
     authorizer: Authorizer
     node: Callable[[Kind], Node]
     now: Callable[[], str]
+    #: What is counted of calls to webhooks.
+    calls: Calls = field(default_factory=Calls)
     #: What `equivalents` found, as of a revision of the registry.
     _equivalents: dict[tuple[Resource, str], list[Kind]] = field(default_factory=dict)
     _revision: int = -1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from fakes.apiserver import running
+from roost.api.errors import Unauthorized
+from roost.api.kind import Resource
 from roost.apiserver.attributes import User
 from roost.apiserver.exposition import Buckets, Family, gauge, text_of
 from roost.apiserver.messages import Answer, Frames, Request, WatchAnswer
@@ -28,6 +31,74 @@ def test_the_text_form() -> None:
         "# HELP c_total C.\n# TYPE c_total counter\n"
         'c_total{l="say \\"hi\\"\\n\\\\"} 1.5\n'
     )
+
+
+_SAMPLE = re.compile(
+    r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"
+    r'(?:\{(?P<labels>(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (?P<value>\S+)'
+)
+
+
+def parsed(text: str) -> dict[str, dict[str, float]]:
+    """Read a text as Prometheus does: every sample belongs to the family before it, and comes once."""
+    families: dict[str, dict[str, float]] = {}
+    name = kind = ""
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name = line.split(" ", 3)[2]
+            assert name not in families, f"{name} comes twice"
+            families[name] = {}
+        elif line.startswith("# TYPE "):
+            assert line.split()[2] == name
+            kind = line.split()[3]
+            assert kind in {"counter", "gauge", "histogram"}
+        else:
+            found = _SAMPLE.fullmatch(line)
+            assert found, line
+            ends = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
+            assert found["name"] in {name + end for end in ends}, line
+            sample = f"{found['name']}{{{found['labels'] or ''}}}"
+            assert sample not in families[name], f"{sample} comes twice"
+            families[name][sample] = float(found["value"])
+    return families
+
+
+def test_prometheus_can_read_all_of_it_and_dashboards_find_their_names() -> None:
+    async def scene() -> str:
+        async with running() as api:
+            path = "/api/v1/namespaces/n/configmaps"
+            await api.handle(Request("POST", path, body=b'{"metadata":{"name":"a"}}', user=ADMIN))
+            await api.handle(Request("GET", path, user=ADMIN))
+            nobody = Request("GET", "/metrics")
+            api.unauthenticated(nobody, Unauthorized("Unauthorized"))
+            await api.client().delete(Resource("", "v1", "configmaps"), "a", "n")
+            return (await api.metrics.text()).decode()
+
+    families = parsed(asyncio.run(scene()))
+    assert {
+        "apiserver_audit_event_total", "apiserver_current_inflight_requests",
+        "apiserver_flowcontrol_current_executing_requests",
+        "apiserver_flowcontrol_current_executing_seats",
+        "apiserver_flowcontrol_current_inqueue_requests",
+        "apiserver_flowcontrol_dispatched_requests_total",
+        "apiserver_flowcontrol_nominal_limit_seats",
+        "apiserver_flowcontrol_rejected_requests_total", "apiserver_longrunning_requests",
+        "apiserver_request_duration_seconds", "apiserver_request_total",
+        "apiserver_response_sizes", "apiserver_storage_objects", "apiserver_watch_events_total",
+        "authentication_attempts", "authorization_attempts_total", "kubernetes_build_info",
+        "rest_client_requests_total",
+    } <= set(families)  # fmt: skip
+    assert families["authentication_attempts"] == {
+        'authentication_attempts{result="failure"}': 1,
+        'authentication_attempts{result="success"}': 2,
+    }
+    assert (
+        families["authorization_attempts_total"]['authorization_attempts_total{result="allowed"}']
+        == 2
+    )
+    asked = 'rest_client_requests_total{code="200",host="in-process",method="DELETE"}'
+    assert families["rest_client_requests_total"][asked] == 1
 
 
 def test_clients_cannot_make_labels() -> None:

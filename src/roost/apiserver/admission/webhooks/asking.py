@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from roost.api.errors import BadRequest, NotFound, StatusError, not_found
@@ -64,6 +65,21 @@ class Asking:
         """
         if request.dry_run and not hook.dry_runs:
             raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
+        now = asyncio.get_running_loop().time
+        begun, rejected = now(), True
+        try:
+            response = await self._heard(hook, request, kind, lookup, place)
+            rejected = False
+            return response
+        finally:
+            self.around.calls.note(
+                hook.name, request.operation, now() - begun,
+                rejected=rejected, mutating=self.mutating,
+            )  # fmt: skip
+
+    async def _heard(
+        self, hook: Hook, request: Admission, kind: Kind, lookup: Lookup, place: str
+    ) -> Response | None:
         try:
             response = await self._answer(hook, request, kind, lookup)
         except NotAsked as error:
