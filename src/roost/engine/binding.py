@@ -42,7 +42,7 @@ _ASK_AGAIN_S = 1.0
 
 
 class Binder:
-    """Sends for one scheduler; `name` is what it calls itself in events and conditions."""
+    """Sends for one scheduler, which calls itself in events and conditions as its profiles."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class Binder:
         clock: WallClock,
         informers: Informers,
         scheduler: Scheduler,
-        name: str,
     ) -> None:
-        self.recorder = EventRecorder(client, clock, name)
+        #: By the names of profiles.
+        self.recorders = {name: EventRecorder(client, clock, name) for name in scheduler.profiles}
         self._client = client
         self._clock = clock
         self._informers = informers
@@ -61,7 +61,6 @@ class Binder:
         self._devices = DeviceBinder(client, scheduler.devices)
         #: Volumes that are being given to claims, which the caches do not show yet.
         self._given: set[str] = set()
-        self._name = name
         self._claims_moved = asyncio.Event()
 
     def claims_moved(self) -> None:
@@ -71,7 +70,8 @@ class Binder:
 
     def tell(self, info: PodInfo, type: str, reason: str, message: str) -> None:
         """Record an event about a pod."""
-        self.recorder.record(object_reference(PODS, "Pod", info.pod), type, reason, message)
+        recorder = self.recorders[info.shape.scheduler]
+        recorder.record(object_reference(PODS, "Pod", info.pod), type, reason, message)
 
     async def bind(self, info: PodInfo, decision: Bind) -> None:
         """Bind a pod, its claims first. Raises what the server answers, and TimeoutError."""
@@ -226,7 +226,7 @@ class Binder:
             victim = self._informers[PODS].get(*key)
             if victim is None or "deletionTimestamp" in victim["metadata"]:
                 continue
-            message = f"{self._name}: preempting to accommodate a higher priority pod"
+            message = f"{info.shape.scheduler}: preempting to accommodate a higher priority pod"
             condition = conditions.make(
                 "DisruptionTarget", "True", PREEMPTED, message,
                 stamp(self._clock.now()),
@@ -243,4 +243,4 @@ class Binder:
                 continue
             regarding = object_reference(PODS, "Pod", victim)
             text = f"Preempted by pod {info.uid} on node {decision.node}"
-            self.recorder.record(regarding, "Normal", "Preempted", text)
+            self.recorders[info.shape.scheduler].record(regarding, "Normal", "Preempted", text)

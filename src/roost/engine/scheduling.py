@@ -28,10 +28,10 @@ from roost.ports.port import Chance, WallClock
 from roost.scheduler.decide import Bind, Preempt, Rejections, Scheduler, Unschedulable
 from roost.scheduler.devices import PLUGIN as DEVICES
 from roost.scheduler.preemption import Budget, preempt
+from roost.scheduler.profile import DEFAULT_NAME, Profile
 from roost.scheduler.queue import Happening, SchedulingQueue
 from roost.scheduler.shape import PodInfo
 
-NAME = "default-scheduler"
 BINDINGS_AT_ONCE = 64
 PODS_PER_SLICE = 32
 
@@ -66,19 +66,18 @@ class Scheduling:
         chance: Chance,
         *,
         informers: Informers | None = None,
-        name: str = NAME,
+        profiles: Sequence[Profile] = (Profile(),),
     ) -> None:
-        self.name = name
         self.synced = asyncio.Event()
         self.counters = SchedulingCounters()
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler(profiles)
         self.queue = SchedulingQueue()
         self._client = client
         self._clock = clock
         self._chance = chance
         self._informers = informers or Informers(client, chance)
         self._owns_informers = informers is None
-        self._binder = Binder(client, clock, self._informers, self.scheduler, name)
+        self._binder = Binder(client, clock, self._informers, self.scheduler)
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._assumed: dict[Key, PodInfo] = {}
@@ -93,7 +92,8 @@ class Scheduling:
         async with asyncio.TaskGroup() as group:
             if self._owns_informers:
                 group.create_task(self._informers.run(), name="informers")
-            group.create_task(self._binder.recorder.run(), name="scheduler events")
+            for name, recorder in self._binder.recorders.items():
+                group.create_task(recorder.run(), name=f"events of {name}")
             await self._fill()
             self.synced.set()
             try:
@@ -164,7 +164,7 @@ class Scheduling:
         return True
 
     def _pending(self, pod: Object) -> None:
-        if pod["spec"].get("schedulerName", NAME) != self.name:
+        if pod["spec"].get("schedulerName", DEFAULT_NAME) not in self.scheduler.profiles:
             return
         info = self.scheduler.shapes.info(pod)
         if not info.counts:

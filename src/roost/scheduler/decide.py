@@ -17,11 +17,8 @@ from roost.scheduler.devices import PLUGIN as DEVICES
 from roost.scheduler.devices import Devices, HardDevices
 from roost.scheduler.filters import Rejection, check
 from roost.scheduler.neighbours import HardNeighbours, neighbour_scores
+from roost.scheduler.profile import AFFINITY, NEIGHBOURS, SPREAD, TAINTS, Profile
 from roost.scheduler.scores import (
-    WEIGHT_NEIGHBOURS,
-    WEIGHT_NODE_AFFINITY,
-    WEIGHT_SPREAD,
-    WEIGHT_TAINTS,
     base_score,
     node_affinity_scores,
     taint_scores,
@@ -81,11 +78,11 @@ def histogram(total: int, reasons: Iterable[str]) -> str:
     return f"{head} {', '.join(counted)}." if counted else head
 
 
-def nodes_to_find(total: int) -> int:
-    """Return how many feasible nodes are enough."""
-    if total <= ALL_NODES_UP_TO:
+def nodes_to_find(total: int, percentage: int = 0) -> int:
+    """Return how many feasible nodes are enough; `percentage` 0 leaves it to the size."""
+    if total <= ALL_NODES_UP_TO or percentage >= 100:
         return total
-    percent = max(50 - total // 125, 5)
+    percent = percentage or max(50 - total // 125, 5)
     return max(total * percent // 100, ALL_NODES_UP_TO)
 
 
@@ -99,6 +96,7 @@ class Hard:
         volumes: Volumes,
         devices: Devices,
         excluded: frozenset[Key] = frozenset(),
+        without: frozenset[str] = frozenset(),
     ) -> None:
         shape = self._shape = info.shape
         self._volumes = volumes if shape.claims else None
@@ -106,9 +104,10 @@ class Hard:
         self.devices = HardDevices(info, devices) if shape.devices else None
         self._spread: HardSpread | None = None
         self._neighbours: HardNeighbours | None = None
-        if any(c.hard for c in shape.spread):
+        if SPREAD not in without and any(c.hard for c in shape.spread):
             self._spread = HardSpread(shape, snapshot, excluded)
-        if shape.affinity or shape.anti_affinity or snapshot.with_affinity:
+        concerned = shape.affinity or shape.anti_affinity or snapshot.with_affinity
+        if concerned and NEIGHBOURS not in without:
             self._neighbours = HardNeighbours(shape, snapshot, excluded)
         if shape.claims:
             self._everywhere = volumes.exclusive_use(shape, snapshot, excluded)
@@ -142,7 +141,9 @@ Finding = tuple[int, Rejection | None, int]  # generation, rejection, base score
 class Scheduler:
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, profiles: Iterable[Profile] = (Profile(),)) -> None:
+        self.profiles = {profile.name: profile for profile in profiles}
+        self._default = next(iter(self.profiles.values()))
         self.snapshot = Snapshot()
         self.shapes = Shapes()
         self.selectors = Selectors()
@@ -151,6 +152,15 @@ class Scheduler:
         self.nominated: dict[Key, tuple[PodInfo, str]] = {}
         self._findings: dict[Shape, dict[str, Finding]] = {}
         self._start = 0
+
+    def profile(self, shape: Shape) -> Profile:
+        """Return how pods of a shape are weighed."""
+        return self.profiles.get(shape.scheduler, self._default)
+
+    def hard(self, info: PodInfo, excluded: frozenset[Key] = frozenset()) -> Hard:
+        """Return the rules of a pod that depend on more than the node."""
+        without = self.profile(info.shape).without
+        return Hard(info, self.snapshot, self.volumes, self.devices, excluded, without)
 
     def schedule(self, info: PodInfo, luck: float = 0.0) -> Bind | Rejections:
         """Find the best node. `luck` in [0, 1) chooses among equals."""
@@ -162,7 +172,7 @@ class Scheduler:
         fault = self._fault(info)
         if fault is not None:
             return Rejections(total, {}, *fault)
-        hard = Hard(info, snapshot, self.volumes, self.devices)
+        hard = self.hard(info)
         nominated = self._nominated_node(info)
         feasible: list[NodeInfo] = []
         scores: list[int] = []
@@ -205,7 +215,7 @@ class Scheduler:
     def _filter(
         self, info: PodInfo, nodes: Sequence[NodeInfo], hard: Hard
     ) -> tuple[list[NodeInfo], list[int], dict[str, Rejection]]:
-        shape, snapshot = info.shape, self.snapshot
+        shape, snapshot, profile = info.shape, self.snapshot, self.profile(info.shape)
         findings = self._findings.get(shape)
         if findings is None:
             if len(self._findings) >= _SHAPES_KEPT:
@@ -214,7 +224,7 @@ class Scheduler:
         feasible: list[NodeInfo] = []
         scores: list[int] = []
         rejected: dict[str, Rejection] = {}
-        enough, total = nodes_to_find(len(nodes)), len(nodes)
+        enough, total = nodes_to_find(len(nodes), profile.percentage), len(nodes)
         start = self._start % total if enough < total else 0
         ordered = nodes if not start else [*nodes[start:], *nodes[:start]]
         plain, nominated = hard.none, self._nominated_nodes(info)
@@ -224,8 +234,8 @@ class Scheduler:
             name = node.name
             finding = findings.get(name)
             if finding is None or finding[0] != node.generation:
-                rejection = check(shape, node)
-                score = base_score(shape, node, snapshot) if rejection is None else 0
+                rejection = check(shape, node, profile)
+                score = base_score(shape, node, snapshot, profile) if rejection is None else 0
                 finding = findings[name] = (node.generation, rejection, score)
             rejection = finding[1]
             if rejection is None and not plain:
@@ -256,23 +266,29 @@ class Scheduler:
         trial = node.copy()
         for other in others:
             trial.add(other)
-        return check(shape, trial)
+        return check(shape, trial, self.profile(shape))
 
     def _add_scores(self, shape: Shape, nodes: Sequence[NodeInfo], scores: list[int]) -> None:
-        snapshot = self.snapshot
+        snapshot, profile = self.snapshot, self.profile(shape)
+        required_weight = profile.hard_affinity_weight
+        spread = shape.spread or profile.spreads
         weighted = (
-            (WEIGHT_TAINTS, taint_scores(shape, nodes)),
-            (WEIGHT_NODE_AFFINITY, node_affinity_scores(shape, nodes)),
-            (WEIGHT_SPREAD, spread_scores(shape, nodes, snapshot, self.selectors)),
+            (TAINTS, taint_scores(shape, nodes)),
+            (AFFINITY, node_affinity_scores(shape, nodes, profile.added_preferences)),
             (
-                WEIGHT_NEIGHBOURS,
-                neighbour_scores(shape, nodes, snapshot)
+                SPREAD,
+                spread_scores(shape, nodes, snapshot, self.selectors) if spread else None,
+            ),
+            (
+                NEIGHBOURS,
+                neighbour_scores(shape, nodes, snapshot, required_weight)
                 if shape.prefers or snapshot.with_affinity
                 else None,
             ),
         )
-        for weight, more in weighted:
-            if more is not None:
+        for plugin, more in weighted:
+            weight = profile.weights[plugin]
+            if more is not None and weight:
                 for at, score in enumerate(more):
                     scores[at] += weight * score
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from roost.api.values import Object
-from roost.decisions.affinity import node_matches
+from roost.decisions.affinity import node_matches, term_matches
 from roost.decisions.requests import PODS
 from roost.decisions.tolerations import NO_EXECUTE, NO_SCHEDULE, first_untolerated, tolerated
+from roost.scheduler.profile import AFFINITY, FIT, TAINTS, Profile
 from roost.scheduler.shape import Shape
 from roost.scheduler.snapshot import NodeInfo
 
@@ -34,6 +35,7 @@ def _final(plugin: str, reason: str) -> Rejection:
 _UNSCHEDULABLE = _final("NodeUnschedulable", "node(s) were unschedulable")
 _TAINT = _final("TaintToleration", "node(s) had untolerated taint(s)")
 _AFFINITY = _final("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+_ENFORCED = _final("NodeAffinity", "node(s) didn't match scheduler-enforced node affinity")
 _PORTS = Rejection(
     "NodePorts", ("node(s) didn't have free ports for the requested pod ports",), final=False
 )
@@ -129,13 +131,33 @@ def disks(shape: Shape, node: NodeInfo) -> Rejection | None:
 
 Filter = Callable[[Shape, NodeInfo], Rejection | None]
 
-FILTERS: tuple[Filter, ...] = (unschedulable, taints, node_affinity, ports, resources, disks)
+FILTERS: tuple[tuple[str, Filter], ...] = (
+    ("NodeUnschedulable", unschedulable),
+    (TAINTS, taints),
+    (AFFINITY, node_affinity),
+    ("NodePorts", ports),
+    (FIT, resources),
+    ("VolumeRestrictions", disks),
+)
+_DEFAULT = Profile()
 
 
-def check(shape: Shape, node: NodeInfo) -> Rejection | None:
-    """Ask all filters."""
-    for ask in FILTERS:
+def check(shape: Shape, node: NodeInfo, profile: Profile = _DEFAULT) -> Rejection | None:
+    """Ask all filters of a profile."""
+    for name, ask in FILTERS:
+        if name in profile.without:
+            continue
         rejection = ask(shape, node)
+        if rejection is None and name == AFFINITY:
+            rejection = _enforced(profile, node)
         if rejection is not None:
             return rejection
+    return None
+
+
+def _enforced(profile: Profile, node: NodeInfo) -> Rejection | None:
+    """Reject a node that the profile keeps all its pods away from."""
+    terms = profile.added_terms
+    if terms and not any(term_matches(term, node.labels, node.name) for term in terms):
+        return _ENFORCED
     return None

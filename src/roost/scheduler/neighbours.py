@@ -10,8 +10,6 @@ from roost.scheduler.shape import PodInfo, Shape, Term
 from roost.scheduler.snapshot import NodeInfo, Snapshot
 
 Pair = tuple[str, str]
-#: How much a required affinity of a pod that runs already counts in scores.
-_REQUIRED_WEIGHT = 1
 
 _PLUGIN = "InterPodAffinity"
 _AFFINITY = Rejection(_PLUGIN, ("node(s) didn't match pod affinity rules",), final=True)
@@ -112,9 +110,12 @@ class HardNeighbours:
 
 
 def neighbour_scores(
-    shape: Shape, nodes: Sequence[NodeInfo], snapshot: Snapshot
+    shape: Shape, nodes: Sequence[NodeInfo], snapshot: Snapshot, required_weight: int = 1
 ) -> list[int] | None:
-    """Return a score from 0 to 100 for each node; None if no preference concerns the pod."""
+    """Return a score from 0 to 100 for each node; None if no preference concerns the pod.
+
+    A required affinity of a pod that runs already counts as a preference of `required_weight`.
+    """
     weights: dict[Pair, int] = {}
 
     def count(term: Term, node: NodeInfo, weight: int) -> None:
@@ -134,7 +135,7 @@ def neighbour_scores(
                 count(term, node, term.weight)
         for term in info.shape.affinity:
             if _matches(term, shape, snapshot):
-                count(term, node, _REQUIRED_WEIGHT)
+                count(term, node, required_weight)
     if not weights:
         return None
     raw = [sum(weights.get(pair, 0) for pair in node.labels.items()) for node in nodes]

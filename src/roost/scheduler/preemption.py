@@ -11,7 +11,6 @@ from roost.decisions.controller import Key
 from roost.decisions.meta import created_at, deleting, seconds_of
 from roost.scheduler.decide import (
     Decision,
-    Hard,
     Preempt,
     Rejections,
     Scheduler,
@@ -19,6 +18,7 @@ from roost.scheduler.decide import (
     histogram,
 )
 from roost.scheduler.filters import Rejection, check
+from roost.scheduler.profile import PREEMPTION
 from roost.scheduler.shape import PodInfo
 from roost.scheduler.snapshot import NodeInfo
 
@@ -75,7 +75,7 @@ def preempt(
 ) -> Decision:
     """Decide what to do for a pod that no node will take as it is."""
     message, plugins = rejections.message, rejections.plugins
-    if not rejections.total:
+    if not rejections.total or PREEMPTION in scheduler.profile(info.shape).without:
         return Unschedulable(message, plugins)
     said, idle = _deallocation(info, rejections)
     why_not = _not_eligible(scheduler, info, rejections)
@@ -158,8 +158,8 @@ def _preempted(info: PodInfo) -> bool:
 def _fits(
     scheduler: Scheduler, info: PodInfo, trial: NodeInfo, gone: frozenset[Key]
 ) -> Rejection | None:
-    hard = Hard(info, scheduler.snapshot, scheduler.volumes, scheduler.devices, gone)
-    return check(info.shape, trial) or hard.check(trial)
+    profile = scheduler.profile(info.shape)
+    return check(info.shape, trial, profile) or scheduler.hard(info, gone).check(trial)
 
 
 def _dry_run(

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from roost.api.values import Object
 from roost.decisions.affinity import term_matches
 from roost.decisions.requests import CPU, MEMORY
 from roost.decisions.tolerations import PREFER_NO_SCHEDULE, tolerated
+from roost.scheduler.profile import BALANCED, FIT, IMAGES, Profile
 from roost.scheduler.shape import Shape
 from roost.scheduler.snapshot import NodeInfo, Snapshot
-
-WEIGHT_TAINTS = 3
-WEIGHT_NODE_AFFINITY = 2
-WEIGHT_SPREAD = 2
-WEIGHT_NEIGHBOURS = 2
 
 _IMAGE_LEAST = 23 * 1024 * 1024
 _IMAGE_MOST = 1000 * 1024 * 1024
 
 
-def least_allocated(shape: Shape, node: NodeInfo) -> int:
-    """Return how much of cpu and memory would be left, in percent."""
+def allocated(shape: Shape, node: NodeInfo, *, packs: bool = False) -> int:
+    """Return how much of cpu and memory would be left (`packs`: used), in percent."""
     total = count = 0
     for allocatable, requested in (
         (node.allocatable.get(CPU, 0), node.scored_cpu + shape.scored_cpu),
@@ -32,7 +29,9 @@ def least_allocated(shape: Shape, node: NodeInfo) -> int:
     ):
         if allocatable:
             count += 1
-            if requested <= allocatable:
+            if packs:
+                total += min(requested, allocatable) * 100 // allocatable
+            elif requested <= allocatable:
                 total += (allocatable - requested) * 100 // allocatable
     return total // count if count else 0
 
@@ -66,12 +65,13 @@ def image_locality(shape: Shape, node: NodeInfo, snapshot: Snapshot) -> int:
     return 100 * (total - _IMAGE_LEAST) // (most - _IMAGE_LEAST)
 
 
-def base_score(shape: Shape, node: NodeInfo, snapshot: Snapshot) -> int:
+def base_score(shape: Shape, node: NodeInfo, snapshot: Snapshot, profile: Profile) -> int:
     """Return what the node's own state says."""
+    weights = profile.weights
     return (
-        least_allocated(shape, node)
-        + balanced_allocation(shape, node)
-        + image_locality(shape, node, snapshot)
+        weights[FIT] * allocated(shape, node, packs=profile.packs)
+        + weights[BALANCED] * balanced_allocation(shape, node)
+        + weights[IMAGES] * image_locality(shape, node, snapshot)
     )
 
 
@@ -89,14 +89,17 @@ def taint_scores(shape: Shape, nodes: Sequence[NodeInfo]) -> list[int] | None:
     return [100 - 100 * count // most for count in counts] if most else None
 
 
-def node_affinity_scores(shape: Shape, nodes: Sequence[NodeInfo]) -> list[int] | None:
-    """Prefer nodes that preferred terms match, by their weights."""
-    if not shape.preferred_nodes:
+def node_affinity_scores(
+    shape: Shape, nodes: Sequence[NodeInfo], added: Sequence[Object] = ()
+) -> list[int] | None:
+    """Prefer nodes that preferred terms match, the pod's and those `added`, by their weights."""
+    preferred = (*shape.preferred_nodes, *added)
+    if not preferred:
         return None
     sums = [
         sum(
             item["weight"]
-            for item in shape.preferred_nodes
+            for item in preferred
             if term_matches(item["preference"], node.labels, node.name)
         )
         for node in nodes

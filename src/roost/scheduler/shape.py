@@ -15,6 +15,7 @@ from roost.decisions import requests
 from roost.decisions.affinity import preferred_terms, required_terms
 from roost.decisions.controller import Key, controller_of
 from roost.decisions.meta import deleting, labels_of, namespace_of, uid_of
+from roost.scheduler.profile import DEFAULT_NAME
 
 _KEPT = 2048
 
@@ -70,6 +71,7 @@ class Shape:
     only_on: frozenset[str] | None = None  # the names of the nodes that matchFields leave over
     devices: tuple[tuple[str, str], ...] = ()  # resourceClaims: (name in the pod, claim or "")
     never_preempts: bool = False
+    scheduler: str = DEFAULT_NAME
     asks_nothing: bool = False
 
 
@@ -237,6 +239,7 @@ def compile_shape(pod: Object) -> Shape:
         disks=tuple(v for v in spec.get("volumes") or () if any(kind in v for kind in DISKS)),
         only_on=_only_on(required),
         devices=tuple(_devices(pod)),
+        scheduler=spec.get("schedulerName") or DEFAULT_NAME,
         never_preempts=spec.get("preemptionPolicy") == "Never",
         asks_nothing=not any(asked.values()),
     )
@@ -244,7 +247,7 @@ def compile_shape(pod: Object) -> Shape:
 
 _SPEC_FIELDS = (
     "affinity", "nodeSelector", "overhead", "preemptionPolicy", "priority", "resources",
-    "tolerations", "topologySpreadConstraints",
+    "schedulerName", "tolerations", "topologySpreadConstraints",
 )  # fmt: skip
 _CONTAINER_FIELDS = ("image", "ports", "resources", "restartPolicy")
 
