@@ -36,7 +36,7 @@ def _check(binding: Object, name: str) -> None:
     marks(binding["metadata"], causes)
     if causes:
         raise invalid("", "Binding", name, list(causes))
-    if binding["metadata"].get("name") not in {None, "", name}:
+    if binding["metadata"].get("name") != name:
         raise BadRequest("name in URL does not match name in Binding object")
 
 

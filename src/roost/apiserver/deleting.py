@@ -82,7 +82,7 @@ async def delete(
             raise not_found(kind.group, kind.plural, name)
         await core.converted(kind, [record])
         value = shown(kind, record)
-        _check_preconditions(kind, name, value, options)
+        check_preconditions(kind, name, value, options)
         request = Admission(
             "DELETE", kind, namespace, name, context.user, None, value,
             dry_run=options.dry_run, options=options.raw, warnings=context.warnings,
@@ -109,7 +109,8 @@ def warn_of_orphans(kind: Kind, options: DeleteRequest, context: WriteContext) -
         context.warnings.append(_PODS_STAY)
 
 
-def _check_preconditions(kind: Kind, name: str, value: Object, options: DeleteRequest) -> None:
+def check_preconditions(kind: Kind, name: str, value: Object, options: DeleteRequest) -> None:
+    """Refuse to delete another object than the one that was meant; raises Conflict's StatusError."""
     metadata = value["metadata"]
     if options.uid is not None and options.uid != metadata["uid"]:
         raise _precondition(

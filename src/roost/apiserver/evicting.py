@@ -11,8 +11,8 @@ from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.apiserver.attributes import Admission
 from roost.apiserver.binding import DONE
-from roost.apiserver.core import Core, WriteContext
-from roost.apiserver.deleting import delete
+from roost.apiserver.core import Core, WriteContext, shown
+from roost.apiserver.deleting import check_preconditions, delete
 from roost.apiserver.deletion import from_object
 from roost.apiserver.failures import Unclassified
 from roost.apiserver.options import DeleteRequest
@@ -138,8 +138,7 @@ class Evictions:
         self, namespace: str, name: str, eviction: Object, context: WriteContext
     ) -> Object:
         """Evict a pod and return the Status that says so; raises StatusError."""
-        given = eviction["metadata"].get("name")
-        if given and given != name:
+        if eviction["metadata"].get("name") != name:
             raise BadRequest("name in URL does not match name in Eviction object")
         options = from_object(eviction.get("deleteOptions") or {})
         options.dry_run = options.dry_run or context.options.dry_run
@@ -156,9 +155,21 @@ class Evictions:
         if needs_budget(pod):
             await self._spend(namespace, pod, options)
         if not options.dry_run:
-            await rewrite(core, pods, namespace, name, lambda pod: _marked(pod, core.now()))
+            await self._mark(pods, namespace, name, options)
         await delete(core, pods, namespace, name, options, context)
         return DONE
+
+    async def _mark(self, pods: Kind, namespace: str, name: str, options: DeleteRequest) -> None:
+        """Note on the pod why it goes; what was meant to be deleted is then the pod with the note."""
+        core = self.core
+
+        def change(pod: Object) -> Object:
+            check_preconditions(pods, name, pod, options)
+            return _marked(pod, core.now())
+
+        record = await rewrite(core, pods, namespace, name, change)
+        if options.resource_version is not None:
+            options.resource_version = shown(pods, record)["metadata"]["resourceVersion"]
 
     async def _spend(self, namespace: str, pod: Object, options: DeleteRequest) -> None:
         core = self.core

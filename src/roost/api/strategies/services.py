@@ -179,7 +179,10 @@ def apply_addresses(service: Object, allocated: Allocated) -> None:
 
 
 def _address_fields(change: Change) -> None:
-    """Keep clusterIP and clusterIPs telling the same, whichever of them was written."""
+    """Keep clusterIP and clusterIPs telling the same, whichever of them was written.
+
+    An update may leave out either; what the Service has then stays.
+    """
     spec = change.object.setdefault("spec", {})
     old_spec = ((change.old or {}).get("spec") or {}) if change.old else {}
     _drop_of_old_type(change.object, change.old)
@@ -188,14 +191,17 @@ def _address_fields(change: Change) -> None:
         if first and not many:
             spec["clusterIPs"] = [first]
         return
-    before = old_spec.get("clusterIP") or ""
-    if first != before and many == (old_spec.get("clusterIPs") or []):
-        if first and not before and not many:
+    before, had = old_spec.get("clusterIP") or "", old_spec.get("clusterIPs") or []
+    if service_type(change.old) in _WITH_ADDRESS and service_type(change.object) in _WITH_ADDRESS:
+        if before and not first:
+            first = spec["clusterIP"] = before
+        if had and not many:
+            many = spec["clusterIPs"] = list(had)
+    if first != before and many == had:
+        if first:
             spec["clusterIPs"] = [first]
-        elif not first:
-            spec.pop("clusterIPs", None)
         else:
-            spec["clusterIPs"] = [first, *many[1:]]
+            spec.pop("clusterIPs", None)
 
 
 def _drop_of_old_type(service: Object, old: Object | None) -> None:
@@ -243,10 +249,6 @@ def _carry_over(change: Change) -> None:
     spec, before = change.object["spec"], old.get("spec") or {}
     was, kind = service_type(old), service_type(change.object)
     if was != "ExternalName" and kind != "ExternalName":
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            for key in ("clusterIP", "clusterIPs"):
-                if before.get(key):
-                    spec[key] = before[key] if key == "clusterIP" else list(before[key])
         for key in ("ipFamilies", "ipFamilyPolicy"):
             if not spec.get(key) and before.get(key):
                 spec[key] = list(before[key]) if key == "ipFamilies" else before[key]
@@ -257,18 +259,14 @@ def _carry_over(change: Change) -> None:
 
 
 def _carry_node_ports(spec: Object, before: Object) -> None:
-    """Give ports that are the same as before (protocol and port) the node port they had."""
-    had = {
-        (p.get("protocol"), p.get("port")): p["nodePort"]
-        for p in before.get("ports") or ()
-        if p.get("nodePort")
-    }
+    """Give ports that are named as before the node port they had, if no other one has it now."""
+    had = {p.get("name") or "": p.get("nodePort") or 0 for p in before.get("ports") or ()}
     taken = {p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")}
     for port in spec.get("ports") or ():
-        if not port.get("nodePort"):
-            number = had.get((port.get("protocol"), port.get("port")))
-            if number and number not in taken:
-                port["nodePort"] = number
+        number = had.get(port.get("name") or "")
+        if not port.get("nodePort") and number and number not in taken:
+            port["nodePort"] = number
+            taken.add(number)
 
 
 SERVICE = Strategy(status={"loadBalancer": {}}, create=_carry_over, update=_carry_over)

@@ -18,6 +18,7 @@ _FAMILIES = ("IPv4", "IPv6")
 _FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _AFFINITY_MAX_S = 86400
+_AGENT_PORT = 10250
 _RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _HINTS = "service.kubernetes.io/topology-aware-hints"
 _MODE = "service.kubernetes.io/topology-mode"
@@ -37,6 +38,8 @@ def _service(change: Change, causes: Causes) -> None:
     ports, kind = spec.get("ports") or [], spec.get("type") or ""
     if not ports and not is_headless(spec) and kind != "ExternalName":
         causes.required("spec.ports")
+    if kind == "LoadBalancer":
+        _agent_hidden(ports, causes)
     if kind in ("LoadBalancer", "NodePort") and is_headless(spec):
         text = f"may not be set to 'None' for {kind} services"
         causes.invalid("spec.clusterIPs[0]", "None", text)
@@ -66,6 +69,14 @@ def _annotations(meta: Object, causes: Causes) -> None:
     if _HINTS in values and _MODE in values and values[_HINTS] != values[_MODE]:
         text = f"must match annotations[{_HINTS}] when both are specified"
         causes.invalid(f"metadata.annotations[{_MODE}]", values[_MODE], text)
+
+
+def _agent_hidden(ports: list[Object], causes: Causes) -> None:
+    """Refuse to let the world to where node agents listen."""
+    for index, port in enumerate(ports):
+        if port.get("port") == _AGENT_PORT:
+            text = f"may not expose port {_AGENT_PORT} externally since it is used by kubelet"
+            causes.invalid(f"spec.ports[{index}]", _AGENT_PORT, text)
 
 
 def _external_name(spec: Object, causes: Causes) -> None:

@@ -69,3 +69,38 @@ def test_node_ports_leave_with_the_type() -> None:
     services.SERVICE(Change(new, old))
     assert services.node_ports(new) == set()
     assert services.node_ports(old) == {30001}
+
+
+def updated(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    change = Change(new, old)
+    services.SERVICE.update(change)
+    return dict(change.object["spec"])
+
+
+def test_an_update_may_leave_out_either_form_of_the_address() -> None:
+    kept = {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"]}
+    old = service(**kept)
+    for given in ({}, {"clusterIP": "10.96.0.9"}, {"clusterIPs": ["10.96.0.9"]}):
+        spec = updated(service(**given), old)
+        assert {key: spec[key] for key in kept} == kept
+
+
+def test_an_address_changed_in_one_form_only_is_told_from_the_other() -> None:
+    old = service(clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"])
+    spec = updated(service(clusterIP="None", clusterIPs=["10.96.0.9"]), old)
+    assert spec["clusterIPs"] == ["None"]
+    spec = updated(service(clusterIPs=["10.96.0.8"]), old)
+    assert (spec["clusterIP"], spec["clusterIPs"]) == ("10.96.0.9", ["10.96.0.8"])
+
+
+def test_ports_keep_their_node_port_by_name() -> None:
+    def ports(*given: tuple[str, int, int]) -> dict[str, Any]:
+        return service(
+            "NodePort", ports=[{"name": n, "port": p, "nodePort": x} for n, p, x in given]
+        )
+
+    old = ports(("a", 80, 30001), ("b", 81, 30002))
+    spec = updated(ports(("a", 90, 0), ("c", 81, 0)), old)
+    assert [port["nodePort"] for port in spec["ports"]] == [30001, 0]
+    spec = updated(ports(("a", 80, 0), ("c", 81, 30001)), old)
+    assert [port["nodePort"] for port in spec["ports"]] == [0, 30001]
