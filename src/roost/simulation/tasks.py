@@ -1,4 +1,4 @@
-"""Tasks of a virtual loop: numbered, so that their order is the same everywhere, and told of in lines."""
+"""Tasks of a virtual loop: numbered, so that their order is the same everywhere; lines tell of them."""
 
 from __future__ import annotations
 
