@@ -32,6 +32,7 @@ from roost.cli.options import (
     Port,
     PrintConfig,
     Runtime,
+    SchedulerConfig,
 )
 from roost.cli.places import Places
 from roost.cli.settings import Loaded, SettingsError, load_settings
@@ -78,7 +79,8 @@ def _settings(config: Path | None, flags: dict[str, Any], *, show: bool) -> Load
 def up(
     data_dir: DataDir = None, port: Port = None, bind_address: Bind = None,
     advertise_address: Advertise = None, extra_names: ExtraNames = None,
-    controllers: Controllers = None, node_name: NodeName = None, node_ip: NodeIp = None,
+    controllers: Controllers = None, scheduler_config: SchedulerConfig = None,
+    node_name: NodeName = None, node_ip: NodeIp = None,
     kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
     insecure_registries: Insecure = None, log_level: LogLevel = None,
     audit_policy_file: operating.AuditPolicy = None,
@@ -146,7 +148,8 @@ def down(
 def server(
     data_dir: DataDir = None, port: Port = None, bind_address: Bind = None,
     advertise_address: Advertise = None, extra_names: ExtraNames = None,
-    controllers: Controllers = None, log_level: LogLevel = None,
+    controllers: Controllers = None, scheduler_config: SchedulerConfig = None,
+    log_level: LogLevel = None,
     audit_policy_file: operating.AuditPolicy = None,
     audit_log_path: operating.AuditLog = None,
     audit_log_maxsize: operating.AuditSize = None,

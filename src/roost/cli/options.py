@@ -26,6 +26,9 @@ Controllers = Annotated[
     str | None,
     typer.Option(help="Which controllers run: '*', 'name', '-name', by comma; also 'scheduler'."),
 ]
+SchedulerConfig = Annotated[
+    str | None, typer.Option(help="File with a KubeSchedulerConfiguration: the profiles.")
+]
 NodeName = Annotated[str | None, typer.Option(help="Name of the node (default: host name).")]
 NodeIp = Annotated[str | None, typer.Option(help="Address of the node.")]
 KubeletPort = Annotated[int | None, typer.Option(help="Port of the node's own API.")]

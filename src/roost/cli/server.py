@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
+import yaml
 
 from roost.adapters.real.chance import SystemChance
 from roost.adapters.real.clock import SystemClock
@@ -77,6 +79,7 @@ from roost.decisions.served import served_kinds
 from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
 from roost.engine.scheduling import Scheduling
+from roost.scheduler.profile import Profile, read_profiles
 from roost.store.port import StoreError
 from roost.store.sqlite import SqliteStore
 
@@ -121,6 +124,23 @@ def choose_controllers(text: str) -> tuple[str, ...]:
         raise ServerError(f"--controllers: {error}") from error
 
 
+def choose_profiles(path: str) -> tuple[Profile, ...]:
+    """Return the scheduler's profiles, by a file if one is named. Raises ServerError."""
+    if not path:
+        return (Profile(),)
+    try:
+        config = yaml.safe_load(Path(path).read_text())
+        if not isinstance(config, dict):
+            raise ServerError(f"scheduler_config {path} is no object")
+        return read_profiles(config)
+    except OSError as error:
+        raise ServerError(f"scheduler_config {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ServerError(f"scheduler_config {path} is no valid YAML: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ServerError(f"scheduler_config {path}: {error}") from error
+
+
 async def serve(
     settings: Settings,
     places: Places,
@@ -134,6 +154,7 @@ async def serve(
     certificates are issued for. Raises ServerError, StoreError, PkiError.
     """
     names = choose_controllers(settings.controllers)
+    profiles = choose_profiles(settings.scheduler_config)
     store = await SqliteStore.open(places.database, sealing=keyring(places))
     try:
         parts = await _open(store, places, settings)
@@ -159,7 +180,7 @@ async def serve(
                 parts.registered.start()
                 started()
                 own_ports = frozenset({port, settings.kubelet_port}) if local_node else None
-                _start_control(tasks, parts, names, own_ports)
+                _start_control(tasks, parts, names, own_ports, profiles)
                 admin = _write_admin(places, parts.authority, settings, port)
                 if local_node:
                     await add_addons(client)
@@ -255,6 +276,7 @@ def _start_control(
     parts: Parts,
     names: Sequence[str],
     node_ports: frozenset[int] | None,
+    profiles: Sequence[Profile],
 ) -> None:
     """Start controllers and scheduler over one set of informers.
 
@@ -296,8 +318,9 @@ def _start_control(
     tasks.create_task(engine.run(), name="controllers")
     if SCHEDULER in names:
         scheduling = Scheduling(
-            parts.api.client(_SCHEDULER), parts.clock, parts.chance, informers=engine.informers
-        )
+            parts.api.client(_SCHEDULER), parts.clock, parts.chance,
+            informers=engine.informers, profiles=profiles,
+        )  # fmt: skip
         show_scheduler(parts.api, scheduling)
         tasks.create_task(scheduling.run(), name="scheduler")
 

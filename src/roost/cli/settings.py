@@ -60,6 +60,7 @@ class Settings:
     advertise_address: str = ""
     extra_names: str = ""  # further names and addresses of the server's certificate, by comma
     controllers: str = "*"
+    scheduler_config: str = ""  # KubeSchedulerConfiguration: profiles of the scheduler
     node_name: str = ""
     node_ip: str = ""
     kubelet_port: int = KUBELET_PORT
