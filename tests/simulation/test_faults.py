@@ -224,3 +224,18 @@ def test_a_namespace_with_a_job_ends(cluster: Cluster) -> None:
     cluster.advance(120)
     with pytest.raises(NotFound):
         cluster.client.get("ns", "away")
+
+
+def test_a_quota_is_counted_anew_when_the_controllers_start(cluster: Cluster) -> None:
+    cluster.apply(quota(9))
+    cluster.apply(workload())
+    cluster.run_until(lambda: ready(cluster) == 3)
+    cluster.advance(5)
+    cluster.crash("controllers")
+    for pod in cluster.client.list("pods", "default"):
+        cluster.client.delete("pods", pod["metadata"]["name"], grace_period_s=0)
+    cluster.client.delete("deploy", "web", propagation="Orphan")
+    cluster.client.delete("rs", cluster.client.list("rs")[0]["metadata"]["name"])
+    cluster.restart("controllers")
+    cluster.advance(5)
+    assert cluster.client.get("quota", "q")["status"]["used"]["pods"] == "0"

@@ -61,13 +61,17 @@ def test_looking_changes_nothing_that_is_recorded() -> None:
         ("{", "line 1 of the record is no JSON"),
         ('{"roost":"simulation","format":1,"options":{}}\n{"do":"Cluster.__del__"}', "unknown"),
         (
-            '{"roost":"simulation","format":1,"options":{}}\n'
-            '{"do":"Cluster.register","with":[{"$":"code","name":"a:B"}]}',
+            (
+                '{"roost":"simulation","format":1,"options":{}}\n'
+                '{"do":"Cluster.register","with":[{"$":"code","name":"a:B"}]}'
+            ),
             "the record uses a:B: hand it to the replay",
         ),
         (
-            '{"roost":"simulation","format":1,"options":{}}\n'
-            '{"do":"Cluster.advance","with":[1],"error":"NotFound"}',
+            (
+                '{"roost":"simulation","format":1,"options":{}}\n'
+                '{"do":"Cluster.advance","with":[1],"error":"NotFound"}'
+            ),
             "ended with no error, not NotFound",
         ),
     ],

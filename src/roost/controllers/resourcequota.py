@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from roost.api.kind import Resource
 from roost.api.quantity import Written, add, canonical, compare
 from roost.api.values import Object
-from roost.decisions.controller import Caches, Controller, Key, Watch
+from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import key_of, name_of, namespace_of, uid_of, version_of
 from roost.decisions.plan import Plan, Update
 from roost.decisions.pods import finished
@@ -130,7 +130,7 @@ def resource_quota(served: Iterable[Served], rules: QuotaRules) -> Controller[Vi
     return Controller(
         name="resourcequota-controller",
         watches=(
-            Watch(RESOURCE_QUOTAS, _own_keys),
+            Watch(RESOURCE_QUOTAS, _own_keys, at_start=own_key),
             *(Watch(resource, _keys_of(resource)) for resource in resources),
         ),
         view=view,

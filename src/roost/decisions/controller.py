@@ -71,6 +71,8 @@ class Watch:
     resource: Resource
     keys: Callable[[Object, Caches], Iterable[Key]]
     indexes: Mapping[str, Index] = field(default_factory=dict)
+    #: As `keys`, of what is there when the controller starts: changes before were not seen.
+    at_start: Callable[[Object, Caches], Iterable[Key]] | None = None
 
 
 ViewT = TypeVar("ViewT")

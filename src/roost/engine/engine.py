@@ -190,8 +190,9 @@ class Engine:
             for key in running.controller.start_keys:
                 running.queue.add(key)
             for watch in watches:
+                keys = watch.at_start or watch.keys
                 for obj in self.informers[watch.resource].all():
-                    for key in watch.keys(obj, self.informers):
+                    for key in keys(obj, self.informers):
                         running.queue.add(key)
         if not self._starting:
             self.synced.set()
