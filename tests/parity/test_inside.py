@@ -329,9 +329,9 @@ def test_an_account_that_is_not_there(target: Target):
 def definition(target: Target, **schema: object) -> tuple[Object, str]:
     """Return a CustomResourceDefinition of the case's own group, and the name of its kind."""
     group = f"{target.namespace}.example.com"
+    size = {"type": "integer", "minimum": 1, "default": 3}
     properties = {
-        "spec": {"type": "object", "properties": {"size": {"type": "integer", "minimum": 1, "default": 3}},
-                 **schema},
+        "spec": {"type": "object", "properties": {"size": size}, **schema},
         "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     }  # fmt: skip
     version = {

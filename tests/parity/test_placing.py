@@ -250,9 +250,10 @@ def test_a_more_important_pod_takes_the_place(target: Target):
     assert total
     count = 0
     while True:
-        target.create(pod(f"low{count}", container=big))
-        target.wait(lambda: conditions(target.get("pods", f"low{count}")).get("PodScheduled"))
-        if condition(target.get("pods", f"low{count}"), "PodScheduled") == "False":
+        name = f"low{count}"
+        target.create(pod(name, container=big))
+        target.wait(lambda name=name: conditions(target.get("pods", name)).get("PodScheduled"))
+        if condition(target.get("pods", name), "PodScheduled") == "False":
             break
         count += 1
     target.create(pod("vip", container=big, priorityClassName="high"))

@@ -270,8 +270,8 @@ def test_a_finalizer_holds_an_object_back(target: Target):
     target.create(config("a", meta={"finalizers": ["example.com/hold"]}))
     target.delete("configmaps", "a")
     assert target.get("configmaps", "a")["metadata"]["deletionTimestamp"]
+    more = {"metadata": {"finalizers": ["example.com/hold", "example.com/more"]}}
     with pytest.raises(StatusError) as refused:
-        more = {"metadata": {"finalizers": ["example.com/hold", "example.com/more"]}}
         target.patch("configmaps", "a", more)
     assert "no new finalizers can be added" in str(refused.value)
     target.patch("configmaps", "a", {"metadata": {"finalizers": None}})

@@ -32,7 +32,7 @@ from roost.apiserver.requestinfo import RequestInfo
 from roost.apiserver.selection import parse_selection
 from roost.apiserver.updating import Target, update
 from roost.apiserver.verbs import Verbs
-from roost.apiserver.watching import WatchRequest, as_seen, expired
+from roost.apiserver.watching import WatchRequest, as_seen, begin, expired
 from roost.apiserver.witnessing import Witness
 from roost.client.port import (
     DeleteOptions,
@@ -190,16 +190,17 @@ class InProcessClient:
         kind = self._kind(query.resource)
         self._authorize("watch", kind, query.namespace, fields=query.fields)
         selection = parse_selection(kind, query.labels, query.fields)
-        request = WatchRequest(
-            kind, query.namespace, selection, ListOptions(resource_version=resource_version)
+        options = ListOptions(
+            resource_version=resource_version, initial_events=resource_version == "0"
         )
+        request = WatchRequest(kind, query.namespace, selection, options)
 
         def render(events: Sequence[Event]) -> list[WatchEvent] | None:
             seen = as_seen(events, kind, selection)
             return [WatchEvent(type_, shown(kind, record)) for type_, record in seen] or None
 
         inbox = Inbox()
-        since = request.start() or self._core.store.revision()
+        there, since = await begin(self._core, request)
         watcher = Watcher(since, inbox.push, inbox.end)
         form = ("objects", kind.group, kind.version, selection)
         try:
@@ -210,6 +211,8 @@ class InProcessClient:
         not_before = 0.0
         self._inboxes[inbox] = None
         try:
+            if there:
+                yield [WatchEvent("ADDED", shown(kind, record)) for record in there]
             while not inbox.ended:
                 batch = await inbox.take(self._bookmark_s, not_before)
                 if batch:

@@ -79,6 +79,8 @@ class Client(Protocol):
     def watch(self, query: Query, resource_version: str) -> AsyncIterator[Sequence[WatchEvent]]:
         """Yield batches of events after `resource_version`, bookmarks included.
 
+        After "0" comes what is there, as ADDED, and then what changes.
+
         Ends quietly when the server ends the watch; raises Expired when the version is gone.
         """
         ...

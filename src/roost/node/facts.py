@@ -171,6 +171,7 @@ class PodFacts:
     verdict: Verdict | None = None
     started_at: float = 0.0  # status.startTime: when the agent first saw it
     sandbox: SandboxFacts | None = None
+    last_ip: str = ""  # of the sandbox that is gone
     sandbox_fault: Fault | None = None
     sandbox_attempt: int = 0  # the next one's
     volumes_ready: bool = False

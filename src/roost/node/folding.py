@@ -92,7 +92,8 @@ def after_sandbox_stop(facts: PodFacts, now: float) -> PodFacts:
         else known
         for name, known in facts.containers.items()
     }
-    return replace(facts, sandbox=None, containers=containers)
+    last_ip = facts.sandbox.ip if facts.sandbox is not None else facts.last_ip
+    return replace(facts, sandbox=None, last_ip=last_ip, containers=containers)
 
 
 def retried(facts: PodFacts, now: float) -> PodFacts:

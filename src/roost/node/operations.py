@@ -295,7 +295,7 @@ class Operations:
             return ""
         log = self._settings.layout.log(pod, container["name"], status.attempt)
         lines = (self._tools.files.read(log) or b"").splitlines()[-_LOG_MESSAGE_LINES:]
-        text = "\n".join(_log_text(line) for line in lines)
+        text = "".join(_log_text(line) for line in lines)
         return text[-_LOG_MESSAGE_LIMIT:]
 
     async def forget_attempt(
@@ -327,6 +327,8 @@ class Operations:
 
 
 def _log_text(line: bytes) -> str:
-    """Return the text of a log line: time, stream, F or P, text."""
+    """Return the text of a log line: time, stream, F (a whole line) or P (a part of one), text."""
     parts = line.split(b" ", 3)
-    return parts[3].decode(errors="replace") if len(parts) == 4 else line.decode(errors="replace")
+    if len(parts) < 4:
+        return line.decode(errors="replace")
+    return parts[3].decode(errors="replace") + ("" if parts[2] == b"P" else "\n")

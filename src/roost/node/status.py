@@ -74,7 +74,8 @@ def _pod_ips(pod: Object, facts: PodFacts, node: NodeAddress) -> list[str]:
         return list(node.host_ips) if facts.sandbox or _known_ips(pod) else []
     if facts.sandbox is not None and facts.sandbox.ip:
         return [facts.sandbox.ip]
-    return _known_ips(pod)
+    # A pod may end before the API was told of its address.
+    return _known_ips(pod) or ([facts.last_ip] if facts.last_ip else [])
 
 
 def _known_ips(pod: Object) -> list[str]:

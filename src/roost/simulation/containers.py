@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from roost.api.errors import NotFound
 from roost.api.values import Object
+from roost.apiserver.streams import chosen_container
 from roost.node.logs import LogOptions, Selection
 from roost.node.streaming.port import FoundContainer
 from roost.runtimes.port import ContainerSpec, Exec
@@ -57,7 +58,7 @@ class Containers:
 
     def logs(self, pod: str, container: str, *, previous: bool) -> str:
         """Return what a container printed; raises NotFound."""
-        node, found, name = self._find(pod, container)
+        node, found, name, container = self._find(pod, container)
         paths = found.previous_log_paths if previous else found.log_paths
         if previous and not paths:
             raise NotFound(f'previous terminated container "{container}" in pod "{name}" not found')
@@ -79,18 +80,19 @@ class Containers:
 
     def running(self, pod: str, container: str) -> FoundContainer:
         """Return a container that runs; raises NotFound."""
-        _, found, name = self._find(pod, container)
+        _, found, name, _ = self._find(pod, container)
         if not found.running:
             raise NotFound(f"container not found or not running in pod {name}")
         return found
 
-    def _find(self, pod: str, container: str) -> tuple[SimulatedNode, FoundContainer, str]:
+    def _find(self, pod: str, container: str) -> tuple[SimulatedNode, FoundContainer, str, str]:
         namespace, _, name = pod.removeprefix("pod/").removeprefix("pods/").rpartition("/")
         shown = self._get_pod(namespace, name)
         node = self._nodes.get(shown["spec"].get("nodeName", ""))
         if node is None or node.agent is None:
             raise NotFound(f'pod "{name}" is on no node that answers')
+        container = chosen_container(shown, container)
         found = node.agent.find_container(namespace or "default", name, container)
         if found is None or not found.container_id:
             raise NotFound(f'container "{container}" in pod "{name}" is waiting to start')
-        return node, found, name
+        return node, found, name, container

@@ -21,6 +21,7 @@ from roost.client.informer import Informers
 from roost.network.plan import DNS_ADDRESS
 from roost.node.podnetwork import PodNetwork
 from roost.ports.port import Network
+from roost.runtimes.images.reference import InvalidName, parse
 from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
 from roost.runtimes.simulated import Behaviour, Program, Registry, SimulatedRuntime
 from roost.simulation.controlplane import ControlPlane
@@ -31,6 +32,7 @@ from roost.simulation.network.pods import FabricPodNetwork, ProbeNetwork
 from roost.simulation.network.services import ServiceTables
 from roost.simulation.nodes import SimulatedNode, pod_prefix
 from roost.simulation.seeds import derived
+from roost.simulation.workloads.commands import check_program
 from roost.simulation.workloads.context import PodInfo, Respond, Tasks, World, answering, fetch
 from roost.simulation.workloads.files import ContainerFiles
 from roost.simulation.workloads.image import Catalogue, Image
@@ -116,7 +118,15 @@ class Machines:
         return runtime
 
     def _refusal(self, reference: str) -> str:
-        """Say why an image cannot be pulled now, "" if it can."""
+        """Say why an image cannot be pulled now, "" if it can.
+
+        Raises RuntimeFault (InvalidImageName) for what is no name of an image.
+        """
+        try:
+            parse(reference)
+        except InvalidName as error:
+            words = f'Failed to apply default image tag "{reference}": {error}'
+            raise RuntimeFault("InvalidImageName", words) from error
         for pattern, why in self.unpullable:
             if fnmatch.fnmatchcase(reference, pattern):
                 return f"failed to pull and unpack image {reference!r}: {why}"
@@ -162,9 +172,11 @@ class Machines:
         if not argv and kind.run is Image.run:
             raise RuntimeFault("CreateContainerError", "no command specified")
         world = self._world(node, box, image, spec)
+        if argv and kind.run is Image.run and kind.exec is Image.exec:
+            check_program(argv[0], world.files)
 
-        def log(stream: int, line: str) -> None:
-            node.write_log(spec.log_path, line, _STREAMS[stream])
+        def log(stream: int, line: str, whole: bool) -> None:
+            node.write_log(spec.log_path, line, _STREAMS[stream], whole=whole)
 
         program = ImageProgram(image, world, argv, log, self._guard)
         gone = [one for one, known in box.programs.items() if known.over]

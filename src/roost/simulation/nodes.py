@@ -202,15 +202,17 @@ class SimulatedNode:
         self.runtime = self._machine.runtime(self)
         self.network = self._machine.pod_network(self)
 
-    def write_log(self, path: str, line: str, stream: str = "stdout") -> None:
+    def write_log(
+        self, path: str, line: str, stream: str = "stdout", *, whole: bool = True
+    ) -> None:
         """Append a line that a container prints to its log, as the CRI's logs are.
 
-        On a full disk the line is lost.
+        `whole`: a line break follows it. On a full disk the line is lost.
         """
         if self.files.full:
             return
         stamp = log_stamp(self.clock.now())
-        entry = f"{stamp} {stream} F {line}\n".encode()
+        entry = f"{stamp} {stream} {'F' if whole else 'P'} {line}\n".encode()
         known = self.files.read(path) or b""
         if len(known) > _LOG_BYTES:
             known = known[known.index(b"\n", len(known) // 2) + 1 :]

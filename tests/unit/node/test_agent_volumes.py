@@ -152,7 +152,7 @@ def test_the_last_words_come_from_the_file_or_from_the_log(world: World) -> None
             )
             await world.until(lambda: world.pod("web")["status"]["phase"] == "Failed")
         assert world.status("web")["state"]["terminated"]["message"] == "goodbye"
-        assert world.status("web", "quiet")["state"]["terminated"]["message"] == "one\ntwo"
+        assert world.status("web", "quiet")["state"]["terminated"]["message"] == "one\ntwo\n"
 
     run(main())
 

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from roost.runtimes.port import RuntimeFault
 from roost.simulation.workloads.context import Context
 from roost.simulation.workloads.filecommands import FILE_COMMANDS, duration_s
+from roost.simulation.workloads.files import ContainerFiles
 from roost.simulation.workloads.netcommands import NET_COMMANDS
 from roost.simulation.workloads.shell import Shell
 from roost.simulation.workloads.textcommands import TEXT_COMMANDS, Command, refuse
@@ -27,10 +29,25 @@ async def run_command(ctx: Context, argv: Sequence[str]) -> int:
     if name == "busybox" and len(argv) > 1:
         argv, name = argv[1:], argv[1]
     command = COMMANDS.get(name)
+    if command is None and "/" in argv[0] and ctx.files.is_file(argv[0]):
+        return await _sh(ctx, ("sh", *argv))
     if command is None:
         ctx.error(f"sh: {argv[0]}: not found")
         return _NOT_FOUND
     return await command(ctx, tuple(argv))
+
+
+def check_program(name: str, files: ContainerFiles) -> None:
+    """Raise RuntimeFault (StartError) if a container has no program of that name, as runc does."""
+    if name.rpartition("/")[2] in COMMANDS or name.rpartition("/")[2] == "busybox":
+        return
+    if "/" not in name:
+        why = "executable file not found in $PATH"
+    elif not files.is_file(name):
+        why = f"stat {name}: no such file or directory"
+    else:
+        return
+    raise RuntimeFault("StartError", f'exec: "{name}": {why}: unknown')
 
 
 async def _sh(ctx: Context, argv: tuple[str, ...]) -> int:

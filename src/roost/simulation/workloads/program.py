@@ -23,6 +23,8 @@ from roost.simulation.workloads.context import (
 )
 from roost.simulation.workloads.image import Image
 
+Log = Callable[[int, str, bool], None]
+
 _FRAMES: Final = 5
 _EXEC_CODE_KILLED: Final = 137
 
@@ -79,14 +81,14 @@ async def guarded(work: Coroutine[Any, Any, Any], guard: Guard) -> Any:
 
 
 class ImageProgram:
-    """See the module. `log` gets (stream, line) of what the container prints."""
+    """See the module. `log` gets (stream, text, whole line?) of what the container prints."""
 
     def __init__(
         self,
         image: Image,
         world: World,
         argv: tuple[str, ...],
-        log: Callable[[int, str], None],
+        log: Log,
         guard: Guard,
     ) -> None:
         self._image = image
@@ -214,19 +216,19 @@ def verdict(outcome: Any, ctx: Context) -> tuple[int, str, str]:
 class _Lines:
     """Makes lines of what is printed."""
 
-    def __init__(self, log: Callable[[int, str], None]) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
         self._rest = {1: "", 2: ""}
 
     def __call__(self, stream: int, text: str) -> None:
         *lines, self._rest[stream] = (self._rest[stream] + text).split("\n")
         for line in lines:
-            self._log(stream, line)
+            self._log(stream, line, True)  # noqa: FBT003 - as the type says
 
     def flush(self) -> None:
         for stream, rest in self._rest.items():
             if rest:
-                self._log(stream, rest)
+                self._log(stream, rest, False)  # noqa: FBT003
                 self._rest[stream] = ""
 
 
