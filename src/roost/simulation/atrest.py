@@ -283,7 +283,7 @@ def what_runs_is_wanted(view: View) -> Iterator[str]:
     for pod in view.all("core/pods"):
         if node_of(pod) in bound:
             bound[node_of(pod)][pod["metadata"]["uid"]] = pod
-        elif node_of(pod) and view.find("core/nodes", node_of(pod)) is None:
+        if node_of(pod) and view.find("core/nodes", node_of(pod)) is None:
             yield f"pod {name_in(pod)} is on {node_of(pod)}, which is no node"
     for node, pods in bound.items():
         there = {one.pod_uid: one for one in view.sandboxes(node)}

@@ -252,7 +252,7 @@ class Checker:
         self.looked = 0
         self._world = world
         self._view = View(world)
-        self._mirrors = Mirrors(world, faults)
+        self.mirrors = Mirrors(world, faults)
         world.store.observers.append(self._look)
 
     def _look(self, event: Event) -> None:
@@ -262,7 +262,7 @@ class Checker:
 
     def check(self) -> None:
         """Raise Violated if something is broken."""
-        self.violations.extend(self._mirrors.differences())
+        self.violations.extend(self.mirrors.differences())
         if self.violations:
             found, self.violations = self.violations, []
             start = self._world.plane.clock.now()
@@ -272,4 +272,4 @@ class Checker:
     def leave(self) -> None:
         """Look no more."""
         self._world.store.observers.remove(self._look)
-        self._mirrors.leave()
+        self.mirrors.leave()

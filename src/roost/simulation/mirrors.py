@@ -83,6 +83,10 @@ class Mirrors:
         self._tasks = [world.loop.create_task(one.run(world)) for one in self._mirrors]
         self._watching = world.plane.link(None, Manner(trusted=True))
 
+    def of(self, plural: str) -> Mirror:
+        """Return the first mirror of a resource."""
+        return next(one for one in self._mirrors if one.query.resource.plural == plural)
+
     def differences(self) -> Iterator[Violation]:
         """Compare each mirror that follows with a list of now. Nothing may be on its way."""
         if self._world.plane.wire.server is None:
