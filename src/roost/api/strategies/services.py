@@ -252,6 +252,10 @@ def _carry_over(change: Change) -> None:
         for key in ("ipFamilies", "ipFamilyPolicy"):
             if not spec.get(key) and before.get(key):
                 spec[key] = list(before[key]) if key == "ipFamilies" else before[key]
+        if spec.get("ipFamilyPolicy") == "SingleStack":
+            for key in ("clusterIPs", "ipFamilies"):  # one stack is meant: the second one goes
+                if spec.get(key) == before.get(key):
+                    spec[key] = list(spec.get(key) or ())[:1]
     if was in _WITH_NODE_PORTS and kind in _WITH_NODE_PORTS:
         _carry_node_ports(spec, before)
     if needs_health_port(old) and needs_health_port(change.object):

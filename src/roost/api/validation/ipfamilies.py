@@ -1,6 +1,6 @@
 """Rules for the IP families of a Service, on a cluster that has IPv4 alone.
 
-They hold once everything else about the Service is right; then it gets its address.
+They hold before everything else about the Service is looked at, for then it gets its address.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ def families(change: Change, causes: Causes) -> None:
     policy = wanted_policy(spec, before)
     asked, own = spec.get("ipFamilies") or [], spec.get("clusterIPs") or []
     path = "spec.ipFamilyPolicy"
+    if policy != "SingleStack":
+        for key, many, noun in (
+            ("clusterIPs", own, "cluster IP"),
+            ("ipFamilies", asked, "IP family"),
+        ):
+            if 0 < len(many) < len(before.get(key) or ()):
+                text = f"must be 'SingleStack' to release the secondary {noun}"
+                causes.invalid(path, policy, text)
     if policy == "SingleStack":
         for many, noun in ((own, "cluster IPs"), (asked, "IP families")):
             if len(many) == 2:

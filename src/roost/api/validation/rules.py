@@ -26,9 +26,11 @@ class Rules:
     `create` sees new objects, `update` changed ones; `always` is for both, and runs after `update`.
     `whole`: an update checks all metadata again, as most of the real server's rules do.
     `before`: `always` comes before the update rules. `warn` adds to `change.warnings`.
+    `first` sees what is to be created or changed before all else; what it refuses is all that is said.
     """
 
     always: Rule | None = None
+    first: Rule | None = None
     create: Rule | None = None
     update: Rule | None = None
     status: Rule | None = None
@@ -42,6 +44,10 @@ class Rules:
 
     def __call__(self, change: Change) -> list[Cause]:
         causes = Causes()
+        if self.first is not None and not change.subresource:
+            self.first(change, causes)
+            if causes:
+                return causes
         if change.old is None:
             self._whole(change, causes)
             for rule in (self.always, self.create):

@@ -32,6 +32,13 @@ def is_headless(spec: Object) -> bool:
     return spec.get("clusterIPs") == ["None"]
 
 
+def _allocatable(change: Change, causes: Causes) -> None:
+    """Refuse what no address can be given to, which is found out before the rest is looked at."""
+    address_fields(change.object.get("spec") or {}, causes)
+    if not causes:
+        ipfamilies.families(change, causes)
+
+
 def _service(change: Change, causes: Causes) -> None:
     meta, spec = change.object.get("metadata") or {}, change.object.get("spec") or {}
     _annotations(meta, causes)
@@ -60,8 +67,6 @@ def _service(change: Change, causes: Causes) -> None:
     _node_ports(ports, kind, causes)
     _balancer(meta, spec, kind, causes)
     _traffic(spec, kind, causes)
-    if not causes:
-        ipfamilies.families(change, causes)
 
 
 def _annotations(meta: Object, causes: Causes) -> None:
@@ -377,5 +382,11 @@ def _warn(change: Change) -> None:
 
 
 SERVICE = Rules(
-    always=_service, update=_update, status=_status, warn=_warn, name_rule="service", whole=True
+    first=_allocatable,
+    always=_service,
+    update=_update,
+    status=_status,
+    warn=_warn,
+    name_rule="service",
+    whole=True,
 )

@@ -68,3 +68,46 @@ def test_an_ingress_leads_somewhere(refused: Refused) -> None:
     assert refused("networking.k8s.io", "Ingress", {"spec": {}}) == [
         "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"
     ]
+
+
+def test_what_no_address_can_be_given_to_is_all_that_is_said(refused: Refused) -> None:
+    wrong = service({"port": 0}, clusterIP="10.96.0.1", ipFamilies=["IPv6"])
+    wrong["spec"]["clusterIPs"] = ["10.96.0.1"]
+    assert refused("", "Service", wrong) == [
+        (
+            'spec.clusterIPs[0]: Invalid value: "10.96.0.1": '
+            "expected an IPv6 value as indicated by `ipFamilies[0]`"
+        )
+    ]
+
+
+def test_agents_are_not_exposed(refused: Refused) -> None:
+    causes = refused("", "Service", service({"port": 10250}, type="LoadBalancer"))
+    assert causes == [
+        (
+            "spec.ports[0]: Invalid value: 10250: "
+            "may not expose port 10250 externally since it is used by kubelet"
+        )
+    ]
+    assert refused("", "Service", service({"port": 10250}, type="NodePort")) == []
+
+
+def test_a_second_family_goes_with_the_policy_alone(refused: Refused) -> None:
+    def headless(policy: str, *families: str) -> dict[str, Any]:
+        return {
+            "spec": {
+                "clusterIP": "None",
+                "clusterIPs": ["None"],
+                "ipFamilyPolicy": policy,
+                "ipFamilies": list(families),
+            }
+        }
+
+    old = headless("RequireDualStack", "IPv4", "IPv6")
+    assert refused("", "Service", headless("RequireDualStack", "IPv4"), old) == [
+        (
+            'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": '
+            "must be 'SingleStack' to release the secondary IP family"
+        )
+    ]
+    assert refused("", "Service", headless("SingleStack", "IPv4", "IPv6"), old) == []
