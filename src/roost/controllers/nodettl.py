@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from roost.api.values import Object
 from roost.decisions.controller import Caches, Controller, Key, Watch
-from roost.decisions.meta import annotations_of, key_of, name_of, ref_of
+from roost.decisions.meta import annotations_of, key_of, ref_of
 from roost.decisions.plan import NOTHING, Patch, Plan
 from roost.decisions.resources import NODES
 
@@ -57,17 +57,9 @@ def reconcile(view: View) -> Plan:
     return Plan((Patch(ref_of(NODES, view.node), body),))
 
 
-_BOUNDS = tuple(dict.fromkeys(bound for step in _STEPS for bound in step[:2] if bound))
-
-
-def _keys(node: Object, caches: Caches) -> Iterable[Key]:
-    """The node itself; all, when one came or went and there are about as many as a step has."""
-    here = caches[NODES].get("", name_of(node)) is not None
-    if here and ANNOTATION in annotations_of(node):
-        return (key_of(node),)
-    nodes = list(caches[NODES].all())
-    if any(abs(len(nodes) - bound) <= 1 for bound in _BOUNDS):
-        return [key_of(one) for one in nodes]
+def _keys(node: Object, _caches: Caches) -> Iterable[Key]:
+    """Only the node itself: when a step was crossed, the others learn of it at their next heartbeat,
+    as they do from the real controller. All at once would be all times all while a cluster starts."""
     return (key_of(node),)
 
 
