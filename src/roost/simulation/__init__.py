@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from roost.runtimes.simulated import Behaviour
     from roost.simulation.cluster import Cluster
     from roost.simulation.containers import Result
+    from roost.simulation.faults import (
+        ClockSkew,
+        Crash,
+        Delay,
+        Duplicate,
+        FaultPlan,
+        FullDisk,
+        Kill,
+        Oom,
+        Partition,
+        PowerOff,
+        PullFailure,
+        Restart,
+    )
+    from roost.simulation.invariants import Violated
     from roost.simulation.loop import Deadlock, VirtualLoop
     from roost.simulation.network.messages import Exchange, Fault, Hop, Request, Response
     from roost.simulation.serving.served import Served
@@ -20,10 +35,35 @@ if TYPE_CHECKING:
     from roost.simulation.workloads.image import Image
 
 __all__ = [
-    "Behaviour", "Cluster", "Context", "Deadlock", "Exchange", "Fault", "Hop", "Image", "Request",
-    "Response", "Result", "Served", "VirtualLoop",
-]  # fmt: skip
+    "Behaviour",
+    "ClockSkew",
+    "Cluster",
+    "Context",
+    "Crash",
+    "Deadlock",
+    "Delay",
+    "Duplicate",
+    "Exchange",
+    "Fault",
+    "FaultPlan",
+    "FullDisk",
+    "Hop",
+    "Image",
+    "Kill",
+    "Oom",
+    "Partition",
+    "PowerOff",
+    "PullFailure",
+    "Request",
+    "Response",
+    "Restart",
+    "Result",
+    "Served",
+    "Violated",
+    "VirtualLoop",
+]
 
+_FAULTS: Final = "roost.simulation.faults"
 _MESSAGES: Final = "roost.simulation.network.messages"
 _HOMES: Final = {
     "Behaviour": "roost.runtimes.simulated",
@@ -39,6 +79,24 @@ _HOMES: Final = {
     "Result": "roost.simulation.containers",
     "Served": "roost.simulation.serving.served",
     "VirtualLoop": "roost.simulation.loop",
+    "Violated": "roost.simulation.invariants",
+    **dict.fromkeys(
+        (
+            "ClockSkew",
+            "Crash",
+            "Delay",
+            "Duplicate",
+            "FaultPlan",
+            "FullDisk",
+            "Kill",
+            "Oom",
+            "Partition",
+            "PowerOff",
+            "PullFailure",
+            "Restart",
+        ),
+        _FAULTS,
+    ),
 }
 
 
