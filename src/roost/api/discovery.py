@@ -81,7 +81,12 @@ def resource_list(registry: Registry, group_name: str, version: str) -> Object |
 
 def _verbs(kind: Kind) -> list[str]:
     """Return the verbs in the order of discovery: custom resources have one of their own."""
-    return sorted(kind.verbs) if kind.group in GROUP_ORDER else list(kind.verbs)
+    if kind.group in GROUP_ORDER:
+        return sorted(kind.verbs)
+    if "create" in kind.verbs:
+        return list(kind.verbs)
+    # Its definition is going: objects can still be changed, but nobody is to be led to do so.
+    return [verb for verb in kind.verbs if verb not in {"patch", "update"}]
 
 
 def _resource(registry: Registry, kind: Kind) -> Object:

@@ -11,7 +11,7 @@ from roost.apiserver import keys
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
 from roost.apiserver.encoding import draft_of
-from roost.apiserver.ownership import own
+from roost.apiserver.ownership import name_owners_once, own
 from roost.store.port import ABSENT, Conflict, Record
 
 #: How often a taken generated name is replaced by another.
@@ -59,6 +59,7 @@ async def create(
         raise BadRequest("resourceVersion should not be set on objects to be created")
     for key in _SERVERS_OWN:
         metadata.pop(key, None)
+    name_owners_once(value, context.warnings)
     if kind.default is not None:
         kind.default(Change(value, None, "", core.now(), context.warnings))
     if not tracked:
@@ -98,6 +99,7 @@ async def _create_named(
     reservation = None
     try:
         await core.admit(request)
+        name_owners_once(value, context.warnings, admitted=True)
         metadata = value["metadata"]  # another one, if a webhook changed the object
         settle_namespace(kind, metadata, namespace)
         name = metadata.get("name", "")

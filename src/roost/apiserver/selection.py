@@ -93,6 +93,13 @@ def _field_marks(fields: FieldSelector) -> Iterator[bytes]:
             yield encode(term.value)
 
 
+def _refusal(kind: Kind, field: str) -> str:
+    if kind.name == "ResourceSlice" and kind.group == "resource.k8s.io":  # has words of its own
+        return f"field label not supported for {kind.api_version}, Kind={kind.name}: {field}"
+    named = kind.fields or is_custom(kind)
+    return field_not_supported(field) if named else field_not_known(field)
+
+
 EVERYTHING = _parse("", "")
 
 
@@ -103,10 +110,5 @@ def parse_selection(kind: Kind, labels: str, fields: str) -> Selection:
     selection = _parse(labels, fields)
     for field in selection.fields.fields:
         if field not in _METADATA_FIELDS and field not in kind.fields:
-            text = (
-                field_not_supported(field)
-                if kind.fields or is_custom(kind)
-                else field_not_known(field)
-            )
-            raise BadRequest(text)
+            raise BadRequest(_refusal(kind, field))
     return selection

@@ -19,7 +19,7 @@ from roost.apiserver.core import Core, WriteContext, is_custom, shown, undo_all
 from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.options import parse_version
-from roost.apiserver.ownership import own
+from roost.apiserver.ownership import name_owners_once, own
 from roost.store.port import Conflict, Record
 
 MODIFIED: Final = (
@@ -143,6 +143,8 @@ async def _attempt(
 ) -> Record:
     kind, options = target.kind, context.options
     settle_namespace(kind, new["metadata"], target.namespace)
+    if target.guarded:  # what a patch leads to is looked at after admission alone
+        name_owners_once(new, context.warnings)
     if kind.default is not None:
         kind.default(Change(new, old, target.hooks, core.now(), context.warnings))
     if not target.tracked:
@@ -156,6 +158,7 @@ async def _attempt(
     reservation = None
     try:
         await core.admit(request)
+        name_owners_once(new, context.warnings, admitted=True)
         _check_preconditions(target, record, old, new)
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         change = Change(new, old, target.hooks, core.now(), context.warnings)

@@ -9,6 +9,7 @@ from roost.api.validation.causes import NEGATIVE, Causes
 from roost.api.validation.goform import Shape, shape, structure
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
+from roost.api.validation.storage import inline_volume
 from roost.api.validation.volumesources import csi_driver_name
 from roost.api.values import Object
 
@@ -142,6 +143,8 @@ def _attachment(change: Change, causes: Causes) -> None:
     elif name == "":
         text = "must specify non empty persistentVolumeName"
         causes.required("spec.source.persistentVolumeName", text)
+    if inline is not None and name is None:
+        inline_volume(inline, "spec.source.inlineVolumeSpec", causes)
     node = spec.get("nodeName") or ""
     causes.faults("spec.nodeName", node, names.check_subdomain(node))
     _attachment_status(change, causes)

@@ -146,6 +146,34 @@ def _volume(change: Change, causes: Causes) -> None:
     _volume_rest(spec, policy, causes)
 
 
+_NOT_INLINE = "may not be specified in the context of inline volumes"
+
+
+def inline_volume(spec: Object, path: str, causes: Causes) -> None:
+    """Check the spec of a volume that has no object: of a driver, and nothing that a claim needs."""
+    if spec.get("claimRef") is not None:
+        causes.forbidden(f"{path}.claimRef", _NOT_INLINE)
+    if spec.get("capacity"):
+        causes.forbidden(f"{path}.capacity", _NOT_INLINE)
+    if spec.get("csi") is None:
+        causes.required(f"{path}.csi", "has to be specified in the context of inline volumes")
+    modes = spec.get("accessModes") or []
+    if not modes:
+        causes.required(f"{path}.accessModes")
+    access_modes(modes, f"{path}.accessModes", causes)
+    if spec.get("persistentVolumeReclaimPolicy") not in {None, "", "Retain"}:
+        text = "may only be Retain in the context of inline volumes"
+        causes.forbidden(f"{path}.persistentVolumeReclaimPolicy", text)
+    if spec.get("nodeAffinity") is not None:
+        causes.forbidden(f"{path}.nodeAffinity", _NOT_INLINE)
+    one_source(spec, _ORDER, _RULES, path, causes)
+    if spec.get("storageClassName"):
+        causes.forbidden(f"{path}.storageClassName", _NOT_INLINE)
+    if spec.get("volumeMode") not in {None, "Filesystem"}:
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        causes.forbidden(f"{path}.volumeMode", text)
+
+
 def _iscsi_name_length(volume: Object, source: Object, causes: Causes) -> None:
     name, portal = volume["metadata"].get("name") or "", source.get("targetPortal") or ""
     if source.get("initiatorName") is not None and len(f"{name}:{portal}") > ISCSI_NAME_MAX:

@@ -99,3 +99,35 @@ def test_what_provides_a_class_of_attributes(refused: Refused) -> None:
         "driverName: Required value",
         "parameters: Required value: must contain at least one key/value pair",
     ]
+
+
+def test_a_volume_without_an_object_is_of_a_driver_alone(refused: Refused) -> None:
+    def inline(**spec: object) -> list[str]:
+        source = {"inlineVolumeSpec": spec}
+        body = {"spec": {"attacher": "d", "nodeName": "n", "source": source}}
+        return [
+            cause.removeprefix("spec.source.inlineVolumeSpec")
+            for cause in refused(STORAGE, "VolumeAttachment", body)
+        ]
+
+    csi = {"driver": "example.com", "volumeHandle": "h"}
+    assert inline(csi=csi, accessModes=["ReadWriteOnce"]) == []
+    not_inline = "Forbidden: may not be specified in the context of inline volumes"
+    assert inline(
+        csi=csi, accessModes=["ReadWriteOnce"], claimRef={"name": "c"}, capacity={"storage": "1Gi"},
+        nodeAffinity={}, storageClassName="s", volumeMode="Block",
+        persistentVolumeReclaimPolicy="Delete",
+    ) == [
+        f".claimRef: {not_inline}",
+        f".capacity: {not_inline}",
+        (".persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of"
+         " inline volumes"),
+        f".nodeAffinity: {not_inline}",
+        f".storageClassName: {not_inline}",
+        (".volumeMode: Forbidden: may not specify volumeMode other than Filesystem in the context of"
+         " inline volumes"),
+    ]  # fmt: skip
+    assert inline(hostPath={"path": "/x"}) == [
+        ".csi: Required value: has to be specified in the context of inline volumes",
+        ".accessModes: Required value",
+    ]

@@ -354,3 +354,29 @@ def test_jobs_and_replication_controllers_keep_their_pods(play: Play) -> None:
         assert job["metadata"]["finalizers"] == ["orphan"]
 
     play(scene)
+
+
+def test_an_owner_that_is_named_twice_is_named_once_with_a_warning(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-1"}
+        body = {"metadata": {"name": "a", "ownerReferences": [owner, owner]}}
+        answer = await asker.answer("POST", MAPS, body)
+        (warning,) = answer.headers
+        assert warning[1].startswith(
+            '299 - ".metadata.ownerReferences contains duplicate entries; API server dedups'
+        )
+        assert warning[1].endswith('duplicate UID(s) observed: u-1"')
+        made = json.loads(answer.body)
+        assert made["metadata"]["ownerReferences"] == [owner]
+        other = {**owner, "blockOwnerDeletion": True}  # the same owner, but not the same reference
+        patch = {"metadata": {"ownerReferences": [owner, other, owner]}}
+        answer = await asker.answer("PATCH", f"{MAPS}/a", patch, content_type=MERGE)
+        (warning,) = answer.headers
+        assert "duplicate entries after mutating admission happens;" in warning[1]
+        assert json.loads(answer.body)["metadata"]["ownerReferences"] == [owner, other]
+        made["metadata"] |= {"ownerReferences": [owner] * 3, "resourceVersion": ""}
+        answer = await asker.answer("PUT", f"{MAPS}/a", made)
+        (warning,) = answer.headers
+        assert warning[1].endswith('observed: u-1, u-1"')
+
+    play(scene)

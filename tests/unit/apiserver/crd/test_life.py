@@ -93,6 +93,10 @@ def test_an_object_with_a_finalizer_keeps_its_definition(play: Play) -> None:
         _, found = await asker.ask("GET", f"{DEFINITIONS}/toys.example.com")
         assert conditions(found)["Terminating"] == ("True", "InstanceDeletionInProgress")
         assert (await asker.ask("POST", TOYS, toy("y", {})))[0] == 405
+        _, resources = await asker.ask("GET", "/apis/example.com/v1")
+        assert resources["resources"][0]["verbs"] == [
+            "delete", "deletecollection", "get", "list", "watch",
+        ]  # fmt: skip
         patch = {"metadata": {"finalizers": None}}
         await asker.ask("PATCH", f"{TOYS}/x", patch, content_type="application/merge-patch+json")
         await asker.gone(f"{DEFINITIONS}/toys.example.com")
