@@ -12,13 +12,15 @@ from fakes.objects import node, pod
 from fakes.objects import running as run_pod
 from fakes.timeless import run
 from roost.api.errors import InternalError
+from roost.decisions.controller import Key
 from roost.decisions.resources import EVENTS, NODES, PODS
 from roost.engine.scheduling import Scheduling
+from roost.scheduler.profile import Profile
 
 
 @asynccontextmanager
-async def scheduling(cluster: Cluster) -> AsyncIterator[Scheduling]:
-    component = Scheduling(cluster, cluster.clock, NoChance())
+async def scheduling(cluster: Cluster, **more: Any) -> AsyncIterator[Scheduling]:
+    component = Scheduling(cluster, cluster.clock, NoChance(), **more)
     task = asyncio.create_task(component.run())
     try:
         await asyncio.wait_for(component.synced.wait(), 60)
@@ -159,5 +161,53 @@ def test_nothing_happens_when_nothing_changes() -> None:
             await asyncio.sleep(600)
             assert len(cluster.requests) == asked
             assert component.counters.attempts == 1
+
+    run(scenario())
+
+
+def test_room_that_was_made_is_known_again_after_a_restart() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.add(NODES, node("a", cpu="2"))
+        cluster.add(NODES, node("b", cpu="1"))
+        status = {"phase": "Pending", "nominatedNodeName": "a"}
+        cluster.add(PODS, pod("high", cpu="2", priority=10, schedulingGates=[{"name": "g"}]))
+        cluster.change(PODS, "high", "default", {"status": status})
+        async with scheduling(cluster):
+            cluster.add(PODS, pod("low", cpu="1"))
+            await asyncio.sleep(5)
+            assert nodes_of(cluster) == {"high": "", "low": "b"}
+
+    run(scenario())
+
+
+def test_a_more_important_pod_takes_the_room_that_was_made_for_another() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.add(NODES, node("a", cpu="2"))
+        cluster.add(PODS, run_pod(pod("low", cpu="2", nodeName="a", priority=1)))
+        async with scheduling(cluster) as component:
+            cluster.add(PODS, pod("middle", cpu="2", priority=5))
+            await asyncio.sleep(1)
+            assert component.scheduler.nominated[Key("default", "middle")][1] == "a"
+            cluster.add(PODS, pod("high", cpu="2", priority=10))
+            await asyncio.sleep(1)
+            status = cluster.find(PODS, "middle", "default")["status"]
+            assert not status.get("nominatedNodeName")
+            assert list(component.scheduler.nominated) == [Key("default", "high")]
+
+    run(scenario())
+
+
+def test_pods_of_all_profiles_are_scheduled_and_hear_from_their_own() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        cluster.add(NODES, node("a"))
+        profiles = (Profile(), Profile("packer"))
+        async with scheduling(cluster, profiles=profiles):
+            for name, by in (("p", "default-scheduler"), ("q", "packer"), ("r", "another")):
+                cluster.add(PODS, pod(name, schedulerName=by))
+            await asyncio.sleep(5)
+            assert nodes_of(cluster) == {"p": "a", "q": "a", "r": ""}
 
     run(scenario())
