@@ -383,9 +383,12 @@ def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> Task:
 def _alone() -> Iterator[None]:
     """Hide a loop that runs around this one, as in a notebook or a page, while this one runs.
 
+    Its task is hidden too: since Python 3.14 there is one in a thread, whatever the loop.
     The garbage collector is called less often meanwhile: a world is many objects that live on.
     """
     around, thresholds = asyncio._get_running_loop(), gc.get_threshold()
+    swap: Any = getattr(asyncio.tasks, "_swap_current_task", None)
+    task = swap(around, None) if swap is not None and around is not None else None
     asyncio._set_running_loop(None)
     gc.set_threshold(*_COLLECTOR)
     try:
@@ -393,3 +396,5 @@ def _alone() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         asyncio._set_running_loop(around)
+        if task is not None:
+            swap(around, task)
