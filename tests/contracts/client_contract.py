@@ -263,6 +263,18 @@ def test_a_watch_goes_on_where_a_list_ended(play: Play) -> None:
     play(scenario)
 
 
+def test_a_watch_from_zero_begins_with_what_is_there(play: Play) -> None:
+    async def scenario(client: Client) -> None:
+        await prepared(client)
+        await client.create(MAPS, config("a"), "here")
+        await client.create(MAPS, config("b"), "here")
+        events = await events_of(client, Query(MAPS, "here"), "0", 2)
+        told = {(event.type, event.object["metadata"]["name"]) for event in events}
+        assert {("ADDED", "a"), ("ADDED", "b")} <= told
+
+    play(scenario)
+
+
 def test_selectors_turn_transitions_into_events(play: Play) -> None:
     async def scenario(client: Client) -> None:
         await prepared(client)
