@@ -22,8 +22,8 @@ from zipfile import ZipFile
 
 import roost
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "tests" / "browser"
 CACHE = ROOT / ".cache"
 LOCK = ROOT / "requirements-dev.lock"
 #: What a page needs, and what the tests need besides.
