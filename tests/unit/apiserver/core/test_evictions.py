@@ -1,0 +1,52 @@
+"""What an eviction or a binding must say of the pod it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+PODS = "/api/v1/namespaces/n/pods"
+Play = Callable[[Callable[[Any], Any]], None]
+
+
+def pod(name: str) -> dict[str, Any]:
+    containers = [{"name": "c", "image": "example.com/c:1"}]
+    return {"metadata": {"name": name}, "spec": {"containers": containers}}
+
+
+def eviction(name: str, **preconditions: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "deleteOptions": {"preconditions": preconditions}}
+
+
+def test_an_eviction_is_of_the_pod_that_was_meant(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        _, made = await asker.ask("POST", PODS, pod("p"))
+        uid = made["metadata"]["uid"]
+        code, said = await asker.ask("POST", f"{PODS}/p/eviction", eviction("p", uid="other"))
+        assert code == 409
+        assert said["message"] == (
+            'Operation cannot be fulfilled on Pod "p": the UID in the precondition (other) does '
+            f"not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated",
+        )
+        _, still = await asker.ask("GET", f"{PODS}/p")
+        assert "conditions" not in (still.get("status") or {})
+        version = still["metadata"]["resourceVersion"]
+        body = eviction("p", uid=uid, resourceVersion=version)
+        code, _ = await asker.ask("POST", f"{PODS}/p/eviction", body)
+        assert code == 201
+        code, _ = await asker.ask("GET", f"{PODS}/p")
+        assert code == 404
+
+    play(scene)
+
+
+def test_evictions_and_bindings_name_their_pod(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", PODS, pod("p"))
+        for noun, body in (("eviction", {}), ("binding", {"target": {"name": "n1"}})):
+            code, said = await asker.ask("POST", f"{PODS}/p/{noun}", body)
+            wanted = f"name in URL does not match name in {noun.capitalize()} object"
+            assert (code, said["message"]) == (400, wanted)
+
+    play(scene)
