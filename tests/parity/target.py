@@ -332,6 +332,13 @@ class Target(abc.ABC):
         words = ["nslookup", f"-type={type}", name] if type else ["nslookup", name]
         return self.exec(pod or self.client_pod(), *words)
 
+    def said(self, pod: str, container: str = "") -> str:
+        """Return what a container printed so far, "" before its start."""
+        try:
+            return self.logs(pod, container)
+        except StatusError:
+            return ""
+
     # -- events
 
     def events(self, name: str) -> list[Object]:

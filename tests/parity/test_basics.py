@@ -8,7 +8,7 @@ from parity.target import Target
 
 def test_a_pod_runs_prints_and_takes_commands(target: Target):
     target.start(pod("a", "echo hello; exec sleep 1000"))
-    assert target.wait(lambda: target.logs("a")) == "hello\n"
+    assert target.wait(lambda: target.said("a")) == "hello\n"
     assert target.exec("a", "sh", "-c", "echo out; exit 3").code == 3
     assert target.exec("a", "echo", "x").out == "x\n"
 

@@ -85,7 +85,9 @@ def test_a_pod_is_ready_when_all_its_containers_are(target: Target):
     target.wait(lambda: target.status("a", "y").get("started"))
     found = conditions(target.get("pods", "a"))
     assert found["ContainersReady"]["reason"] == "ContainersNotReady"
-    assert "[y]" in found["ContainersReady"]["message"]
+    target.wait(
+        lambda: "[y]" in conditions(target.get("pods", "a"))["ContainersReady"].get("message", "")
+    )
     target.exec("a", "touch", "/tmp/ok", container="y")
     target.ready("a")
 
@@ -314,7 +316,7 @@ def test_an_ephemeral_container(target: Target):
             "running" in target.status("a", "dbg", "ephemeralContainerStatuses").get("state", {})
         )
     )
-    assert target.wait(lambda: target.logs("a", "dbg")) == "debug\n"
+    assert target.wait(lambda: target.said("a", "dbg")) == "debug\n"
     assert target.exec("a", "echo", "x", container="dbg").out == "x\n"
 
 
@@ -331,7 +333,7 @@ def test_logs_of_several_containers(target: Target):
 
 
 def test_logs_have_both_streams_and_unfinished_lines(target: Target):
-    target.create(pod("a", "echo out; echo err >&2; printf rest", **ONCE))
+    target.create(pod("a", "echo out; echo err >&2; sleep 0.5; printf rest", **ONCE))
     target.phase("a", "Succeeded")
     assert sorted(target.logs("a").split()) == ["err", "out", "rest"]
 
@@ -342,7 +344,7 @@ def test_logs_of_the_previous_attempt(target: Target):
     )
     target.create(pod("a", script, container=MOUNT, **SHARED))
     target.wait(lambda: target.status("a").get("restartCount") == 1)
-    target.wait(lambda: target.logs("a") == "second\n")
+    target.wait(lambda: target.said("a") == "second\n")
     assert target.logs("a", previous=True) == "first\n"
 
 
@@ -482,7 +484,7 @@ def test_a_hook_runs_before_the_end(target: Target):
     made["metadata"]["finalizers"] = ["example.com/hold"]
     target.start(made)
     target.delete("pods", "a")
-    target.wait(lambda: target.logs("a", "watcher") == "hook\n")
+    target.wait(lambda: target.said("a", "watcher") == "hook\n")
     target.patch("pods", "a", {"metadata": {"finalizers": None}})
 
 

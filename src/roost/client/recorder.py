@@ -29,6 +29,8 @@ BURST = 25
 REFILL_S = 300.0
 TRIES = 12
 RETRY_DELAY_S = 10.0
+#: About so many objects at once events are written: a server that is slow to answer holds up few.
+LANES = 8
 
 _EVENTS = Resource("", "v1", "events")
 _NO_NAMESPACE = "default"
@@ -99,6 +101,8 @@ class EventRecorder:
         self._component = component
         self._host = host
         self._queue: deque[_Waiting] = deque()
+        #: What waits behind an event that is being written about the same object.
+        self._lanes: dict[object, deque[_Waiting]] = {}
         self._wake = asyncio.Event()
         self._similar: _Recent[_Similar] = _Recent()
         self._buckets: _Recent[_Bucket] = _Recent()
@@ -107,24 +111,42 @@ class EventRecorder:
 
     def record(self, regarding: Object, type: str, reason: str, message: str) -> None:
         """Queue an Event about the object that the ObjectReference `regarding` names."""
-        if len(self._queue) >= QUEUE_LENGTH:
+        if len(self._queue) + sum(map(len, self._lanes.values())) >= QUEUE_LENGTH:
             self.dropped += 1
             return
         self._queue.append(_Waiting(regarding, type, reason, message, self._clock.now()))
         self._wake.set()
 
     async def run(self) -> None:
-        """Write queued events until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                await self._write(self._queue.popleft())
+        """Write queued events until cancelled, those about one object in their order."""
+        free = asyncio.Semaphore(LANES)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    about = _identity(self._queue[0].regarding)
+                    if about not in self._lanes:
+                        await free.acquire()
+                        self._lanes[about] = deque()
+                        tasks.create_task(self._drain(about, free))
+                    self._lanes[about].append(self._queue.popleft())
+
+    async def _drain(self, about: object, free: asyncio.Semaphore) -> None:
+        lane = self._lanes[about]
+        while lane:
+            await self._write(lane.popleft())
+        del self._lanes[about]
+        free.release()
 
     async def flush(self) -> None:
-        """Write what is queued now; for a component that is about to end."""
-        while self._queue:
-            await self._write(self._queue.popleft())
+        """Write what waits now; for a component that is about to end, and no longer runs."""
+        waiting = [event for lane in self._lanes.values() for event in lane]
+        waiting += self._queue
+        self._lanes.clear()
+        self._queue.clear()
+        for event in waiting:
+            await self._write(event)
 
     async def _write(self, event: _Waiting) -> None:
         about = _identity(event.regarding)
