@@ -12,10 +12,10 @@ from roost.simulation import Cluster
 from roost.simulation.replay import ReplayError
 from roost.simulation.scenario import Life, run
 
-SHORT = {"actions": 15, "duration_s": 400.0}
+SHORT = {"actions": 12, "duration_s": 300.0, "nodes": 3}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_life_with_faults_ends_well(seed: int) -> None:
     run(Life(seed, **SHORT))  # type: ignore[arg-type]  # numbers of either kind
 
@@ -85,7 +85,7 @@ def test_a_record_that_cannot_be_played_says_why(record: str, words: str) -> Non
 def test_a_life_is_the_same_in_every_process() -> None:
     program = (
         "import sys; from roost.simulation.scenario import Life, run; "
-        "sys.stdout.write(run(Life(11, actions=20, duration_s=500)))"
+        "sys.stdout.write(run(Life(11, actions=12, duration_s=300)))"
     )
     running = [
         subprocess.Popen(
@@ -96,5 +96,5 @@ def test_a_life_is_the_same_in_every_process() -> None:
         for hashing in ("1", "4711")
     ]
     first, second = (process.communicate()[0] for process in running)
-    assert len(first) > 50_000
+    assert len(first) > 30_000
     assert first == second
