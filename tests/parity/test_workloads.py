@@ -327,12 +327,13 @@ def test_a_daemon_set_updates(target: Target):
     nodes = len(target.list("nodes"))
     target.wait(lambda: target.get("daemonsets", "d").get("status", {}).get("numberReady") == nodes)
     change(target, "daemonsets", "d")
-    target.wait(
-        lambda: (
-            target.get("daemonsets", "d")["status"].get("updatedNumberScheduled") == nodes
-            and target.get("daemonsets", "d")["status"].get("numberAvailable") == nodes
-        )
-    )
+
+    def done() -> bool:
+        status = target.get("daemonsets", "d")["status"]
+        updated = status.get("updatedNumberScheduled") == nodes == status.get("numberAvailable")
+        return updated and status["observedGeneration"] == 2 and len(target.pods()) == nodes
+
+    target.wait(done)
     notes = [one["metadata"]["annotations"]["rev"] for one in target.pods()]
     assert notes == ["2"] * nodes
 

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fakes.cluster import Cluster, FixedClock, refuse
 from fakes.timeless import run
 from roost.api.errors import Forbidden, ServiceUnavailable
+from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.client.recorder import QUEUE_LENGTH, EventRecorder
 from roost.decisions.resources import EVENTS
 
 POD = {"kind": "Pod", "namespace": "default", "name": "web", "uid": "u", "apiVersion": "v1"}
+
+
+class Held(Cluster):
+    """A cluster that answers creations about one object only when it is let."""
+
+    def __init__(self, clock: FixedClock, name: str, go: asyncio.Event) -> None:
+        super().__init__(clock)
+        self._name = name
+        self._go = go
+
+    async def create(
+        self, resource: Resource, body: Object, namespace: str = "", *,
+        name: str = "", subresource: str = "",
+    ) -> Object:  # fmt: skip
+        if body["involvedObject"]["name"] == self._name:
+            await self._go.wait()
+        return await super().create(resource, body, namespace, name=name, subresource=subresource)
 
 
 async def recorded(
@@ -114,5 +134,29 @@ def test_the_queue_is_bounded() -> None:
         for number in range(QUEUE_LENGTH + 5):
             recorder.record(POD, "Normal", "A", str(number))
         assert recorder.dropped == 5
+
+    run(scenario())
+
+
+def test_a_slow_answer_holds_up_only_events_about_the_same_object() -> None:
+    async def scenario() -> None:
+        clock = FixedClock()
+        slow = asyncio.Event()
+        cluster = Held(clock, "slow", slow)
+        recorder = EventRecorder(cluster, clock, "kubelet", "n1")
+        running = asyncio.create_task(recorder.run())
+        for name in ("slow", "slow", "quick", "other"):
+            recorder.record({**POD, "name": name, "uid": name}, "Normal", "Pulled", "hello")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [event["involvedObject"]["name"] for event in cluster.all(EVENTS)] == [
+            "quick", "other",
+        ]  # fmt: skip
+        slow.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        (event,) = [one for one in cluster.all(EVENTS) if one["involvedObject"]["name"] == "slow"]
+        assert event["count"] == 2
+        running.cancel()
 
     run(scenario())
