@@ -27,7 +27,7 @@ def test_an_eviction_is_of_the_pod_that_was_meant(play: Play) -> None:
         assert said["message"] == (
             'Operation cannot be fulfilled on Pod "p": the UID in the precondition (other) does '
             f"not match the UID in record ({uid}). "
-            "The object might have been deleted and then recreated",
+            "The object might have been deleted and then recreated"
         )
         _, still = await asker.ask("GET", f"{PODS}/p")
         assert "conditions" not in (still.get("status") or {})
