@@ -1,4 +1,4 @@
-"""What the manifest promises, tested in virtual time: a node is lost, and nobody notices for long."""  # noqa: INP001 - no package
+"""What the manifest promises, tested in virtual time: a node is lost, and nobody notices for long."""
 
 from pathlib import Path
 

@@ -187,7 +187,7 @@ def duration_s(text: str) -> float:
             total, number = total + _number(number, text) * _UNITS_S[sign], ""
         else:
             number += sign
-    return total + (_number(number, text) if number else 0.0)
+    return total + (_number(number, text) if number or not text else 0.0)
 
 
 def _number(number: str, text: str) -> float:

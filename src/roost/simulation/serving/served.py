@@ -31,6 +31,8 @@ QUIET_S: Final = 0.05
 PATIENCE_S: Final = 10.0
 _CLOSE_S: Final = 0.2
 _STEP_S: Final = 1.0
+#: So often the time is given again to clients that were slower than it.
+_ROUNDS: Final = 3
 
 
 class Served:
@@ -118,23 +120,41 @@ class Served:
     ) -> float:
         """Let time pass until a condition holds; return for how long, in seconds.
 
-        Time stands still while a client is at work. Raises TimeoutError when `timeout_s` of the
-        cluster's time have passed, and clients had `patience_s` of real time as well.
+        Time stands still while a client is at work, and until the first one has come. Raises
+        TimeoutError when `timeout_s` of the cluster's time have passed, and clients did nothing more
+        in `patience_s` of real time.
         """
-        cluster, began = self.cluster, self.cluster.now
+        began = self.cluster.now
+        wait_while(lambda: not self.activity.count and not condition(), patience_s, QUIET_S)
+        for _ in range(_ROUNDS):
+            if self._pass_until(condition, self.cluster.now + timeout_s):
+                return self.cluster.now - began
+            if not self._stirred(condition, patience_s):
+                break
+        if condition():
+            return self.cluster.now - began
+        raise TimeoutError(f"it did not happen within {timeout_s:g} s of the cluster's time")
+
+    def _stirred(self, condition: Callable[[], object], timeout_s: float) -> bool:
+        """Wait, in real time, for a client to do something; return whether one did, or it holds."""
+        before = self.activity.count
+        return wait_while(
+            lambda: self.activity.count == before and not condition(), timeout_s, QUIET_S
+        )
+
+    def _pass_until(self, condition: Callable[[], object], end: float) -> bool:
+        """Let time pass until a condition holds or it is `end`; return whether it holds."""
+        cluster = self.cluster
         while True:
             self.quiet()
             if condition():
-                return cluster.now - began
-            left = began + timeout_s - cluster.now
+                return True
+            left = end - cluster.now
             if left <= 0:
-                break
+                return False
             due = cluster.loop.next_due()
             pause = _STEP_S if due is None else min(_STEP_S, max(due - cluster.now, 0.001))
             cluster.advance(min(pause, left))
-        if wait_while(lambda: not condition(), patience_s, QUIET_S):
-            return cluster.now - began
-        raise TimeoutError(f"it did not happen within {timeout_s:g} s of the cluster's time")
 
     @property
     def failure(self) -> BaseException | None:
