@@ -187,10 +187,13 @@ def check_config_key(text: str) -> list[str]:
     return _config_key(text) + _directory_faults(text)
 
 
+_env_letters = re.compile("[ -<>-~]*").fullmatch
+
+
 def check_env_name(text: str) -> list[str]:
     """IsRelaxedEnvVarName: the name of an environment variable in a container."""
     faults = [] if text else [f"environment variable name {EMPTY}"]
-    if any(not " " <= letter <= "~" or letter == "=" for letter in text):
+    if not _env_letters(text):
         faults.append(
             "a valid environment variable name must consist only of printable ASCII characters "
             "other than '='"
@@ -204,6 +207,7 @@ def check_env_name_strict(text: str) -> list[str]:
 
 
 _port_letters = re.compile("[-a-z0-9]+").fullmatch
+_find_letter = re.compile("[a-z]").search
 
 
 def check_port_name(text: str) -> list[str]:
@@ -213,7 +217,7 @@ def check_port_name(text: str) -> list[str]:
         faults.append(too_long(15, "characters"))
     if not _port_letters(text):
         faults.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-    if not any("a" <= letter <= "z" for letter in text):
+    if not _find_letter(text):
         faults.append("must contain at least one letter (a-z)")
     if "--" in text:
         faults.append("must not contain consecutive hyphens")

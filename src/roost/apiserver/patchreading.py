@@ -41,7 +41,8 @@ def read_patch(media: str, body: bytes) -> tuple[Value, list[str]]:
         if value is None:
             return {}, []
         raise BadRequest(f"{prefix}{_unfit(value, _GO_MAP)}")
-    return value, list(_duplicates(value, ""))
+    # The outermost object is of this type if there is a repeated key anywhere.
+    return value, list(_duplicates(value, "")) if isinstance(value, Pairs) else []
 
 
 def _unfit(value: Value, wanted: str) -> str:

@@ -31,9 +31,10 @@ def _has_signal(container: Object) -> bool:
 
 def drop_of_pod(spec: Object, old: Object) -> None:
     """Drop what is off from a pod's spec."""
-    for key in _PROJECTIONS:
+    sources = list(_sources(spec))
+    for key in _PROJECTIONS if sources else ():
         if not any(source.get(key) is not None for source in _sources(old)):
-            for source in _sources(spec):
+            for source in sources:
                 source.pop(key, None)
     if not any(map(_has_signal, _containers(old))):
         for container in filter(_has_signal, _containers(spec)):

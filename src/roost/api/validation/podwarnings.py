@@ -101,19 +101,23 @@ def at_template(change: Change, *keys: str) -> None:
 
 def _warnings(meta: Object, spec: Object, path: str) -> Iterator[str]:
     yield from _of_labels(spec, f"{path}spec")
-    for key, text in _ANNOTATIONS.items():
-        if key in (meta.get("annotations") or ()):
+    annotations = meta.get("annotations") or {}
+    for key, text in _ANNOTATIONS.items() if annotations else ():
+        if key in annotations:
             yield f"{path}metadata.annotations[{key}]: {text}"
     yield from of_volumes(spec.get("volumes") or [], f"{path}spec.volumes")
     yield from _of_duplicates(spec, f"{path}spec")
+    overhead = spec.get("overhead") or {}
     for name in ("memory", "ephemeral-storage"):
-        yield from fraction((spec.get("overhead") or {}).get(name), f"{path}spec.overhead[{name}]")
+        if name in overhead:
+            yield from fraction(overhead[name], f"{path}spec.overhead[{name}]")
     yield from _of_containers(meta, spec, path)
     yield from _of_ports(spec, f"{path}spec")
     period = spec.get("terminationGracePeriodSeconds")
     if period is not None and period < 0:
         yield f"{path}spec.terminationGracePeriodSeconds: {_NEGATIVE}"
-    yield from _of_affinity(spec, f"{path}spec.affinity")
+    if spec.get("affinity"):
+        yield from _of_affinity(spec, f"{path}spec.affinity")
     for index, alias in enumerate(spec.get("hostAliases") or ()):
         where = f"{path}spec.hostAliases[{index}].ip"
         yield from addresses.ip_advice(alias.get("ip") or "", where)
@@ -194,8 +198,10 @@ def _of_containers(meta: Object, spec: Object, path: str) -> Iterator[str]:
         if resources:
             for name in ("memory", "ephemeral-storage"):
                 for which in ("limits", "requests"):
-                    value = (resources.get(which) or {}).get(name)
-                    yield from fraction(value, f"{where}.resources.{which}[{name}]")
+                    amounts = resources.get(which)
+                    if amounts and name in amounts:
+                        here = f"{where}.resources.{which}[{name}]"
+                        yield from fraction(amounts[name], here)
         if len(container.get("env") or ()) > 1:
             yield from _of_variables(container["env"], f"{where}.env")
 

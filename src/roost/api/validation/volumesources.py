@@ -282,16 +282,15 @@ def one_source(
     value: Object, order: tuple[str, ...], rules: dict[str, SourceRule], path: str, causes: Causes
 ) -> None:
     """Check that there is exactly one source, and that one by its rule."""
-    found = False
-    for key in order:
-        source = value.get(key)
-        if source is None:
-            continue
-        extra, own = PATHS.get(key, (key, key))
-        if found:
-            causes.forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
-        else:
-            rules[key](source, f"{path}.{own}", causes)
-        found = True
-    if not found:
+    given = [key for key in value if key in rules and value[key] is not None]
+    if not given:
         causes.required(path, "must specify a volume type")
+        return
+    if len(given) > 1:
+        given.sort(key=order.index)
+    first, *others = given
+    _, own = PATHS.get(first, (first, first))
+    rules[first](value[first], f"{path}.{own}", causes)
+    for key in others:
+        extra, _ = PATHS.get(key, (key, key))
+        causes.forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")

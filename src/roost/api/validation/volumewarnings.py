@@ -23,6 +23,8 @@ _SOURCES = {
 _PERSISTENT = ("cephfs", "photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd")
 #: Kinds of sources with keys and paths: (field, its kind in a message, where it says which one).
 _KEYED = (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"))
+#: Sources whose files have paths.
+_WITH_FILES = ("projected", "configMap", "secret", "downwardAPI")
 
 
 def fraction(value: str | None, path: str) -> Iterator[str]:
@@ -58,7 +60,8 @@ def of_volumes(values: list[Object], path: str) -> Iterator[str]:
             where = f"{here}.ephemeral.volumeClaimTemplate.spec"
             yield from of_claim_spec(template.get("spec") or {}, where)
     for volume in values:
-        yield from _overlaps(volume)
+        if any(key in volume for key in _WITH_FILES):
+            yield from _overlaps(volume)
 
 
 def _overlaps(volume: Object) -> Iterator[str]:

@@ -164,7 +164,8 @@ _ENV_KEYS = (
 def _environment(spec: Object) -> Iterator[tuple[str, str]]:
     for field in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(field) or ():
-            sources = [item.get("valueFrom") or {} for item in container.get("env") or ()]
+            variables = container.get("env") or ()
+            sources = [found for item in variables if (found := item.get("valueFrom"))]
             for source in (*sources, *(container.get("envFrom") or ())):
                 for key, plural in _ENV_KEYS:
                     if name := (source.get(key) or {}).get("name"):
