@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from parity.manifests import WAIT, daemonset, deployment, job, pod, statefulset
@@ -184,11 +186,13 @@ def test_a_pod_that_is_deleted_is_replaced(target: Target):
 
 def test_minimum_ready_seconds(target: Target):
     target.create(deployment("web", 1, minReadySeconds=3))
-    target.wait(lambda: target.get("deployments", "web").get("status", {}).get("readyReplicas"))
-    began = target.now()
-    assert not target.get("deployments", "web")["status"].get("availableReplicas")
-    target.wait(lambda: target.get("deployments", "web")["status"].get("availableReplicas"))
-    assert target.now() - began > 1.5
+    target.wait(lambda: target.get("deployments", "web").get("status", {}).get("availableReplicas"))
+    [one] = target.pods()
+    moments = [
+        datetime.fromisoformat(conditions(body)[type_]["lastTransitionTime"])
+        for body, type_ in ((one, "Ready"), (target.get("deployments", "web"), "Available"))
+    ]
+    assert (moments[1] - moments[0]).total_seconds() >= 3
 
 
 def test_a_set_adopts_and_releases_pods(target: Target):
