@@ -168,13 +168,13 @@ class Served:
         if not self._open:
             return
         self._open = False
+        if self._folder is not None:  # first: whoever is impatient with the rest leaves no secret
+            shutil.rmtree(self._folder, ignore_errors=True)
         self.cluster.plane.wire.on_change.remove(self._across.sever)
         self._across.stop()
         if hasattr(self, "_server"):
             self._home.run(self._server.close(_CLOSE_S))
         self._home.stop()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
