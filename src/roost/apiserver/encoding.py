@@ -68,10 +68,20 @@ def arrange(kind: Kind, value: Object, revision: str = "") -> Object:
 def encoded(value: Object) -> bytes:
     """Encode an object as a whole; raises BadRequest for one that nobody could walk."""
     data = encode(value)
-    # There are at least as many brackets as levels, and counting them is quick.
-    if data.count(b"{") + data.count(b"[") > _LEVELS_MAX and nested_deeper(value, _LEVELS_MAX):
+    if _may_be_deep(data) and nested_deeper(value, _LEVELS_MAX):
         raise too_deep()
     return data
+
+
+def _may_be_deep(data: bytes) -> bool:
+    """Tell, by counting brackets, whether so many levels can be there at all.
+
+    Every level is a bracket, and all but the innermost hold something.
+    """
+    brackets = data.count(b"{") + data.count(b"[")
+    if brackets <= _LEVELS_MAX:
+        return False
+    return brackets - data.count(b"{}") - data.count(b"[]") >= _LEVELS_MAX
 
 
 def draft_of(kind: Kind, value: Object) -> Draft:

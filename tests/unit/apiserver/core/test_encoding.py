@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from roost.api.errors import BadRequest
 from roost.api.registry import builtin
-from roost.apiserver.encoding import draft_of, encode, head_of, list_body
+from roost.apiserver.encoding import draft_of, encode, encoded, head_of, list_body
 from roost.apiserver.messages import Answer, Pieces
 
 KIND = builtin().find("", "v1", "configmaps")
@@ -53,3 +54,15 @@ def test_a_draft_hands_on_what_it_encodes() -> None:
     assert draft.object is not None
     draft.object["metadata"]["resourceVersion"] = "9"
     assert draft.stamp(9) == encode(draft.object)
+
+
+@pytest.mark.parametrize("innermost", [{}, [], {"{}": "{}[]"}])
+def test_the_levels_of_an_object_are_bounded_exactly(innermost: object) -> None:
+    value = innermost
+    for _ in range(199):
+        value = {"{}": "[]", "inner": value}
+
+    assert json.loads(encoded({"wide": [{}] * 300, "empty": {}})) is not None
+    assert json.loads(encoded(value)) == value  # type: ignore[arg-type]
+    with pytest.raises(BadRequest):
+        encoded({"outer": value})
