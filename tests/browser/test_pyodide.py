@@ -51,7 +51,8 @@ OTHERWISE: Final = {
     "test_what_is_not_yaml_is_refused": "libyaml's words",
     "test_a_time_that_the_clock_skips": "time zones: tzdata is not in the page",
     "test_bad_times_are_told_in_the_words_of_go": "Python 3.14 reads the hour 24",
-    "test_nothing_is_linked_before_somebody_looks": "not understood yet",
+    "test_nothing_is_linked_before_somebody_looks": "it starts a process",
+    "test_hearts_are_plain_sleeps_on_a_plain_loop": "asyncio.run has the virtual loop there",
 }
 
 
