@@ -37,7 +37,10 @@ POD = {
         ],
     },
 }  # fmt: skip
-SET = {"kind": "ReplicaSet", "metadata": {"name": "web", "creationTimestamp": "2025-01-01T00:00:01Z"}}
+SET = {
+    "kind": "ReplicaSet",
+    "metadata": {"name": "web", "creationTimestamp": "2025-01-01T00:00:01Z"},
+}
 EVENT = {
     "involvedObject": {"kind": "Pod", "name": "web-1"},
     "type": "Warning", "reason": "BackOff", "message": "again", "count": 3,

@@ -173,6 +173,4 @@ def test_a_node_lets_go_of_its_own_volumes_and_no_more(fault):
     assert fault(path, a_volume(finalizers=("x",), claimRef={}), **changed) == refused
     others = {"operation": "UPDATE", "old": a_volume("m")}
     assert fault(path, a_volume("m", finalizers=("x",)), **others) == refused
-    assert fault(path, a_volume()) == (
-        'node "n" can only update the finalizers of its own volumes'
-    )
+    assert fault(path, a_volume()) == ('node "n" can only update the finalizers of its own volumes')
