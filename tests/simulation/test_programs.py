@@ -121,7 +121,7 @@ def terminated(cluster: Cluster, name: str = "x") -> dict[str, Any]:
 ])  # fmt: skip
 def test_an_image_is_found_by_every_form_of_its_name(cluster, reference):
     cluster.apply(pod(reference))
-    cluster.settle()
+    cluster.advance(0.1)
     assert status(cluster)["phase"] == "Running"
     assert cluster.logs("x") == "serving as x\n"
 
@@ -129,7 +129,7 @@ def test_an_image_is_found_by_every_form_of_its_name(cluster, reference):
 @pytest.mark.parametrize("reference", ["nobody", "greeter:2.0", "quay.io/library/greeter"])
 def test_an_image_that_nobody_registered_cannot_be_pulled(cluster, reference):
     cluster.apply(pod(reference))
-    cluster.settle()
+    cluster.advance(0.1)
     waiting = status(cluster)["containerStatuses"][0]["state"]["waiting"]
     assert waiting["reason"] == "ErrImagePull"
     assert "not found" in waiting["message"]
@@ -150,7 +150,7 @@ def test_any_image_runs_where_the_cluster_is_told_so():
 
 def test_an_exception_is_exit_code_1_with_its_last_words_in_the_log(cluster):
     cluster.apply(pod("thrower", restartPolicy="Never"))
-    cluster.settle()
+    cluster.advance(0.1)
     assert status(cluster)["phase"] == "Failed"
     assert terminated(cluster)["exitCode"] == 1
     assert cluster.logs("x").startswith("about to fail\n")
@@ -175,11 +175,11 @@ def test_memory_over_the_limit_is_oom_killed_and_the_pod_goes_on(cluster):
 def test_a_program_that_hangs_is_killed_and_the_world_goes_on(cluster, monkeypatch):
     monkeypatch.setattr(cluster.machines, "_guard", ThreadGuard(Stuck, step_s=0.2))
     cluster.apply(pod("hanging", restartPolicy="Never"))
-    cluster.settle()
+    cluster.advance(0.1)
     assert terminated(cluster)["exitCode"] == 137
     assert cluster.logs("x").startswith("it hangs\n")
     cluster.apply(pod("greeter", "y"))
-    cluster.settle()
+    cluster.advance(0.1)
     assert status(cluster, "y")["phase"] == "Running"
 
 
@@ -193,7 +193,8 @@ def test_a_flood_of_output_stays_small(cluster):
 
 def test_a_program_that_takes_the_signal_ends_in_its_own_time(cluster):
     cluster.apply(pod("polite", terminationGracePeriodSeconds=5))
-    cluster.settle()
+    cluster.run_until(lambda: status(cluster)["phase"] == "Running")
+    cluster.advance(0.1)
     cluster.client.delete("pods", "x", "default")
     cluster.advance(1)
     assert cluster.logs("x") == "leaving\n"
@@ -203,7 +204,8 @@ def test_a_program_that_takes_the_signal_ends_in_its_own_time(cluster):
 def test_one_that_takes_too_long_is_killed_when_its_grace_is_over(cluster):
     env = [{"name": "NEEDS_S", "value": "100"}]
     cluster.apply(pod("polite", env=env, terminationGracePeriodSeconds=5))
-    cluster.settle()
+    cluster.run_until(lambda: status(cluster)["phase"] == "Running")
+    cluster.advance(0.1)
     cluster.client.delete("pods", "x", "default")
     took = cluster.run_until(lambda: not cluster.client.list("pods", "default"))
     assert 4.9 < took < 7
@@ -316,7 +318,7 @@ def test_an_init_container_that_fails_keeps_the_pod_from_running(cluster):
 
 def test_commands_in_a_container_give_code_stdout_and_stderr(cluster):
     cluster.apply(pod("busybox", command=["pause"]))
-    cluster.settle()
+    cluster.advance(0.1)
     result = cluster.exec("x", ["sh", "-c", "echo out; ls /nothing || echo missing"])
     assert (result.code, result.stdout) == (0, "out\nmissing\n")
     assert "No such file" in result.stderr
@@ -332,7 +334,7 @@ def test_a_read_only_root_refuses_writes_but_not_in_volumes(cluster):
     )  # fmt: skip
     locked["spec"]["containers"][0]["securityContext"] = {"readOnlyRootFilesystem": True}
     cluster.apply(locked)
-    cluster.settle()
+    cluster.advance(0.1)
     assert cluster.exec("x", ["sh", "-c", "echo a > /etc/x"]).code == 1
     assert cluster.exec("x", ["sh", "-c", "echo a > /tmp/x && cat /tmp/x"]).stdout == "a\n"
 
@@ -340,7 +342,7 @@ def test_a_read_only_root_refuses_writes_but_not_in_volumes(cluster):
 def test_the_termination_message_is_what_was_written(cluster):
     words = ["sh", "-c", "echo so it ends > /dev/termination-log; exit 4"]
     cluster.apply(pod("busybox", command=words, restartPolicy="Never"))
-    cluster.settle()
+    cluster.advance(0.1)
     assert terminated(cluster)["message"] == "so it ends\n"
 
 
@@ -356,7 +358,7 @@ def test_a_local_volume_outlives_its_pod(cluster):
             volumes=[{"name": "v", "hostPath": {"path": "/srv/data"}}],
             volumeMounts=[{"name": "v", "mountPath": "/data"}])
     )  # fmt: skip
-    cluster.settle()
+    cluster.advance(0.1)
     cluster.client.delete("pods", "x", "default")
     cluster.advance(40)
     cluster.apply(
@@ -364,5 +366,5 @@ def test_a_local_volume_outlives_its_pod(cluster):
             volumes=[{"name": "v", "hostPath": {"path": "/srv/data"}}],
             volumeMounts=[{"name": "v", "mountPath": "/data"}])
     )  # fmt: skip
-    cluster.settle()
+    cluster.advance(0.1)
     assert cluster.exec("y", ["cat", "/data/f"]).stdout == "kept\n"

@@ -152,6 +152,10 @@ class Context:
         else:
             self._world.signals[name] = handler
 
+    def handles(self, name: str) -> bool:
+        """Whether somebody handles a signal already."""
+        return name in self._world.signals
+
     async def signal(self, name: str) -> None:
         """Send a signal to the container's first process, which gets only those that it handles."""
         handler = self._world.signals.get(name)

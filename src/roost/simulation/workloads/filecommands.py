@@ -63,7 +63,8 @@ async def _list(ctx: Context, argv: tuple[str, ...]) -> int:
 
 
 async def _pause(ctx: Context, _argv: tuple[str, ...]) -> int:
-    ctx.on_signal("SIGTERM", lambda: ctx.exit(0))
+    if not ctx.handles("SIGTERM"):
+        ctx.on_signal("SIGTERM", lambda: ctx.exit(0))
     await ctx.sleep_for_ever()
 
 
