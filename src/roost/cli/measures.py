@@ -78,7 +78,8 @@ def show_scheduler(api: ApiServer, scheduling: Scheduling) -> None:
     """Show what the scheduler did and what waits for it."""
 
     def families() -> Iterator[Family]:
-        counts, profile = scheduling.counters, scheduling.name
+        # They are counted together; mostly there is one.
+        counts, profile = scheduling.counters, ",".join(scheduling.scheduler.profiles)
         yield Family(
             "scheduler_schedule_attempts_total", "counter",
             "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could"
