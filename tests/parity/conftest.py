@@ -91,12 +91,21 @@ class Running:
         self._outcomes: dict[str, Future[None]] = {
             item.nodeid: self._pool.submit(self._case, item) for item in items
         }
+        self._closed = False
 
     def outcome(self, item: pytest.Function) -> None:
-        """Wait for a case; raise what it raised."""
-        self._outcomes[item.nodeid].result()
+        """Wait for a case; raise what it raised. With the last case, the cluster goes."""
+        outcome = self._outcomes.pop(item.nodeid)
+        try:
+            outcome.result()
+        finally:
+            if not self._outcomes:
+                self.close()
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         self._pool.shutdown(cancel_futures=True)
         self._connected.close()
         if self._own is not None:
@@ -192,5 +201,5 @@ def is_case(item: pytest.Item) -> bool:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _RUNNING in session.stash:
+    if _RUNNING in session.stash:  # cases were left out: the run was stopped early
         session.stash[_RUNNING].close()

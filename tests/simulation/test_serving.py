@@ -79,7 +79,9 @@ class Scene:
 
     def timed(self, *argv: str) -> str:
         """Return what a command prints that waits for the cluster's time."""
+        before = self.served.activity.count
         process = self.begin(*argv)
+        eventually(lambda: self.served.activity.count > before or process.poll() is not None)
         self.served.run_until(lambda: process.poll() is not None)
         return self.end(process)
 
@@ -334,11 +336,11 @@ def test_a_kopf_operator_does_its_work(scene: Scene, api: client.ApiClient, tmp_
             found = custom.get_namespaced_custom_object(*place, "first")
             return str((found.get("status") or {}).get("colour", ""))
 
-        scene.served.run_until(lambda: colour() == "white", patience_s=30)
+        scene.served.run_until(lambda: colour() == "white", patience_s=120)
         assert scene.cluster.client.get("cm", "first", "default")["data"] == {"colour": "white"}
         custom.delete_namespaced_custom_object(*place, "first")
         scene.served.run_until(
-            lambda: not scene.cluster.client.list("lighthouses", "default"), patience_s=30
+            lambda: not scene.cluster.client.list("lighthouses", "default"), patience_s=120
         )
         scene.served.advance(60)
         names = [one["metadata"]["name"] for one in scene.cluster.client.list("cm", "default")]

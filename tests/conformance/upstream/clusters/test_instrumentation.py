@@ -84,9 +84,10 @@ def test_events_api_lifecycle(f: Framework):
     by_controller = events.items(fields="reportingController=test-controller")
     assert [item["metadata"]["name"] for item in by_controller] == ["event-test"]
     before = events.get("event-test")
-    events.patch("event-test", {"note": "This is a test event - patched"}, STRATEGIC)
+    series = {"count": 2, "lastObservedTime": "2017-09-15T18:55:51.000000Z"}
+    events.patch("event-test", {"series": series}, STRATEGIC)
     after = events.get("event-test")
-    before["note"] = "This is a test event - patched"
+    before["series"] = series
     assert bare(after) == bare(before)
     # The update has the old resourceVersion set to nothing, so it is unconditional.
     series = {"count": 100, "lastObservedTime": _MOMENT}
