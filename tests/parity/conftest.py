@@ -91,21 +91,12 @@ class Running:
         self._outcomes: dict[str, Future[None]] = {
             item.nodeid: self._pool.submit(self._case, item) for item in items
         }
-        self._closed = False
 
     def outcome(self, item: pytest.Function) -> None:
-        """Wait for a case; raise what it raised. With the last case, the cluster goes."""
-        outcome = self._outcomes.pop(item.nodeid)
-        try:
-            outcome.result()
-        finally:
-            if not self._outcomes:
-                self.close()
+        """Wait for a case; raise what it raised."""
+        self._outcomes[item.nodeid].result()
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
         self._pool.shutdown(cancel_futures=True)
         self._connected.close()
         if self._own is not None:
@@ -200,6 +191,14 @@ def is_case(item: pytest.Item) -> bool:
     )
 
 
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the cluster with the last case: the tests after it need the machine."""
+    running = item.session.stash.get(_RUNNING, None)
+    if running and (nextitem is None or not is_case(nextitem)):
+        del item.session.stash[_RUNNING]
+        running.close()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _RUNNING in session.stash:  # cases were left out: the run was stopped early
+    if _RUNNING in session.stash:  # the run was stopped early
         session.stash[_RUNNING].close()
