@@ -20,6 +20,7 @@ from roost.store.port import (
     Event,
     FutureRevision,
     Store,
+    Write,
 )
 from roost.store.sqlite import SqliteStore
 
@@ -120,6 +121,30 @@ def test_of_many_parallel_increments_none_is_lost(play):
         found = await store.get("/n")
         assert found is not None
         assert found.object["metadata"]["name"] == "50"
+
+    play(scenario)
+
+
+def test_commits_together_happen_all_or_not_at_all(play):
+    async def scenario(store: Store):
+        old = await store.commit("/old", draft("1"), ABSENT)
+        async with aclosing(store.watch("/", old.revision)) as watch:
+            assert await anext(watch) == []
+            new, gone = await store.commit_together(
+                [Write("/new", draft("2"), ABSENT), Write("/old", None, old.revision)]
+            )
+            batch = await anext(watch)
+        assert (new.revision, gone.revision) == (old.revision + 1, old.revision + 2)
+        assert [(event.key, event.deleted) for event in batch] == [("/new", False), ("/old", True)]
+        for writes in (
+            [Write("/third", draft(), ABSENT), Write("/new", draft(), ABSENT)],
+            [Write("/third", draft(), ABSENT), Write("/old", None, ANY)],
+        ):
+            with pytest.raises(Conflict) as caught:
+                await store.commit_together(writes)
+            assert caught.value.key == writes[1].key
+        assert store.revision() == gone.revision
+        assert [record.key for record in (await store.list("/")).records] == ["/new"]
 
     play(scenario)
 

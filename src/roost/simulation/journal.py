@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from roost.ports.causes import Cause, current_cause
 from roost.ports.port import WallClock
 from roost.store.memory import MemoryStore
-from roost.store.port import Draft, Event, Full, Record
+from roost.store.port import Event, Full, Record, Write
 
 #: So many of the newest entries are kept.
 LIMIT: Final = 1_000_000
@@ -68,26 +68,31 @@ class JournalStore(MemoryStore):
         self._entries: deque[Entry | Note] = deque(maxlen=LIMIT)
         self._last: dict[str, int] = {}  # key -> revision of its newest entry
 
-    async def commit(self, key: str, draft: Draft | None, expect: int) -> Record:
+    async def commit_together(self, writes: Sequence[Write]) -> Sequence[Record]:
         if self.full:
             raise Full("no space left on the server's disk")
-        previous = self.peek(key) if self.observers else None
-        record = await super().commit(key, draft, expect)
-        digest = zlib.crc32(record.value)
+        before = [self.peek(write.key) if self.observers else None for write in writes]
+        records = await super().commit_together(writes)
+        for record, write, previous in zip(records, writes, before, strict=True):
+            self._enter(record, previous, deleted=write.draft is None)
+        return records
+
+    def _enter(self, record: Record, previous: Record | None, *, deleted: bool) -> None:
+        """Write one commit down, and tell the observers."""
+        key, digest = record.key, zlib.crc32(record.value)
         actor, about, seen = current_cause.get() or _UNKNOWN
         self._entries.append(
             Entry(
-                self._clock.now(), record.revision, key, draft is None, digest,
+                self._clock.now(), record.revision, key, deleted, digest,
                 actor, about, seen or self._last.get(key, 0),
             )
         )  # fmt: skip
-        if draft is None:
+        if deleted:
             self._last.pop(key, None)
         else:
             self._last[key] = record.revision
         for observer in self.observers:
-            observer(Event(record.revision, key, record, previous, draft is None))
-        return record
+            observer(Event(record.revision, key, record, previous, deleted))
 
     def peek(self, key: str) -> Record | None:
         """Return the current record of a key at once."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from roost.store.port import Draft, Event, Page, Record
+from roost.store.port import Draft, Event, Page, Record, Write
 from roost.store.table import Table, check_revision, event_of, expect_revision
 
 HISTORY_BYTES = 64 << 20
@@ -32,13 +32,23 @@ class MemoryStore:
         return table.page_at(prefix, limit, after, revision)
 
     async def commit(self, key: str, draft: Draft | None, expect: int) -> Record:
+        (record,) = await self.commit_together((Write(key, draft, expect),))
+        return record
+
+    async def commit_together(self, writes: Sequence[Write]) -> Sequence[Record]:
         table = self._table
-        previous = table.get(key)
-        have = previous.revision if previous is not None else 0
-        expect_revision(key, have, expect, deleting=draft is None)
-        event = event_of(key, draft, table.revision + 1, previous)
-        table.apply((event,))
-        return event.record
+        before = [table.get(write.key) for write in writes]
+        for (key, draft, expect), previous in zip(writes, before, strict=True):
+            have = previous.revision if previous is not None else 0
+            expect_revision(key, have, expect, deleting=draft is None)
+        events = [
+            event_of(write.key, write.draft, revision, previous)
+            for revision, (write, previous) in enumerate(
+                zip(writes, before, strict=True), table.revision + 1
+            )
+        ]
+        table.apply(events)
+        return [event.record for event in events]
 
     async def watch(self, prefix: str, since: int) -> AsyncIterator[Sequence[Event]]:
         table = self._table

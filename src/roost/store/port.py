@@ -1,4 +1,4 @@
-"""The store: a revisioned log of keys, in six operations.
+"""The store: a revisioned log of keys, in six operations (a commit of one key, or of some at once).
 
 One counter, the revision, grows by one with every change. Rules that every form keeps (the contract
 suite in tests/contracts checks them):
@@ -151,6 +151,14 @@ class Page(NamedTuple):
     remaining: int
 
 
+class Write(NamedTuple):
+    """What `commit` takes: write (or with None delete) this key, if it is as expected."""
+
+    key: str
+    draft: Draft | None
+    expect: int
+
+
 class Store(Protocol):
     """The port. All keys are text, compared by code point."""
 
@@ -172,6 +180,13 @@ class Store(Protocol):
 
         A deletion returns the last state, restamped. Raises Conflict if the key is not as expected
         (a deletion of an absent key is a Conflict with revision 0), Full, or Damaged.
+        """
+        ...
+
+    async def commit_together(self, writes: Sequence[Write]) -> Sequence[Record]:
+        """Do several commits, of different keys: all of them, or none with what the first raises.
+
+        They get neighbouring revisions in their order, and become visible at once.
         """
         ...
 

@@ -15,10 +15,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from roost.store.database import Database
-from roost.store.port import Damaged, Draft, Event, Full, Page, Record, StoreError
+from roost.store.port import Damaged, Draft, Event, Full, Page, Record, StoreError, Write
 from roost.store.sealing import Sealing
 from roost.store.table import Table, check_revision, event_of, expect_revision, page_of
 
@@ -32,6 +32,13 @@ QUICK_S: Final = 0.0004
 _NEWEST: Final = 0.125
 
 ResultT = TypeVar("ResultT")
+
+
+class _Waiting(NamedTuple):
+    """Commits that are numbered, and who is told when they are done."""
+
+    events: Sequence[Event]
+    done: asyncio.Future[None]
 
 
 class SqliteStore:
@@ -49,8 +56,8 @@ class SqliteStore:
         self._next = 0
         #: Writes that are numbered but not visible yet: key -> its newest event.
         self._staged: dict[str, Event] = {}
-        self._queue: list[tuple[Event, asyncio.Future[Record]]] = []
-        self._writing: list[tuple[Event, asyncio.Future[Record]]] = []
+        self._queue: list[_Waiting] = []
+        self._writing: list[_Waiting] = []
         #: Those who wait until the next transaction is over, whatever becomes of it.
         self._watching: list[asyncio.Future[None]] = []
         self._failed: StoreError | None = None
@@ -126,28 +133,39 @@ class SqliteStore:
     # -- writing
 
     async def commit(self, key: str, draft: Draft | None, expect: int) -> Record:
+        (record,) = await self.commit_together((Write(key, draft, expect),))
+        return record
+
+    async def commit_together(self, writes: Sequence[Write]) -> Sequence[Record]:
         if self._failed is not None:
             raise self._failed
-        staged = self._staged.get(key)
-        previous = self._table.get(key) if staged is None else _state_after(staged)
-        have = previous.revision if previous is not None else 0
-        try:
-            expect_revision(key, have, expect, deleting=draft is None)
-        except StoreError:
-            if staged is not None:
-                # What the caller lost against is not visible yet. Let it become so first: a caller
-                # that reads and tries again at once would otherwise only lose again.
-                await self._settled(staged)
-            raise
-        event = event_of(key, draft, self._next, previous)
-        self._next += 1
-        self._staged[key] = event
-        done: asyncio.Future[Record] = self._loop.create_future()
-        self._queue.append((event, done))
+        before = []
+        for key, draft, expect in writes:
+            staged = self._staged.get(key)
+            previous = self._table.get(key) if staged is None else _state_after(staged)
+            have = previous.revision if previous is not None else 0
+            try:
+                expect_revision(key, have, expect, deleting=draft is None)
+            except StoreError:
+                if staged is not None:
+                    # What the caller lost against is not visible yet. Let it become so first: a
+                    # caller that reads and tries again at once would otherwise only lose again.
+                    await self._settled(staged)
+                raise
+            before.append(previous)
+        events = []
+        for (key, draft, _), previous in zip(writes, before, strict=True):
+            event = event_of(key, draft, self._next, previous)
+            self._next += 1
+            self._staged[key] = event
+            events.append(event)
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.append(_Waiting(events, done))
         if not self._writing and len(self._queue) == 1:
             self._loop.call_soon(self._flush)
         # A caller that goes away takes only this future with it, not the write.
-        return await done
+        await done
+        return [event.record for event in events]
 
     async def _settled(self, event: Event) -> None:
         """Wait until a write is visible, or has failed."""
@@ -161,8 +179,8 @@ class SqliteStore:
         if self._writing or not self._queue:
             return
         self._writing, self._queue = self._queue, []
-        events = [event for event, _ in self._writing]
-        if len(events) == 1 and not self._chores and self._write_s < self._quick_s:
+        events = [event for waiting in self._writing for event in waiting.events]
+        if len(self._writing) == 1 and not self._chores and self._write_s < self._quick_s:
             self._written(self._write(events))
             return
         loop = self._loop
@@ -187,14 +205,14 @@ class SqliteStore:
             self._tell_watching()
             return
         self._fault = ""
-        events = [event for event, _ in batch]
+        events = [event for waiting in batch for event in waiting.events]
         for event in events:
             if self._staged.get(event.key) is event:
                 del self._staged[event.key]
         # Before the watchers: who waits for an answer goes on first. Nobody runs before both are done.
-        for event, done in batch:
+        for _, done in batch:
             if not done.done():
-                done.set_result(event.record)
+                done.set_result(None)
         self._table.apply(events)
         self._tell_watching()
         self._flush()
@@ -205,9 +223,7 @@ class SqliteStore:
             if not over.done():
                 over.set_result(None)
 
-    def _fail(
-        self, writes: Sequence[tuple[Event, asyncio.Future[Record]]], error: BaseException
-    ) -> None:
+    def _fail(self, writes: Sequence[_Waiting], error: BaseException) -> None:
         """Refuse these writes. Those that only waited may have built on the ones that failed."""
         self._queue.clear()
         self._staged.clear()
