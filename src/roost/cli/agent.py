@@ -28,7 +28,7 @@ from roost.cli.settings import KUBELET_PORT, Settings, node_name
 from roost.client.http import HttpClient
 from roost.client.informer import Informers
 from roost.client.kubeconfig import KubeconfigError, load_kubeconfig
-from roost.client.recorder import EventRecorder
+from roost.client.recorder import EVENTS_REST_S, EventRecorder
 from roost.decisions.volumes import LOCAL_PATH_ROOT
 from roost.network.dataplane import NftablesDataplane
 from roost.network.dns.process import DnsProcess, host_nameservers
@@ -121,7 +121,7 @@ async def run_agent(
 async def _run_node(parts: Parts, kubelet: KubeletServer, ready: Callable[[], None]) -> None:
     """Run everything that makes the node, side by side."""
     name = node_name(parts.settings)
-    recorder = EventRecorder(parts.client, parts.clock, "kubelet", host=name)
+    recorder = EventRecorder(parts.client, parts.clock, "kubelet", host=name, rest_s=EVENTS_REST_S)
     agent = NodeAgent(_node_settings(parts), _tools(parts, recorder))
     kubelet.agent = agent
     dns = DnsProcess(parts.places.dns, parts.network.gateway)

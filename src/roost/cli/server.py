@@ -73,6 +73,7 @@ from roost.cli.secrets import keyring
 from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
 from roost.client.port import Client
+from roost.client.recorder import EVENTS_REST_S
 from roost.controllers.registry import ALL, EVERYWHERE, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.served import served_kinds
@@ -305,6 +306,7 @@ def _start_control(
         signer=AuthoritySigner(parts.authority),
         reader=reader(parts.api, MANAGER, parts.proxies),
         clients=own,
+        events_rest_s=EVENTS_REST_S,
     )  # fmt: skip
     show_controllers(parts.api, engine)
     discovered = Discovered(
@@ -319,7 +321,7 @@ def _start_control(
     if SCHEDULER in names:
         scheduling = Scheduling(
             parts.api.client(_SCHEDULER), parts.clock, parts.chance,
-            informers=engine.informers, profiles=profiles,
+            informers=engine.informers, profiles=profiles, events_rest_s=EVENTS_REST_S,
         )  # fmt: skip
         show_scheduler(parts.api, scheduling)
         tasks.create_task(scheduling.run(), name="scheduler")

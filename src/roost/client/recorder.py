@@ -31,6 +31,8 @@ TRIES = 12
 RETRY_DELAY_S = 10.0
 #: About so many objects at once events are written: a server that is slow to answer holds up few.
 LANES = 8
+#: How long events of what shares its machine and its disk with an API server wait (`rest_s`).
+EVENTS_REST_S = 0.02
 
 _EVENTS = Resource("", "v1", "events")
 _NO_NAMESPACE = "default"
@@ -92,10 +94,21 @@ class EventRecorder:
     """Writes core/v1 Events of one component (and host, for a node agent).
 
     `dropped` counts events lost to the spam filter, a full queue or a server that refuses them.
+    `rest_s` is how long events wait before they are written: they tell of work whose next step should
+    not have to wait for them.
     """
 
-    def __init__(self, client: Client, clock: WallClock, component: str, host: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: WallClock,
+        component: str,
+        host: str = "",
+        *,
+        rest_s: float = 0.0,
+    ) -> None:
         self.dropped = 0
+        self._rest_s = rest_s
         self._client = client
         self._clock = clock
         self._component = component
@@ -123,6 +136,8 @@ class EventRecorder:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._wake.wait()
+                if self._rest_s:
+                    await asyncio.sleep(self._rest_s)
                 self._wake.clear()
                 while self._queue:
                     about = _identity(self._queue[0].regarding)

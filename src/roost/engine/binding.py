@@ -50,9 +50,14 @@ class Binder:
         clock: WallClock,
         informers: Informers,
         scheduler: Scheduler,
+        *,
+        events_rest_s: float = 0.0,
     ) -> None:
         #: By the names of profiles.
-        self.recorders = {name: EventRecorder(client, clock, name) for name in scheduler.profiles}
+        self.recorders = {
+            name: EventRecorder(client, clock, name, rest_s=events_rest_s)
+            for name in scheduler.profiles
+        }
         self._client = client
         self._clock = clock
         self._informers = informers

@@ -67,6 +67,7 @@ class Engine:
         reader: Reader | None = None,
         tells_causes: bool = False,
         clients: Callable[[str], Client] | None = None,
+        events_rest_s: float = 0.0,
     ) -> None:
         #: Gives each controller the client with which it writes, by its name.
         self._clients = clients or (lambda _name: client)
@@ -79,6 +80,7 @@ class Engine:
         self._clock = clock
         self._chance = chance
         self._recorders: dict[str, EventRecorder] = {}
+        self._events_rest_s = events_rest_s
         self._executors: dict[str, Executor] = {}
         self._barrier = Barrier(self.informers)
         self._woken = asyncio.Event()
@@ -380,7 +382,7 @@ class Engine:
     def _recorder(self, component: str, client: Client) -> EventRecorder:
         recorder = self._recorders.get(component)
         if recorder is None:
-            recorder = EventRecorder(client, self._clock, component)
+            recorder = EventRecorder(client, self._clock, component, rest_s=self._events_rest_s)
             self._recorders[component] = recorder
             if self._group is not None:
                 self._group.create_task(recorder.run(), name=f"events {component}")

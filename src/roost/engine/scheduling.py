@@ -67,6 +67,7 @@ class Scheduling:
         *,
         informers: Informers | None = None,
         profiles: Sequence[Profile] = (Profile(),),
+        events_rest_s: float = 0.0,
     ) -> None:
         self.synced = asyncio.Event()
         self.counters = SchedulingCounters()
@@ -77,7 +78,9 @@ class Scheduling:
         self._chance = chance
         self._informers = informers or Informers(client, chance)
         self._owns_informers = informers is None
-        self._binder = Binder(client, clock, self._informers, self.scheduler)
+        self._binder = Binder(
+            client, clock, self._informers, self.scheduler, events_rest_s=events_rest_s
+        )
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._assumed: dict[Key, PodInfo] = {}

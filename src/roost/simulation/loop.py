@@ -31,7 +31,7 @@ _PUT_OFF_S: Final = 1.0
 #: So many turns at one instant are no work any more but a circle.
 _TURNS_AT_ONCE: Final = 100_000
 #: Thresholds of the garbage collector.
-_COLLECTOR: Final = (50_000, 20, 50)
+_COLLECTOR: Final = (200_000, 50, 100)
 
 
 class Deadlock(RuntimeError):
