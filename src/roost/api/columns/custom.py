@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from roost.api.columns.cells import AGE, NAME, UNKNOWN, since
+from roost.api.depth import guarded
 from roost.api.kind import Column
 from roost.api.numerals import whole
 from roost.api.values import Object, Value
 
 Step: TypeAlias = Callable[[list[Value]], list[Value]]
 
+_loads = guarded(json.loads)
 _TOKEN = re.compile(
     r"""\.?\['((?:[^'\\]|\\.)*)'\]|\.?\["((?:[^"\\]|\\.)*)"\]"""  # ['member']
     r"""|\.?\[\?\(\s*@\.([^=!<>\s]+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*\)\]"""  # [?(@.a=="b")]
@@ -75,7 +77,7 @@ def _filter(path: str, operator: str, literal: str) -> Step:
     inner = compile_path(f".{path}")
     text = f'"{literal[1:-1]}"' if literal[:1] == "'" else literal
     try:
-        wanted = json.loads(text)
+        wanted = _loads(text)
     except ValueError:
         raise ValueError(f"invalid literal in filter: {literal}") from None
     compare = _COMPARE[operator]

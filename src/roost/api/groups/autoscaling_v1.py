@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from roost.api.depth import guarded
 from roost.api.values import Object, Value
 
+_decode = guarded(msgspec.json.decode)
 _PREFIX = "autoscaling.alpha.kubernetes.io/"
 METRICS = _PREFIX + "metrics"
 CURRENT_METRICS = _PREFIX + "current-metrics"
@@ -158,8 +160,8 @@ def _json(value: Value) -> str:
 def _loads(notes: Object, key: str, form: type) -> Any:
     """Return what an annotation holds; nothing if it holds nonsense, for anybody may write it."""
     try:
-        value = msgspec.json.decode(notes.get(key) or "null")
-    except (msgspec.DecodeError, TypeError):
+        value = _decode(notes.get(key) or "null")
+    except (msgspec.DecodeError, RecursionError, TypeError):
         return form()
     if not isinstance(value, form):
         return form()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from roost.api.depth import guarded
 from roost.api.errors import BadRequest, Cause, Conflict, StatusError
 from roost.api.patches.fields import EMPTY, FieldSet, Tree
 from roost.api.patches.managed import (
@@ -31,6 +32,7 @@ from roost.api.values import Object
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KUBECTL = "kubectl"
+_loads = guarded(json.loads)
 #: Fields of every object that nobody owns, whatever a configuration says.
 _STRIPPED = FieldSet.of(
     ("apiVersion",), ("kind",), ("metadata",),
@@ -271,7 +273,7 @@ def _not_from_last_applied(
     if owner.manager != _KUBECTL or not text:
         return conflicts
     try:
-        applied = json.loads(text)
+        applied = _loads(text)
     except ValueError:
         return conflicts
     if not isinstance(applied, dict) or applied.get("apiVersion") != owner.api_version:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 
+from roost.api.depth import guarded
 from roost.api.numerals import whole
 from roost.api.values import Object
 
@@ -22,6 +23,7 @@ SELF = "."
 #: The tree below a member that has no children. Shared; nobody writes into it.
 LEAF: Tree = {}
 _BRANCH: Tree = {SELF: LEAF}
+_loads = guarded(json.loads)
 
 
 def value_text(value: Any) -> str:
@@ -128,7 +130,7 @@ def element_text(element: str) -> str:
     kind, rest = element[:2], element[2:]
     if kind == "k:":
         try:
-            keys = json.loads(rest)
+            keys = _loads(rest)
         except ValueError:
             return f"[{rest}]"
         return "[" + ",".join(f"{name}={value_text(keys[name])}" for name in sorted(keys)) + "]"
@@ -152,12 +154,12 @@ def _checked(tree: Any, depth: int) -> Tree:
         if kind not in {"f:", "k:", "v:", "i:"}:
             raise ValueError(f"unknown path element {element!r}")
         if kind == "k:":
-            keys = json.loads(element[2:])
+            keys = _loads(element[2:])
             if not isinstance(keys, dict):
                 raise ValueError(f"bad keys {element!r}")
             element = key_element(keys.items())
         elif kind == "v:":
-            element = "v:" + value_text(json.loads(element[2:]))
+            element = "v:" + value_text(_loads(element[2:]))
         elif kind == "i:" and whole(element[2:]) is None:
             raise ValueError(f"bad index {element!r}")
         inner = _checked(below, depth + 1)

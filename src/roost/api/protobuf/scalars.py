@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from roost.api.depth import guarded
 from roost.api.protobuf.wire import (
     DELIMITED,
     TRUNCATED,
@@ -47,7 +48,7 @@ _NANOS_TAG: Final = tag(2, VARINT)
 _INT_TAGS: Final = tag(1, VARINT) + varint(0) + tag(2, VARINT)
 _TEXT_TAGS: Final = tag(1, VARINT) + varint(1) + tag(3, DELIMITED)
 
-decode_json: Final = msgspec.json.Decoder().decode
+decode_json: Final = guarded(msgspec.json.Decoder().decode)
 encode_json: Final = msgspec.json.Encoder().encode
 
 

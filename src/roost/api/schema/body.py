@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from roost.api.depth import guarded
 from roost.api.errors import BadRequest, StatusError
 from roost.api.protobuf import envelope, reading, wire
 from roost.api.schema import document, syntax, yaml
@@ -25,7 +26,8 @@ from roost.api.schema.strict import Pairs
 from roost.api.values import Object, Value
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_decode = guarded(msgspec.json.Decoder().decode)
+_loads = guarded(json.loads)
 _SUMMARY = 30  # bytes of a body that an error repeats
 _SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 _GO_STRUCT = (
@@ -124,7 +126,7 @@ def _read_lenient(raw: bytes) -> Value:
         return repeated[-1]
 
     try:
-        value = json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=made)
+        value = _loads(raw.decode("utf-8", "replace"), object_pairs_hook=made)
     except (ValueError, RecursionError):
         raise Malformed(syntax.TOO_DEEP) from None
     value = _without_surrogates(value)

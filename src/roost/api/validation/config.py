@@ -8,6 +8,7 @@ from binascii import Error as NotBase64
 import msgspec
 
 from roost.api import names
+from roost.api.depth import guarded
 from roost.api.kind import Change
 from roost.api.names import check_config_key
 from roost.api.schema.syntax import problem
@@ -16,6 +17,7 @@ from roost.api.validation.causes import Causes
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
 
+_decode = guarded(msgspec.json.decode)
 _SIZE_MAX = 1024 * 1024
 _FROZEN = "field is immutable when `immutable` is set"
 _REDACTED = "<secret contents redacted>"
@@ -101,7 +103,7 @@ def _json(encoded: str, path: str, causes: Causes) -> None:
     except NotBase64:
         return  # decoding has refused it already
     try:
-        found = msgspec.json.decode(text)
+        found = _decode(text)
     except msgspec.DecodeError:
         causes.invalid(path, _REDACTED, problem(text) or "")
         return

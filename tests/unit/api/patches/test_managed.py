@@ -170,7 +170,7 @@ def test_who_scales_has_no_time(gadget: Node, created: Object) -> None:
 
 def test_too_deep_an_object_keeps_its_owners(gadget: Node, created: Object) -> None:
     deep: Any = 1
-    for _ in range(3000):
+    for _ in range(2000):
         deep = {"a": deep}
     new = changed(created, extra=deep)
     track_update(gadget, created, new, manager="x", api_version="v1", now="t")
