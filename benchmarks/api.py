@@ -23,7 +23,7 @@ def _best(measure: Callable[[int], Result], times: int, key: str) -> tuple[float
 def get_pod() -> Iterator[Result]:
     with running() as server:
         server.namespace("small")
-        server.load("create", "pod", "small", 50, 4)
+        server.load("create", "large-pod", "small", 50, 4)
         server.load("get", "pod", "small", 2000, 32)
         value, runs = _best(lambda _: server.load("get", "pod", "small", 20000, 32), 3, "per_s")
         yield result("get_pod_per_s", value, "1/s", connections=32, runs=runs)
@@ -31,7 +31,7 @@ def get_pod() -> Iterator[Result]:
 
 def _list(server: Server, namespace: str, count: int, name: str, turns: int) -> Result:
     server.namespace(namespace)
-    server.load("create", "pod", namespace, count, 32)
+    server.load("create", "large-pod", namespace, count, 32)
     found = server.load("list", namespace, turns)
     return result(name, found["p50_ms"], "ms", pods=count, worst_ms=round(found["max_ms"], 1))
 
@@ -62,6 +62,9 @@ def writes_of_pods() -> Iterator[Result]:
 
         value, runs = _best(create, 3, "per_s")
         yield result("create_pod_per_s", value, "1/s", connections=32, durable=True, runs=runs)
+        server.namespace("large")
+        found = server.load("create", "large-pod", "large", 2000, 32)
+        yield result("create_large_pod_per_s", found["per_s"], "1/s", connections=32, durable=True)
         value, runs = _best(lambda _: server.load("patch", "p0", 1000, 4000, 32), 3, "per_s")
         yield result("patch_status_per_s", value, "1/s", connections=32, durable=True, runs=runs)
         value, runs = _best(lambda _: server.load("update", "p1", 1000, 3000, 32), 3, "per_s")
@@ -80,7 +83,7 @@ def fifty_thousand_pods() -> Iterator[Result]:
     """What 50,000 pods cost in memory, and how long a server takes to start with them."""
     with running() as server:
         server.namespace("p50k")
-        server.load("create", "pod", "p50k", 50000, 32)
+        server.load("create", "large-pod", "p50k", 50000, 32)
         yield result("rss_50k_mb", server.rss_mb(), "MB", pods=50000)
         started = server.restart()
         yield result("start_50k_s", started, "s", pods=50000, rss_mb=round(server.rss_mb()))
@@ -162,8 +165,8 @@ def watch_events() -> Iterator[Result]:
 
 
 _OF_PODS = (
-    "create_pod_per_s", "patch_status_per_s", "update_per_s", "create_configmap_ms",
-    "create_pod_ms", "patch_status_ms",
+    "create_pod_per_s", "create_large_pod_per_s", "patch_status_per_s", "update_per_s",
+    "create_configmap_ms", "create_pod_ms", "patch_status_ms",
 )  # fmt: skip
 BENCHMARKS: dict[str, Callable[[], Iterator[Result]]] = {
     "get_pod_per_s": get_pod,

@@ -154,6 +154,27 @@ def pod(name: str) -> bytes:
     return json.dumps(body).encode()
 
 
+def small_pod(name: str) -> bytes:
+    """A pod with one of everything that is usual; the original's writes were measured with its like."""
+    reference = {"fieldRef": {"fieldPath": "metadata.name"}}
+    container = {
+        "name": "main",
+        "image": "registry.example/shop/web:1.2.3",
+        "env": [{"name": "LEVEL", "value": "info"}, {"name": "NAME", "valueFrom": reference}],
+        "ports": [{"containerPort": 8080}],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
+    }
+    labels, notes = {"app": "web", "tier": "front"}, {"example.com/note": "of the benchmark"}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels, "annotations": notes},
+        "spec": {"schedulerName": "nobody", "containers": [container]},
+    }
+    return json.dumps(body).encode()
+
+
 def config_map(name: str) -> bytes:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
     return json.dumps({**body, "data": {"key": "v" * 256}}).encode()
@@ -165,12 +186,12 @@ def card(name: str) -> bytes:
     return json.dumps({**body, "spec": {"key": "v" * 256}}).encode()
 
 
-_BODIES = {"pod": pod, "configmap": config_map, "card": card}
+_BODIES = {"pod": small_pod, "large-pod": pod, "configmap": config_map, "card": card}
 
 
 def path_of(kind: str, namespace: str) -> str:
     root = "/apis/bench.example.com/v1" if kind == "card" else "/api/v1"
-    return f"{root}/namespaces/{namespace}/{kind}s"
+    return f"{root}/namespaces/{namespace}/{kind.removeprefix('large-')}s"
 
 
 async def create(load: Load, kind: str, namespace: str, count: int, connections: int) -> dict:
@@ -244,7 +265,7 @@ async def update(load: Load, namespace: str, pods: int, count: int, connections:
 
     def request(number: int) -> bytes:
         name = f"o{number % pods}"
-        body = json.loads(pod(name))
+        body = json.loads(small_pod(name))
         body["metadata"]["labels"]["turn"] = str(number // pods + 1)
         # What a pod may not change any more: the server's defaults and admission filled it in.
         body["spec"] = specs[number % pods]
