@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from roost.api.errors import StatusError
+from roost.api.errors import AlreadyExists, StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.controllers.deployment.revision import ensure_new, find_new, name_of_new
+from roost.controllers.deployment.rollback import roll_back, wanted_revision
 from roost.controllers.deployment.rollout import Rollout, count_of, with_size
 from roost.controllers.deployment.scaling import (
     clean_up,
@@ -112,6 +113,8 @@ def reconcile(view: View) -> Plan:
         scale(rollout)
         clean_up(rollout)
         count(rollout)
+    elif (revision := wanted_revision(deployment)) is not None:
+        return Plan(tuple(roll_back(rollout, revision, view.named)) or tuple(write(rollout)))
     elif was_scaled(rollout):
         ensure_new(rollout, None, create=False)
         scale(rollout)
@@ -163,8 +166,8 @@ def _old_remain(rollout: Rollout) -> bool:
 
 def refused(view: View, action: Action, error: StatusError) -> Plan:
     """Tell why the new ReplicaSet could not be made."""
-    if not isinstance(action, Create):
-        return Plan()
+    if not isinstance(action, Create) or isinstance(error, AlreadyExists):
+        return Plan()  # what is there already comes by the watch: it is ours, or a collision
     rollout = _rollout(view, view.owned)
     name = action.object["metadata"]["name"]
     message = f'Failed to create new replica set "{name}": {error.message}'

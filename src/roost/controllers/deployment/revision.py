@@ -32,12 +32,14 @@ from roost.decisions.meta import (
 from roost.decisions.plan import Create
 from roost.decisions.resources import DEPLOYMENTS, REPLICA_SETS
 
+ROLLBACK = "deprecated.deployment.rollback.to"
 _HISTORY_MAX = 2000
+_NAME_MAX = 253
 #: Annotations of a deployment that say nothing about its replica sets.
-_OWN_ANNOTATIONS = frozenset(
+OWN_ANNOTATIONS = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
-        "deprecated.deployment.rollback.to",
+        ROLLBACK,
         REVISION,
         REVISION_HISTORY,
         DESIRED,
@@ -104,8 +106,9 @@ def ensure_new(rollout: Rollout, named: Object | None, *, create: bool) -> bool:
 
 
 def name_of_new(deployment: Object, status: Object) -> str:
-    """Return the name that a new ReplicaSet gets."""
-    return f"{name_of(deployment)}-{_hash(deployment, status)}"
+    """Return the name that a new ReplicaSet gets; a long name of a deployment gives way to the hash."""
+    digest = _hash(deployment, status)
+    return f"{name_of(deployment)[: _NAME_MAX - 1 - len(digest)]}-{digest}"
 
 
 def _hash(deployment: Object, status: Object) -> str:
@@ -196,7 +199,7 @@ def size_for_new(rollout: Rollout, new: Object) -> int:
 def _annotations(deployment: Object, known: dict[str, str], revision: int) -> dict[str, str]:
     """Return the annotations of the new ReplicaSet, with the revision and its history."""
     own = annotations_of(deployment)
-    result = {**known, **{k: v for k, v in own.items() if k not in _OWN_ANNOTATIONS}}
+    result = {**known, **{k: v for k, v in own.items() if k not in OWN_ANNOTATIONS}}
     before = known.get(REVISION, "")
     if (int(before) if before.isdecimal() else 0) < revision:
         result[REVISION] = str(revision)

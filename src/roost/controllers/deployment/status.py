@@ -31,15 +31,30 @@ def set_condition(rollout: Rollout, type: str, status: str, reason: str, message
     """
     if type == "Progressing" and deadline_s(rollout.deployment) is None:
         return
-    current = conditions.find(rollout.status["conditions"], type)
-    if current is not None and current["status"] == status and current.get("reason") == reason:
-        return
     now = stamp(rollout.now)
-    made = conditions.make(type, status, reason, message, now, lastUpdateTime=now)
-    if current is not None and current["status"] == status:
+    _put(rollout, conditions.make(type, status, reason, message, now, lastUpdateTime=now))
+
+
+def _put(rollout: Rollout, made: Object) -> None:
+    current = conditions.find(rollout.status["conditions"], made["type"])
+    if current is not None and current["status"] == made["status"]:
+        if current.get("reason") == made.get("reason"):
+            return
         made["lastTransitionTime"] = current["lastTransitionTime"]
-    others = conditions.without(rollout.status["conditions"], type)
+    others = conditions.without(rollout.status["conditions"], made["type"])
     rollout.status["conditions"] = [*others, made]
+
+
+def _taken_over(failure: Object) -> Object:
+    """Return the condition of a ReplicaSet as one of the deployment, with the times that it has."""
+    since = failure.get("lastTransitionTime", "")
+    return {
+        "type": "ReplicaFailure",
+        "status": failure["status"],
+        "lastUpdateTime": since,
+        "lastTransitionTime": since,
+        **{key: failure[key] for key in ("reason", "message") if failure.get(key)},
+    }
 
 
 def count(rollout: Rollout) -> None:
@@ -55,7 +70,9 @@ def count(rollout: Rollout) -> None:
         availableReplicas=available,
         unavailableReplicas=max(total(sets) - available, 0),
     )
-    if all("terminatingReplicas" in (rs.get("status") or {}) for rs in sets):
+    # One that its controller has not seen yet has no pods at all.
+    seen = [rs for rs in sets if count_of(rs, "observedGeneration")]
+    if all("terminatingReplicas" in (rs.get("status") or {}) for rs in seen):
         status["terminatingReplicas"] = sum(count_of(rs, "terminatingReplicas") for rs in sets)
     else:
         status.pop("terminatingReplicas", None)
@@ -97,11 +114,7 @@ def judge_progress(rollout: Rollout, before: Object) -> None:
         if (failure := _failure(rs)) is not None
     ]
     if failures:
-        first = failures[0]
-        set_condition(
-            rollout, "ReplicaFailure", first["status"], first.get("reason", ""),
-            first.get("message", ""),
-        )  # fmt: skip
+        _put(rollout, _taken_over(failures[0]))
     else:
         status["conditions"] = conditions.without(status["conditions"], "ReplicaFailure")
     _wake_for_deadline(rollout)
