@@ -1,18 +1,18 @@
-"""Cluster IPs and node ports: pools in memory, built from the stored Services.
+"""Cluster IPs and node ports: pools in memory, built from what is stored.
 
-The store is the truth: a pool only remembers what the Services hold, so that a free one is found at
-once. What a write reserves is given back when the write does not happen.
+The store is the truth: a pool only remembers what Services and IPAddresses hold, so that a free number
+is found at once. What a write reserves is given back when the write does not happen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from itertools import chain
+from ipaddress import IPv4Address
+from typing import Final
 
-from roost.api.errors import Cause, InternalError, StatusError, invalid
-from roost.api.kind import Change
+from roost.api.errors import Cause, InternalError, StatusError, already_exists, invalid
+from roost.api.kind import Change, Kind, Resource
 from roost.api.strategies.services import (
     Allocated,
     Wanted,
@@ -22,62 +22,39 @@ from roost.api.strategies.services import (
     wanted_addresses,
 )
 from roost.api.values import Object
+from roost.apiserver.clusterips import ClusterIps, number_of
+from roost.apiserver.pools import Pool
 from roost.ports.port import Chance
 
-_RANDOM_TRIES = 16
-
-
-class Pool:
-    """A range of numbers of which some are taken. The first `reserved` are only given when asked for."""
-
-    def __init__(self, first: int, size: int, reserved: int, chance: Chance) -> None:
-        self.first = first
-        self.size = size
-        self._reserved = reserved
-        self._chance = chance
-        self.taken: set[int] = set()
-
-    def __contains__(self, number: int) -> bool:
-        return self.first <= number < self.first + self.size
-
-    def take_any(self) -> int | None:
-        """Take a free number, None when there is none. Like the real server's, it is random."""
-        if len(self.taken) >= self.size:
-            return None
-        low = self._reserved if self.size > self._reserved else 0
-        for _ in range(_RANDOM_TRIES):
-            number = self.first + low + int(self._chance.uniform() * (self.size - low))
-            if number in self and number not in self.taken:
-                self.taken.add(number)
-                return number
-        for offset in chain(range(low, self.size), range(low)):
-            if self.first + offset not in self.taken:
-                self.taken.add(self.first + offset)
-                return self.first + offset
-        return None
-
-    def take(self, number: int) -> bool:
-        """Take this number; False when it is taken."""
-        if number in self.taken:
-            return False
-        self.taken.add(number)
-        return True
+ADDRESSES: Final = Resource("networking.k8s.io", "v1", "ipaddresses")
+SERVICES: Final = Resource("", "v1", "services")
 
 
 @dataclass(slots=True)
 class Reservation:
-    """What one write took (to be given back if it fails) and what it frees (if it succeeds)."""
+    """What one write took (to be given back if it fails) and what it frees (if it succeeds).
+
+    The first of `cancel` and `settle` counts.
+    """
 
     undo: list[Callable[[], None]] = field(default_factory=list)
     free: list[Callable[[], None]] = field(default_factory=list)
+    _over: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.undo or self.free)
 
     def cancel(self) -> None:
-        for step in reversed(self.undo):
-            step()
+        if not self._over:
+            self._over = True
+            for step in reversed(self.undo):
+                step()
 
     def settle(self) -> None:
-        for step in self.free:
-            step()
+        if not self._over:
+            self._over = True
+            for step in self.free:
+                step()
 
 
 class Allocator:
@@ -90,36 +67,62 @@ class Allocator:
         addresses: str = "10.96.0.0/16",
         ports: range = range(30000, 32768),
     ) -> None:
-        self.network = IPv4Network(addresses)
-        size = self.network.num_addresses - 2
-        # The lower band (16..256 addresses) is left to those who choose their address themselves.
-        band = min(max(16, size // 16), 256)
-        self.ips = Pool(int(self.network.network_address) + 1, size, band, chance)
+        self.ips = ClusterIps(addresses, chance)
         band = min(max(16, len(ports) // 32), 128)
         self.ports = Pool(ports.start, len(ports), band, chance)
 
-    def load(self, services: Iterable[Object]) -> None:
-        """Remember what stored Services hold."""
+    def load(self, services: Iterable[Object], addresses: Iterable[Object]) -> None:
+        """Remember what stored Services and IPAddresses hold."""
         for service in services:
-            self.hold(service)
+            for address in cluster_ips(service):
+                number = number_of(address)
+                if number is not None:
+                    self.ips.hold(number)
+            self.ports.taken.update(node_ports(service))
+        for found in addresses:
+            self.note(found["metadata"]["name"], there=True)
 
-    def hold(self, service: Object) -> None:
-        for address in cluster_ips(service):
-            try:
-                self.ips.taken.add(int(IPv4Address(address)))
-            except AddressValueError:
-                continue
-        self.ports.taken.update(node_ports(service))
-
-    def release(self, service: Object) -> None:
-        """Forget what a deleted Service held."""
-        for address in cluster_ips(service):
+    def release(self, kind: Kind, gone: Object) -> None:
+        """Forget what a deleted object held."""
+        if kind.resource == ADDRESSES:
+            self.note(gone["metadata"]["name"], there=False)
+        if kind.resource != SERVICES:
+            return
+        for address in cluster_ips(gone):
             self._free_ip(address)
-        for port in node_ports(service):
+        for port in node_ports(gone):
             self.ports.taken.discard(port)
 
-    def reserve(self, change: Change, *, dry_run: bool = False) -> Reservation:
-        """Allocate what a write of a Service wants, into its object; raises Invalid.
+    def note(self, address: str, *, there: bool) -> None:
+        """Take note whether an address has an IPAddress."""
+        number = number_of(address)
+        if number is not None:
+            self.ips.note(number, there=there)
+
+    def reserve(self, kind: Kind, change: Change, *, dry_run: bool = False) -> Reservation | None:
+        """Reserve what the write of an object needs; None for kinds that need nothing.
+
+        Raises Invalid, InternalError or AlreadyExists.
+        """
+        if kind.resource == SERVICES:
+            return self._for_service(change, dry_run=dry_run)
+        if kind.resource == ADDRESSES and change.old is None:
+            return self._for_address(kind, change.object["metadata"].get("name", ""))
+        return None
+
+    def _for_address(self, kind: Kind, name: str) -> Reservation | None:
+        """Keep an address from Services while somebody creates its IPAddress."""
+        number = number_of(name)
+        if number is None:
+            return None
+        if self.ips.in_doubt(number):
+            raise already_exists(kind.group, kind.plural, name)
+        if not self.ips.note(number, there=True):
+            return None
+        return Reservation(undo=[lambda: self.note(name, there=False)])
+
+    def _for_service(self, change: Change, *, dry_run: bool) -> Reservation:
+        """Allocate what a write of a Service wants, into its object.
 
         A dry run takes no node port: it shows the number after the last one.
         """
@@ -132,17 +135,16 @@ class Allocator:
             raise
         if not change.subresource:
             apply_addresses(change.object, allocated)
-        reservation.free = [
+        reservation.free += [
             *(lambda ip=ip: self._free_ip(ip) for ip in wanted.free_ips),
             *(lambda port=port: self.ports.taken.discard(port) for port in wanted.free_ports),
         ]
         return reservation
 
     def _free_ip(self, address: str) -> None:
-        try:
-            self.ips.taken.discard(int(IPv4Address(address)))
-        except AddressValueError:
-            return
+        number = number_of(address)
+        if number is not None:
+            self.ips.free(number)
 
     def _allocate(
         self, service: Object, wanted: Wanted, reservation: Reservation, dry_run: bool
@@ -167,31 +169,38 @@ class Allocator:
         return Allocated(address, ports, health)
 
     def _address(self, service: Object, asked: str, reservation: Reservation) -> str:
-        if not asked:
-            number = self.ips.take_any()
-            if number is None:
-                raise InternalError("failed to allocate a serviceIP: range is full")
-        else:
-            why = self._refused_address(asked)
+        if asked:
+            taken = number_of(asked)
+            why = self._refused_address(asked, taken)
             if why:
                 raise _refusal(service, "spec.clusterIPs", [asked], why)
-            number = int(IPv4Address(asked))
-        reservation.undo.append(lambda: self.ips.taken.discard(number))
+        else:
+            taken = self.ips.reserve_any()
+            if taken is None:
+                raise InternalError("failed to allocate a serviceIP: range is full")
+        number = taken or 0
+        reservation.undo.append(lambda: self.ips.free(number))
+        reservation.free.append(lambda: self.ips.written(number))
         return str(IPv4Address(number))
 
-    def _refused_address(self, asked: str) -> str:
-        try:
-            number = int(IPv4Address(asked))
-        except AddressValueError:
+    def _refused_address(self, asked: str, number: int | None) -> str:
+        if number is None:
             return f"failed to allocate IP {asked}: not a valid IP"
         if number not in self.ips:
             return (
                 f"failed to allocate IP {asked}: the provided network does not match the "
                 "current range"
             )
-        if not self.ips.take(number):
+        if not self.ips.reserve(number):
             return f"failed to allocate IP {asked}: provided IP is already allocated"
         return ""
+
+    def refused(self, service: Object) -> StatusError:
+        """Return the refusal of a Service whose address somebody else was given first."""
+        asked = (service["spec"].get("clusterIPs") or [""])[0]
+        self.note(asked, there=True)
+        why = f"failed to allocate IP {asked}: provided IP is already allocated"
+        return _refusal(service, "spec.clusterIPs", [asked], why)
 
     def _port(self, service: Object, asked: int, path: str, reservation: Reservation) -> int:
         if not asked:

@@ -8,11 +8,13 @@ from roost.api.errors import AlreadyExists, BadRequest, already_exists
 from roost.api.kind import Change, Kind
 from roost.api.values import Object, copy_of
 from roost.apiserver import keys
+from roost.apiserver.addressing import commit, with_addresses
+from roost.apiserver.allocation import Reservation
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.ownership import name_owners_once, own
-from roost.store.port import ABSENT, Conflict, Record
+from roost.store.port import ABSENT, Conflict, Record, Write
 
 #: How often a taken generated name is replaced by another.
 _NAME_TRIES: Final = 8
@@ -102,16 +104,14 @@ async def _create_named(
         name_owners_once(value, context.warnings, admitted=True)
         metadata = value["metadata"]  # another one, if a webhook changed the object
         settle_namespace(kind, metadata, namespace)
-        name = metadata.get("name", "")
         change = Change(value, None, "", core.now(), context.warnings)
         metadata["uid"] = core.ids.uid()  # before: a Job's selector is made of it
         metadata["creationTimestamp"] = change.now
         core.prepare(kind, change)
         core.check(kind, change)
-        if kind.plural == "services" and kind.group == "":
-            reservation = core.allocator.reserve(change, dry_run=options.dry_run)
+        reservation = core.allocator.reserve(kind, change, dry_run=options.dry_run)
         await core.validate(request)
-        record = await _commit(core, kind, namespace, name, value, options.dry_run)
+        record = await _commit(core, kind, namespace, value, reservation, options.dry_run)
     except BaseException:
         undo_all(request)
         if reservation is not None:
@@ -125,8 +125,14 @@ async def _create_named(
 
 
 async def _commit(
-    core: Core, kind: Kind, namespace: str, name: str, value: Object, dry_run: bool
+    core: Core,
+    kind: Kind,
+    namespace: str,
+    value: Object,
+    reservation: Reservation | None,
+    dry_run: bool,
 ) -> Record:
+    name = value["metadata"].get("name", "")
     key = keys.key_of(kind, namespace, name)
     if dry_run:
         if await core.store.get(key) is not None:
@@ -134,9 +140,11 @@ async def _commit(
         return core.unsaved(kind, key, value, 0)
     draft = draft_of(core.storage(kind), await core.stored(kind, value))
     try:
-        record = await core.store.commit(key, draft, ABSENT)
-    except Conflict:
-        pass
+        beside = await with_addresses(core, kind, None, value)
+        record = await commit(core, Write(key, draft, ABSENT), beside, reservation)
+    except Conflict as lost:
+        if lost.key != key:
+            raise core.allocator.refused(value) from lost
     else:
         await core.follow(kind, key)
         await core.converted(kind, [record])

@@ -16,13 +16,14 @@ from roost.api.errors import StatusError, conflict, not_found
 from roost.api.kind import Kind
 from roost.api.values import Object
 from roost.apiserver import keys
+from roost.apiserver.addressing import commit, with_addresses
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, rfc3339, shown, undo_all
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.options import DeleteRequest
 from roost.apiserver.selection import Selection
-from roost.apiserver.updating import MODIFIED, release_held
-from roost.store.port import Conflict, Record
+from roost.apiserver.updating import MODIFIED
+from roost.store.port import Conflict, Record, Write
 
 _TRIES: Final = 16
 #: A definition goes only when the objects that it defines are gone.
@@ -236,8 +237,9 @@ async def _remove(
 ) -> Deleted:
     if options.dry_run:
         return Deleted(record, gone=True)
-    gone = await core.store.commit(record.key, None, record.revision)
-    release_held(core, kind, value)
+    beside = await with_addresses(core, kind, value, None)
+    gone = await commit(core, Write(record.key, None, record.revision), beside, None)
+    core.allocator.release(kind, value)
     await core.follow(kind, record.key)
     await core.converted(kind, [gone])
     return Deleted(gone, gone=True)

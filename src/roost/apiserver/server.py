@@ -19,6 +19,7 @@ from roost.api.schema.node import Node
 from roost.api.values import Object
 from roost.apiserver.access.impersonation import impersonated_user, wanted_user
 from roost.apiserver.access.refusals import forbidden
+from roost.apiserver.addressing import load_addresses
 from roost.apiserver.admission.port import Plugin
 from roost.apiserver.aggregation.merging import Elsewhere
 from roost.apiserver.aggregation.remote import Fetcher, Remotes
@@ -55,7 +56,6 @@ from roost.apiserver.witnessing import Witness
 from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Store
 
-_SERVICES = Resource("", "v1", "services")
 #: Resources whose every use is answered with a warning.
 _DEPRECATED = {
     Resource("", "v1", "endpoints"): (
@@ -169,7 +169,7 @@ class ApiServer:
     async def _load(self) -> None:
         for part in self._parts:
             await part.load()
-        self.core.allocator.load(await self.core.lookup.list(_SERVICES))
+        await load_addresses(self.core)
 
     def client(
         self, user: User | None = None, *, rest_s: float = 0.0, manner: Manner | None = None

@@ -14,13 +14,15 @@ from roost.api.errors import Cause, StatusError, conflict, invalid, not_found
 from roost.api.kind import Change, Kind
 from roost.api.values import Object
 from roost.apiserver import failures, keys
+from roost.apiserver.addressing import commit, with_addresses
+from roost.apiserver.allocation import Reservation
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, is_custom, shown, undo_all
 from roost.apiserver.creating import create, settle_namespace
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.options import parse_version
 from roost.apiserver.ownership import name_owners_once, own
-from roost.store.port import Conflict, Record
+from roost.store.port import Conflict, Record, Write
 
 MODIFIED: Final = (
     "the object has been modified; please apply your changes to the latest version and try again"
@@ -164,10 +166,10 @@ async def _attempt(
         change = Change(new, old, target.hooks, core.now(), context.warnings)
         core.prepare(kind, change)
         core.check(kind, change)
-        if kind.plural == "services" and kind.group == "":
-            reservation = core.allocator.reserve(change, dry_run=options.dry_run)
+        reservation = core.allocator.reserve(kind, change, dry_run=options.dry_run)
         await core.validate(request)
-        written = await _commit(core, target, record, old, new, options.dry_run)
+        work = Work(record, old, new, reservation)
+        written = await _commit(core, target, work, options.dry_run)
     except BaseException:
         undo_all(request)
         if reservation is not None:
@@ -192,28 +194,34 @@ def is_finished(value: Object) -> bool:
     return not metadata.get("deletionGracePeriodSeconds")
 
 
-async def _commit(
-    core: Core, target: Target, record: Record, old: Object, new: Object, dry_run: bool
-) -> Record:
+@dataclass(slots=True)
+class Work:
+    """What is to be stored: an object's record and state of now, its new state, what that needs."""
+
+    record: Record
+    old: Object
+    new: Object
+    reservation: Reservation | None = None
+
+
+async def _commit(core: Core, target: Target, work: Work, dry_run: bool) -> Record:
     """Store the new state, delete the object if that was its last hold, or keep what is there."""
-    kind = target.kind
+    kind, record, old, new = target.kind, work.record, work.old, work.new
     new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     if new == old:
         return record
     if dry_run:
         return core.unsaved(kind, target.key, new, record.revision)
     if is_finished(new):
-        gone = await core.store.commit(target.key, None, record.revision)
-        release_held(core, kind, old)
+        beside = await with_addresses(core, kind, old, None)
+        last = Write(target.key, None, record.revision)
+        gone = await commit(core, last, beside, work.reservation)
+        core.allocator.release(kind, old)
         await core.follow(kind, target.key)
         return core.unsaved(kind, target.key, new, gone.revision)
     draft = draft_of(core.storage(kind), await core.stored(kind, new))
-    written = await core.store.commit(target.key, draft, record.revision)
+    beside = await with_addresses(core, kind, old, new)
+    write = Write(target.key, draft, record.revision)
+    written = await commit(core, write, beside, work.reservation)
     await core.follow(kind, target.key)
     return written
-
-
-def release_held(core: Core, kind: Kind, gone: Object) -> None:
-    """Take note that an object is gone: give back what it held outside the store."""
-    if kind.plural == "services" and kind.group == "":
-        core.allocator.release(gone)

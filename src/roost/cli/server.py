@@ -74,7 +74,7 @@ from roost.cli.settings import Settings
 from roost.client.kubeconfig import Connection, kubeconfig_text
 from roost.client.port import Client
 from roost.client.recorder import EVENTS_REST_S
-from roost.controllers.registry import ALL, EVERYWHERE, Setup, chosen, controllers
+from roost.controllers.registry import ALL, EVERYWHERE, OWN, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.served import served_kinds
 from roost.engine.discovered import Discovered
@@ -284,8 +284,6 @@ def _start_control(
     `node_ports` are those of this machine, if it is a node too; then Services of type LoadBalancer get
     its address.
     """
-    if not names:
-        return
     setup = Setup(
         ca_pem=parts.authority.certificate.decode(),
         served=served_kinds(builtin().kinds()),
@@ -297,12 +295,15 @@ def _start_control(
     manager: Client = parts.api.client(MANAGER, rest_s=_REST_S)
 
     def own(name: str) -> Client:
+        if name in of_server:
+            return parts.api.client(manner=Manner(rest_s=_REST_S, manager="kube-apiserver"))
         manner = Manner(rest_s=_REST_S, manager="kube-controller-manager", trusted=True)
         return parts.api.client(controller_user(name), manner=manner)
 
+    of_server = {controller.name for controller in OWN}
     fixed = [name for name in names if name not in EVERYWHERE]
     engine = Engine(
-        manager, parts.clock, parts.chance, controllers(fixed, setup),
+        manager, parts.clock, parts.chance, (*controllers(fixed, setup), *OWN),
         signer=AuthoritySigner(parts.authority),
         reader=reader(parts.api, MANAGER, parts.proxies),
         clients=own,

@@ -23,6 +23,7 @@ from roost.controllers import (
     endpointslice,
     endpointslicemirroring,
     ephemeralvolume,
+    ipaddresses,
     job,
     localpath,
     nodettl,
@@ -158,6 +159,9 @@ ALL: Mapping[str, Make] = MappingProxyType(
         **EVERYWHERE,
     }
 )
+
+#: What kube-apiserver does itself: always on, and not among the names that are chosen from.
+OWN: tuple[AnyController, ...] = (ipaddresses.CONTROLLER, servicecidr.DEFAULT)
 
 #: Controllers that need a certificate authority.
 AUTHORITY = frozenset(

@@ -1,4 +1,8 @@
-"""ServiceCIDRs are ready, and go only when no address in use would be left without a range."""
+"""ServiceCIDRs are ready, and go only when no address in use would be left without a range.
+
+Addresses in use are the IPAddresses of the allocator. The default range is kept by DEFAULT, which is
+the API server's own: it comes back when it was deleted.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,29 @@ from dataclasses import dataclass
 
 from roost.api.values import Object
 from roost.decisions import conditions
-from roost.decisions.controller import Caches, Controller, Key, Watch
-from roost.decisions.meta import deleting, key_of, name_of, ref_of, seconds_of, stamp, version_of
-from roost.decisions.plan import NOTHING, Patch, Plan
+from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
+from roost.decisions.meta import (
+    deleting,
+    key_of,
+    labels_of,
+    name_of,
+    object_reference,
+    ref_of,
+    seconds_of,
+    stamp,
+    version_of,
+    warning,
+)
+from roost.decisions.plan import NOTHING, Create, Patch, Plan
 from roost.decisions.resources import IP_ADDRESSES, SERVICE_CIDRS
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
+DEFAULT_NAME = "kubernetes"
+DEFAULT_RANGE = "10.96.0.0/16"
 #: A range stays so long after its deletion was asked for: addresses may be on the way.
 GRACE_S = 10.0
+_MANAGED_BY = "ipaddress.kubernetes.io/managed-by"
+_ALLOCATOR = "ipallocator.k8s.io"
 _IN_USE = (
     "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new "
     "ServiceCIDR"
@@ -32,6 +51,14 @@ class View:
     now: float
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultView:
+    """The default range, if it is there."""
+
+    cidr: Object | None
+    now: float
+
+
 def view(caches: Caches, key: Key, now: float) -> View | None:
     """Return the range with all that holds it back."""
     found = caches[SERVICE_CIDRS].get(*key)
@@ -45,7 +72,11 @@ def view(caches: Caches, key: Key, now: float) -> View | None:
         if name_of(one) != key.name and not deleting(one)
         for text in one["spec"].get("cidrs") or ()
     ]
-    addresses = tuple(name_of(one) for one in caches[IP_ADDRESSES].all())
+    addresses = tuple(
+        name_of(one)
+        for one in caches[IP_ADDRESSES].all()
+        if labels_of(one).get(_MANAGED_BY) == _ALLOCATOR
+    )
     return View(found, tuple(others), addresses, now)
 
 
@@ -107,6 +138,48 @@ def _with_going(cidr: Object, caches: Caches) -> Iterable[Key]:
 def _going(_obj: Object, caches: Caches) -> Iterable[Key]:
     return [key_of(one) for one in caches[SERVICE_CIDRS].all() if deleting(one)]
 
+
+def default_view(caches: Caches, key: Key, now: float) -> DefaultView | None:
+    """Return the default range, or that there is none."""
+    if key.name != DEFAULT_NAME:
+        return None
+    return DefaultView(caches[SERVICE_CIDRS].get(*key), now)
+
+
+def keep_default(view: DefaultView) -> Plan:
+    """Create the default range where it is missing, and say of it what it does not say."""
+    cidr, wanted = view.cidr, [DEFAULT_RANGE]
+    if cidr is None:
+        made = {"metadata": {"name": DEFAULT_NAME}, "spec": {"cidrs": wanted}}
+        return Plan((Create(SERVICE_CIDRS, made, tolerate_existing=True),))
+    if deleting(cidr):
+        return NOTHING
+    regarding = object_reference(SERVICE_CIDRS, "ServiceCIDR", cidr)
+    found = cidr["spec"].get("cidrs") or []
+    if found != wanted:
+        message = (
+            f"The default ServiceCIDR [{' '.join(found)}] does not match the flag configurations "
+            f"[{' '.join(wanted)}]"
+        )
+        return Plan((warning(regarding, "KubernetesServiceCIDRInconsistent", message),))
+    ready = conditions.find((cidr.get("status") or {}).get("conditions"), "Ready")
+    if ready is None:
+        message = "Kubernetes default Service CIDR is ready"
+        return Plan((_ready(View(cidr, (), (), view.now), "True", "", message),))
+    if ready["status"] != "True":
+        event = warning(regarding, ready.get("reason", ""), ready.get("message", ""))
+        return Plan((event,))
+    return NOTHING
+
+
+DEFAULT = Controller(
+    name="kubernetes-service-cidr-controller",
+    component="kubernetes-service-cidr-controller",
+    watches=(Watch(SERVICE_CIDRS, own_key),),
+    view=default_view,
+    reconcile=keep_default,
+    start_keys=(Key("", DEFAULT_NAME),),
+)
 
 CONTROLLER = Controller(
     name="service-cidr-controller",

@@ -38,7 +38,7 @@ from roost.apiserver.inprocess import Manner
 from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.client.informer import Informers
-from roost.controllers.registry import ALL, AUTHORITY, EVERYWHERE, Setup, chosen, controllers
+from roost.controllers.registry import ALL, AUTHORITY, EVERYWHERE, OWN, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.asking import Ask
 from roost.decisions.served import served_kinds
@@ -299,8 +299,8 @@ class ControlPlane:
         fixed = [name for name in names if name not in EVERYWHERE]
         everywhere = [name for name in names if name in EVERYWHERE]
         engine = Engine(
-            link, self.clocks[CONTROLLERS], chance, controllers(fixed, setup), informers=informers,
-            reader=self._read, tells_causes=True,
+            link, self.clocks[CONTROLLERS], chance, (*controllers(fixed, setup), *OWN),
+            informers=informers, reader=self._read, tells_causes=True,
         )  # fmt: skip
 
         def build(served: Sequence[Any]) -> Any:
