@@ -113,7 +113,11 @@ class Snapshot:
         labels, taints = labels_of(node), spec.get("taints") or ()
         unschedulable = bool(spec.get("unschedulable"))
         allocatable = requests.amounts(status.get("allocatable") or status.get("capacity"))
-        images = {n: i.get("sizeBytes", 0) for i in status.get("images") or () for n in i["names"]}
+        images = {
+            name: image.get("sizeBytes", 0)
+            for image in status.get("images") or ()
+            for name in image.get("names") or ()
+        }
         same = (
             info.present
             and info.labels == labels

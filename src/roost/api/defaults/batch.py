@@ -22,16 +22,20 @@ def job_spec(spec: Object) -> None:
     fill(spec, completionMode="NonIndexed")
     fill(spec, suspend=False)
     fill(spec, manualSelector=False)
-    policy = spec.get("podFailurePolicy")
-    if policy:
-        for rule in policy.get("rules") or ():
-            for pattern in rule.get("onPodConditions") or ():
-                if not pattern.get("status"):
-                    pattern["status"] = "True"
+    _patterns(spec)
     if spec.get("podReplacementPolicy") is None:
-        spec["podReplacementPolicy"] = "Failed" if policy else "TerminatingOrFailed"
+        failing = spec.get("podFailurePolicy")
+        spec["podReplacementPolicy"] = "Failed" if failing else "TerminatingOrFailed"
     part(spec, "template")
     pod_template(spec)
+
+
+def _patterns(spec: Object) -> None:
+    """Fill in the conditions of pods that a failure policy looks for."""
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            if not pattern.get("status"):
+                pattern["status"] = "True"
 
 
 def job(change: Change) -> None:
@@ -47,7 +51,7 @@ def job(change: Change) -> None:
 
 
 def cron_job(change: Change) -> None:
-    """Fill in a CronJob; the Jobs that it will make get their own defaults when they are made."""
+    """Fill in a CronJob; most defaults of the Jobs that it will make are theirs, when they are made."""
     spec = part(change.object, "spec")
     part(change.object, "status")
     if not spec.get("concurrencyPolicy"):
@@ -58,5 +62,6 @@ def cron_job(change: Change) -> None:
     template = part(spec, "jobTemplate")
     part(template, "metadata")
     job_template = part(template, "spec")
+    _patterns(job_template)
     part(job_template, "template")
     pod_template(job_template)

@@ -1,7 +1,8 @@
 """Typed decoding: what Go's decoders do to the body of a request.
 
 Each node is compiled once into a function over values: unknown fields are dropped, nulls are absent,
-zeros that the real server does not write are dropped (see `presence`), and scalars become canonical.
+zeros that the real server does not write are dropped, what it always writes is there (see
+`presence`), and scalars become canonical.
 That function knows nothing about where it is; when a value is not as the schema says, `strict` walks
 it again, slowly, to say where and what. Decoding is idempotent, and the result shares nothing with
 the input.
@@ -16,7 +17,7 @@ from roost.api.errors import BadRequest
 from roost.api.schema import scalars, strict
 from roost.api.schema.node import Node
 from roost.api.schema.nodes import node as node_of
-from roost.api.schema.presence import kept_fields
+from roost.api.schema.presence import kept_fields, unset_fields
 from roost.api.schema.scalars import Mismatch
 from roost.api.values import Object, Value, copy_of
 
@@ -107,9 +108,11 @@ def _struct(node: Node) -> Convert:
         found: Convert = node.decoder
         return found
     table: dict[str, _Entry] = {}
+    unset: list[tuple[str, Value]] = []
 
     def decode_struct(value: Object) -> Object:
         if not table:
+            unset.extend(unset_fields(node).items())
             table.update(_table(node))
         decoded = {}
         for name, item in value.items():
@@ -128,6 +131,9 @@ def _struct(node: Node) -> Convert:
                 decoded[name] = convert(item)
             else:
                 raise _Unusual
+        for name, written in unset:
+            if name not in decoded:
+                decoded[name] = copy_of(written) if written.__class__ is dict else written
         return decoded
 
     node.decoder = decode_struct

@@ -1,12 +1,18 @@
-"""Which optional fields a Kubernetes server writes although they are zero.
+"""Which fields a Kubernetes server writes although they are zero, and which although they are absent.
 
 An optional field with a zero value ("", 0, false, an empty list or map) is not written by the real
 server, because its Go type cannot tell zero from absent; where the type can (a pointer, or a field
 that is always written), the zero stays. Schemas do not say which; this table does: a definition, then
 its fields that keep a zero. Structures are not here: `{}` stays wherever a schema has fields.
+
+Some fields are written even if nobody set them: in the older groups all scalars that are required,
+and those of a second table.
 """
 
 from __future__ import annotations
+
+from roost.api.schema.node import Node
+from roost.api.values import Value
 
 _TABLE = """
 admissionregistration.v1.MatchResources matchPolicy
@@ -171,6 +177,52 @@ meta.v1.OwnerReference blockOwnerDeletion controller
 meta.v1.Preconditions resourceVersion uid
 """
 
+#: Fields that are written although nobody set them: times, lists and pointers as null, structures as
+#: what is always written of them, scalars as zero.
+_UNSET = """
+apiextensions.v1.CustomResourceDefinitionCondition lastTransitionTime
+apiregistration.v1.APIServiceCondition lastTransitionTime
+apps.v1.DaemonSetCondition lastTransitionTime
+apps.v1.DeploymentCondition lastTransitionTime lastUpdateTime
+apps.v1.ReplicaSetCondition lastTransitionTime
+apps.v1.StatefulSetCondition lastTransitionTime
+autoscaling.v2.ContainerResourceMetricSource target
+autoscaling.v2.ContainerResourceMetricStatus current
+autoscaling.v2.ExternalMetricSource metric target
+autoscaling.v2.ExternalMetricStatus current metric
+autoscaling.v2.HorizontalPodAutoscalerCondition lastTransitionTime
+autoscaling.v2.ObjectMetricSource describedObject metric target
+autoscaling.v2.ObjectMetricStatus current describedObject metric
+autoscaling.v2.PodsMetricSource metric target
+autoscaling.v2.PodsMetricStatus current metric
+autoscaling.v2.ResourceMetricSource target
+autoscaling.v2.ResourceMetricStatus current
+batch.v1.JobCondition lastProbeTime lastTransitionTime
+core.v1.AzureFilePersistentVolumeSource secretNamespace
+core.v1.ContainerImage names
+core.v1.ContainerStateRunning startedAt
+core.v1.ContainerStateTerminated finishedAt startedAt
+core.v1.EventSeries lastObservedTime
+core.v1.LimitRangeSpec limits
+core.v1.NamespaceCondition lastTransitionTime
+core.v1.NodeCondition lastHeartbeatTime lastTransitionTime
+core.v1.NodeRuntimeHandler name
+core.v1.PersistentVolumeClaimCondition lastProbeTime lastTransitionTime
+core.v1.PodCondition lastProbeTime lastTransitionTime
+core.v1.PreferredSchedulingTerm preference
+core.v1.ReplicationControllerCondition lastTransitionTime
+core.v1.WeightedPodAffinityTerm podAffinityTerm
+flowcontrol.v1.FlowSchemaCondition lastTransitionTime
+flowcontrol.v1.PriorityLevelConfigurationCondition lastTransitionTime
+meta.v1.Condition lastTransitionTime message reason status type
+storage.v1.VolumeError time
+"""
+#: Groups whose required scalars are all written: none of them is a pointer.
+_PLAIN_GROUPS = frozenset(("apps", "autoscaling", "batch", "core", "policy"))
+#: Written as null: pointers.
+_POINTERS = frozenset(("secretNamespace",))
+_SCALARS = {"string": "", "integer": 0, "boolean": False}
+
 
 def _read(table: str) -> dict[str, frozenset[str]]:
     kept: dict[str, frozenset[str]] = {}
@@ -181,8 +233,32 @@ def _read(table: str) -> dict[str, frozenset[str]]:
 
 
 _KEPT = _read(_TABLE)
+_WRITTEN = _read(_UNSET)
+
+
+def _short(definition: str) -> str:
+    return ".".join(definition.rsplit(".", 3)[1:])
 
 
 def kept_fields(definition: str) -> frozenset[str]:
     """Return the optional fields of a definition (by its full name) whose zero value is written."""
-    return _KEPT.get(".".join(definition.rsplit(".", 3)[1:]), frozenset())
+    return _KEPT.get(_short(definition), frozenset())
+
+
+def unset_fields(node: Node) -> dict[str, Value]:
+    """Return what fields of a definition are written as where they are absent; not to be changed."""
+    short = _short(node.name)
+    written = _WRITTEN.get(short, frozenset())
+    found: dict[str, Value] = {name: _unset(node.fields[name].resolve(), name) for name in written}
+    if short.partition(".")[0] in _PLAIN_GROUPS:
+        for name in node.required:
+            field = node.fields[name].resolve()
+            if field.type in _SCALARS and not (field.time or field.quantity or field.int_or_string):
+                found[name] = _SCALARS[field.type]
+    return found
+
+
+def _unset(field: Node, name: str) -> Value:
+    if field.time or field.type == "array" or name in _POINTERS:
+        return None
+    return _SCALARS[field.type] if field.type in _SCALARS else unset_fields(field)

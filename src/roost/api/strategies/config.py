@@ -47,3 +47,13 @@ def _node_addresses(change: Change) -> None:
 
 
 NODE = Strategy(status={}, status_on_create=True, create=_node_addresses, update=_node_addresses)
+
+
+def _limit_range_create(change: Change) -> None:
+    """A LimitRange without a name gets one: its uid, which is set before."""
+    meta = change.object["metadata"]
+    if not meta.get("name") and meta.get("uid"):
+        meta["name"] = meta["uid"]
+
+
+LIMIT_RANGE = Strategy(create=_limit_range_create)

@@ -47,7 +47,7 @@ def _put(rollout: Rollout, made: Object) -> None:
 
 def _taken_over(failure: Object) -> Object:
     """Return the condition of a ReplicaSet as one of the deployment, with the times that it has."""
-    since = failure.get("lastTransitionTime", "")
+    since = failure.get("lastTransitionTime")
     return {
         "type": "ReplicaFailure",
         "status": failure["status"],

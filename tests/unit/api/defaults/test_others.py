@@ -99,3 +99,11 @@ def test_every_default_bears_an_almost_empty_object_and_is_stable() -> None:
         once = repr(value)
         kind.default(Change(value))
         assert repr(value) == once, kind.name
+
+
+def test_failure_policies_in_the_template_of_a_cron_job_are_filled_in_too() -> None:
+    rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]
+    template = {"spec": {"podFailurePolicy": {"rules": rules}}}
+    spec = filled("batch", "CronJob", {"spec": {"jobTemplate": template}})["spec"]
+    assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert "backoffLimit" not in spec["jobTemplate"]["spec"]

@@ -76,7 +76,8 @@ def test_int_or_string_takes_both():
 
 def test_what_is_open_is_kept_as_it_is():
     data = {"a": [1, None, {"b": None}], "zero": 0}
-    assert decoded({"data": data}, "io.k8s.api.apps.v1.ControllerRevision") == {"data": data}
+    result = decoded({"data": data}, "io.k8s.api.apps.v1.ControllerRevision")
+    assert result == {"data": data, "revision": 0}
     fields = {"f:spec": {".": {}, "f:x": {}}}
     pod = {"metadata": {"managedFields": [{"manager": "m", "fieldsV1": fields}]}}
     assert decoded(pod)["metadata"]["managedFields"][0]["fieldsV1"] == fields
@@ -86,7 +87,7 @@ def test_unknown_fields_are_dropped_and_named_in_the_order_of_the_body():
     value = container(imagee="x", ports=[{"port": 1}])
     value["spec"]["bogus"] = {"a": 1}
     result, complaints = decode(POD, value)
-    assert result == container(ports=[{}])
+    assert result == container(ports=[{"containerPort": 0}])
     assert complaints == [
         'unknown field "spec.containers[0].imagee"',
         'unknown field "spec.containers[0].ports[0].port"',
@@ -197,3 +198,43 @@ class TestSchemasOfCustomResources:
     def test_a_union_refuses_what_is_neither(self):
         with pytest.raises(Mismatch):
             decode(node(self.NAME), {"additionalProperties": 3})
+
+
+def test_what_is_always_written_is_there_although_nobody_set_it():
+    def core(value, name):
+        return decoded(value, f"io.k8s.api.core.v1.{name}")
+
+    assert core({"name": "X"}, "HTTPHeader") == {"name": "X", "value": ""}
+    assert core({}, "SleepAction") == {"seconds": 0}
+    assert core({"limits": []}, "LimitRangeSpec") == {"limits": None}
+    assert core({"sizeBytes": 1}, "ContainerImage") == {"sizeBytes": 1, "names": None}
+    assert core({"shareName": "a", "secretName": "b"}, "AzureFilePersistentVolumeSource") == {
+        "shareName": "a",
+        "secretName": "b",
+        "secretNamespace": None,
+    }
+    assert core({}, "ContainerStateTerminated") == {
+        "exitCode": 0,
+        "startedAt": None,
+        "finishedAt": None,
+    }
+    assert core({"weight": 1}, "PreferredSchedulingTerm") == {"weight": 1, "preference": {}}
+    assert decoded({"type": "A"}, "io.k8s.api.apps.v1.DeploymentCondition") == {
+        "type": "A",
+        "status": "",
+        "lastUpdateTime": None,
+        "lastTransitionTime": None,
+    }
+    metric = decoded({"name": "cpu"}, "io.k8s.api.autoscaling.v2.ResourceMetricSource")
+    assert metric == {"name": "cpu", "target": {"type": ""}}
+
+
+def test_what_is_written_of_an_absent_structure_is_shared_by_nobody():
+    terms = [decoded({"weight": 1}, "io.k8s.api.core.v1.WeightedPodAffinityTerm") for _ in range(2)]
+    terms[0]["podAffinityTerm"]["topologyKey"] = "zone"
+    assert terms[1]["podAffinityTerm"] == {"topologyKey": ""}
+
+
+def test_required_pointers_stay_absent():
+    assert "selector" not in decoded({}, "io.k8s.api.apps.v1.DeploymentSpec")
+    assert "sideEffects" not in decoded({}, "io.k8s.api.admissionregistration.v1.MutatingWebhook")

@@ -73,7 +73,7 @@ KINDS = (
         short_names=("limits",),
         create_on_update=True,
         default=config_defaults.limit_range,
-        prepare=PLAIN,
+        prepare=config_strategy.LIMIT_RANGE,
         validate=quotas_rules.LIMIT_RANGE,
     ),
     Kind(
