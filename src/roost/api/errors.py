@@ -9,7 +9,7 @@ Rule: no other exception may reach a user. Reasons and codes follow the API conv
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from roost.api.values import Object
 
@@ -29,6 +29,10 @@ class Cause:
         return body
 
 
+#: The cause of a refusal to create something in a namespace that ends.
+NAMESPACE_ENDS: Final = "NamespaceTerminating"
+
+
 class StatusError(Exception):
     """The abstract base: raise a subclass.
 
@@ -44,6 +48,11 @@ class StatusError(Exception):
         super().__init__(message)
         self.message = message
         self.details: Object | None = details
+
+    def has_cause(self, reason: str) -> bool:
+        """Say whether one of the causes in the details has that reason."""
+        causes = (self.details or {}).get("causes") or ()
+        return any(cause.get("reason") == reason for cause in causes)
 
     def status(self) -> Object:
         """Return the `Status` object that answers the request."""

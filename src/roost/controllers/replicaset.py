@@ -1,7 +1,7 @@
 """ReplicaSet and ReplicationController: keep as many pods as `spec.replicas` says.
 
 Pods that match the selector and have no controller are adopted; surplus pods go in the order of
-`victim_rank`; at most BURST pods are made or deleted per decision.
+`victim_order`; at most BURST pods are made or deleted per decision.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from roost.api.errors import StatusError
+from roost.api.errors import NAMESPACE_ENDS, StatusError
 from roost.api.kind import Resource
 from roost.api.selectors import LabelSelector, label_selector, labels_equal
 from roost.api.values import Object
@@ -50,10 +50,11 @@ from roost.decisions.plan import Action, Create, Delete, Plan, Update
 from roost.decisions.pods import (
     active,
     available,
+    finished,
     next_available,
     node_of,
     ready,
-    victim_rank,
+    victim_order,
 )
 from roost.decisions.resources import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS
 from roost.decisions.templates import pod_from
@@ -115,7 +116,7 @@ def reconcile(view: View) -> Plan:
     """Decide which pods to make, delete, adopt and release, and what the status is."""
     replica_set = view.replica_set
     claimed = _claim(view)
-    pods = [pod for pod in claimed.kept if active(pod)]
+    pods = list(claimed.kept)
     actions: list[Action] = list(claimed.actions)
     if not deleting(replica_set):
         actions += _manage(view, pods)
@@ -128,7 +129,7 @@ def reconcile(view: View) -> Plan:
 
 def refused(view: View, action: Action, error: StatusError) -> Plan:
     """Tell why a pod could not be made or deleted."""
-    if not isinstance(action, Create | Delete):
+    if not isinstance(action, Create | Delete) or error.has_cause(NAMESPACE_ENDS):
         return Plan()
     what = "creating" if isinstance(action, Create) else "deleting"
     reason = "FailedCreate" if isinstance(action, Create) else "FailedDelete"
@@ -142,9 +143,20 @@ def refused(view: View, action: Action, error: StatusError) -> Plan:
 
 
 def _claim(view: View) -> Claim:
+    """Adopt and release what runs or will run; the rest is nobody's business any more."""
     flavour = view.flavour
     owner = Owner(flavour.resource, flavour.kind, view.replica_set, PODS)
-    return claim(owner, flavour.selector(view.replica_set), view.owned, view.orphans)
+    mine, free = filter(active, view.owned), filter(active, view.orphans)
+    return claim(owner, flavour.selector(view.replica_set), mine, free)
+
+
+def _terminating(view: View) -> int:
+    """Return how many of the pods are on their way out, but not there yet."""
+    selector = view.flavour.selector(view.replica_set)
+    return sum(
+        deleting(pod) and not finished(pod) and selector.matches(labels_of(pod))
+        for pod in view.owned
+    )
 
 
 def _manage(view: View, pods: list[Object]) -> Iterable[Action]:
@@ -173,14 +185,15 @@ def _victims(view: View, pods: list[Object], count: int) -> list[Object]:
     if count <= 0:
         return []
     crowd = Counter(node_of(pod) for pod in (view.related or pods) if active(pod))
-    return sorted(pods, key=lambda pod: victim_rank(pod, crowd[node_of(pod)], view.now))[:count]
+    order = victim_order(lambda pod: crowd[node_of(pod)], view.now)
+    return sorted(pods, key=order)[:count]
 
 
 def _status(view: View, claimed: Claim) -> Object:
     replica_set = view.replica_set
     spec = replica_set["spec"]
     old = replica_set.get("status") or {}
-    pods = [pod for pod in claimed.kept if active(pod)]
+    pods = claimed.kept
     template_labels = (spec["template"].get("metadata") or {}).get("labels") or {}
     min_ready_s = spec.get("minReadySeconds", 0)
     return {
@@ -188,7 +201,7 @@ def _status(view: View, claimed: Claim) -> Object:
         "fullyLabeledReplicas": sum(template_labels.items() <= labels_of(p).items() for p in pods),
         "readyReplicas": sum(ready(pod) for pod in pods),
         "availableReplicas": sum(available(pod, min_ready_s, view.now) for pod in pods),
-        "terminatingReplicas": sum(deleting(pod) for pod in claimed.kept),
+        "terminatingReplicas": _terminating(view),
         "observedGeneration": replica_set["metadata"].get("generation", 0),
         "conditions": list(old.get("conditions") or ()),
     }

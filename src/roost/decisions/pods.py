@@ -6,7 +6,8 @@ ready for minReadySeconds, *active* while it has not finished and is not being d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cmp_to_key
 from typing import Any
 
 from roost.api.values import Object
@@ -85,22 +86,50 @@ def _deletion_cost(pod: Object) -> int:
         return 0
 
 
-def _restarts(pod: Object) -> int:
+def _most_restarts(pod: Object) -> tuple[int, int]:
+    """Return the restarts of the container, and of the sidecar, that has the most of them."""
     status = pod.get("status") or {}
-    counts = [c.get("restartCount", 0) for c in status.get("containerStatuses") or ()]
-    counts += [
-        c.get("restartCount", 0)
-        for c, spec in zip(
-            status.get("initContainerStatuses") or (),
-            pod["spec"].get("initContainers") or (),
-            strict=False,
-        )
-        if spec.get("restartPolicy") == "Always"
+    sidecars = {
+        one.get("name")
+        for one in pod["spec"].get("initContainers") or ()
+        if one.get("restartPolicy") == "Always"
+    }
+    plain = [one.get("restartCount", 0) for one in status.get("containerStatuses") or ()]
+    beside = [
+        one.get("restartCount", 0)
+        for one in status.get("initContainerStatuses") or ()
+        if one.get("name") in sidecars
     ]
-    return max(counts, default=0)
+    return max(plain, default=0), max(beside, default=0)
 
 
 _PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
+
+
+def _progress(pod: Object) -> tuple[bool, int, bool]:
+    """Return a key that sorts pods that came less far to the front."""
+    return bool(node_of(pod)), _PHASE_RANK.get(phase_of(pod), 2), ready(pod)
+
+
+def _ready_since(pod: Object) -> float:
+    return seconds_of((ready_condition(pod) or {}).get("lastTransitionTime"))
+
+
+def _youngest_first(moment_s: float) -> tuple[bool, float]:
+    """Return a key that sorts what has no time to the front, and then the latest."""
+    return bool(moment_s), -moment_s
+
+
+def early_rank(pod: Object) -> tuple[Any, ...]:
+    """Return a key that sorts the pods that a Job gives up first to the front.
+
+    In turn: not bound, Pending before Unknown before Running, not ready, ready for a shorter time, more
+    restarts (of its containers, then of its sidecars), younger.
+    """
+    plain, beside = _most_restarts(pod)
+    since = _ready_since(pod) if ready(pod) else 0.0
+    born = _youngest_first(created_at(pod))
+    return (*_progress(pod), _youngest_first(since), -plain, -beside, born)
 
 
 def _age_bucket(since: float, now: float) -> int:
@@ -108,23 +137,36 @@ def _age_bucket(since: float, now: float) -> int:
     return int(max(now - since, 0.0) * 1e9).bit_length()
 
 
-def victim_rank(pod: Object, related: int, now: float) -> tuple[Any, ...]:
-    """Return a key that sorts the pods that a replica set gives up first to the front.
+def victim_order(related: Callable[[Object], int], now: float) -> Callable[[Object], Any]:
+    """Return a sort key that puts the pods that a replica set gives up first to the front.
 
     In turn: not bound, Pending before Unknown before Running, not ready, lower deletion cost, more
-    related pods on its node (`related`), ready for a shorter time, more restarts, younger, uid.
+    `related` pods on its node, ready for a shorter time, more restarts, younger. Two times that differ
+    by little count as equal, and then the uid decides, whatever would come after.
     """
-    is_ready = ready(pod)
-    condition = ready_condition(pod)
-    since = seconds_of((condition or {}).get("lastTransitionTime")) if is_ready else 0.0
-    return (
-        bool(node_of(pod)),
-        _PHASE_RANK.get(phase_of(pod), 2),
-        is_ready,
-        _deletion_cost(pod),
-        -related,
-        _age_bucket(since, now) if is_ready else 0,
-        -_restarts(pod),
-        _age_bucket(created_at(pod), now),
-        pod["metadata"].get("uid", ""),
-    )
+
+    def compare(left: Object, right: Object) -> int:
+        mine = (*_progress(left), _deletion_cost(left), -related(left))
+        other = (*_progress(right), _deletion_cost(right), -related(right))
+        if mine != other:
+            return -1 if mine < other else 1
+        if ready(left) and (by := _by_age(left, right, _ready_since, now)):
+            return by
+        one, two = _most_restarts(left), _most_restarts(right)
+        if one != two:
+            return -1 if one > two else 1
+        return _by_age(left, right, created_at, now)
+
+    return cmp_to_key(compare)
+
+
+def _by_age(left: Object, right: Object, moment: Callable[[Object], float], now: float) -> int:
+    one, two = moment(left), moment(right)
+    if one == two:
+        return 0
+    if not one or not two:
+        return -1 if not one else 1
+    fresh = _age_bucket(one, now) - _age_bucket(two, now)
+    if fresh:
+        return fresh
+    return -1 if left["metadata"].get("uid", "") < right["metadata"].get("uid", "") else 1

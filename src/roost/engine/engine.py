@@ -13,7 +13,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from roost.api.errors import Conflict, NotFound, StatusError, TooManyRequests
+from roost.api.errors import (
+    NAMESPACE_ENDS,
+    Conflict,
+    NotFound,
+    StatusError,
+    TooManyRequests,
+)
 from roost.api.kind import Resource
 from roost.client.informer import Delta, Informers
 from roost.client.port import Client
@@ -409,7 +415,4 @@ class Engine:
 
 
 def _namespace_ends(error: Exception) -> bool:
-    if not isinstance(error, StatusError):
-        return False
-    causes = (error.details or {}).get("causes", ())
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+    return isinstance(error, StatusError) and error.has_cause(NAMESPACE_ENDS)

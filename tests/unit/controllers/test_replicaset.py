@@ -168,3 +168,19 @@ def test_a_refusal_becomes_an_event_and_a_condition() -> None:
             "message": "exceeded quota",
         }
     ]
+
+
+def test_what_has_ended_is_neither_adopted_nor_released_nor_counted() -> None:
+    over = mine("over", status={"phase": "Failed"})
+    over["metadata"]["deletionTimestamp"] = "2027-01-15T08:59:00Z"
+    other = mine("other", status={"phase": "Succeeded"})
+    other["metadata"]["labels"] = {"app": "other"}
+    free = mine("free", status={"phase": "Succeeded"})
+    del free["metadata"]["ownerReferences"]
+    rs = replica_set(0, counts(0))
+    assert reconcile(view(rs, over, other, orphans=(free,))) == Plan()
+
+
+def test_a_namespace_that_ends_is_no_failure() -> None:
+    causes = {"causes": [{"reason": "NamespaceTerminating"}]}
+    assert refused(view(replica_set(1)), Create(PODS, {}), Forbidden("it ends", causes)) == Plan()

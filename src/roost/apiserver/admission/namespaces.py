@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost.api.errors import not_found
+from roost.api.errors import NAMESPACE_ENDS, not_found
 from roost.api.kind import Resource
 from roost.apiserver.access.refusals import refused
 from roost.apiserver.admission.base import NAMESPACES, Base, refuse, resource_of
@@ -39,7 +39,7 @@ class NamespaceLifecycle(Base):
             f"unable to create new content in namespace {namespace} because it is being terminated",
         )
         cause = {
-            "reason": "NamespaceTerminating",
+            "reason": NAMESPACE_ENDS,
             "message": f"namespace {namespace} is being terminated",
             "field": "metadata.namespace",
         }

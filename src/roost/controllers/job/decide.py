@@ -38,7 +38,7 @@ from roost.decisions.meta import (
     warning,
 )
 from roost.decisions.plan import NOTHING, Action, Create, Delete, Patch, Plan, Update
-from roost.decisions.pods import victim_rank
+from roost.decisions.pods import early_rank
 from roost.decisions.resources import JOBS, PODS
 from roost.decisions.templates import pod_from
 
@@ -162,7 +162,7 @@ def _manage(
         wanted = min(max(completions - counts.succeeded, 0), parallelism)
     surplus = active - wanted
     if surplus > 0:
-        ranked = sorted(counts.active, key=lambda pod: victim_rank(pod, 0, view.now))
+        ranked = sorted(counts.active, key=early_rank)
         return _delete(view, ranked[:surplus], keep_tracking=False), None
     missing = -surplus
     if facts.replaces_only_failed(job):
