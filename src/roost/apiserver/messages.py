@@ -147,6 +147,8 @@ class Proxy:
     mount: str = ""
     #: For an extension server: whose certificate must be this one's, by this authority.
     extension: Extension | None = None
+    #: What came with the request; None: it has not been read, and goes on as it comes.
+    body: bytes | None = None
     #: Called with the code of the answer when everything has been passed on.
     finished: Callable[[int], None] | None = None
 

@@ -17,6 +17,7 @@ _VERBS = {
 }
 #: What may follow a namespace's name without being a resource in it.
 _NAMESPACE_PARTS = frozenset({"status", "finalize"})
+_PROXIED = frozenset({"nodes", "pods", "services"})
 
 
 @dataclass(slots=True)
@@ -70,6 +71,17 @@ def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:
         info.namespace = info.name  # as authorisers see it; the object itself has none
     _refine_verb(info, watch)
     return info
+
+
+def is_proxied(path: str) -> bool:
+    """Whether a path leads through the API to a node, a pod or a service, whatever it says there.
+
+    What is sent there may be longer than anything that the API itself takes.
+    """
+    if "/proxy" not in path:
+        return False
+    info = parse_path("", path)
+    return info.subresource == "proxy" and not info.group and info.resource in _PROXIED
 
 
 def _refine_verb(info: RequestInfo, watch: bool) -> None:

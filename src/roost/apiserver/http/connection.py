@@ -96,5 +96,11 @@ class Sent:
         """Nothing is left to do."""
 
 
+def invite(request: web.BaseRequest) -> None:
+    """Let a client that waits to be told so send its body."""
+    if "expect" in request.headers and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
 KEPT: Final = Sent(keep_alive=True)
 CLOSED: Final = Sent(keep_alive=False)

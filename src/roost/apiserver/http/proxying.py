@@ -19,7 +19,7 @@ from yarl import URL
 from roost.api.errors import InternalError, ServiceUnavailable, StatusError, from_status
 from roost.apiserver.authenticator import websocket_token
 from roost.apiserver.encoding import decode
-from roost.apiserver.http.connection import CLOSED, Connection, Sent
+from roost.apiserver.http.connection import CLOSED, Connection, Sent, invite
 from roost.apiserver.messages import Answer, Proxy
 from roost.apiserver.server import error_answer
 
@@ -105,13 +105,18 @@ class Proxies:
         self, request: web.BaseRequest, connection: Connection, proxy: Proxy
     ) -> Answer | Sent:
         headers = forwarded_headers(request, proxy)
-        body: Any = request.content if request.can_read_body else None
+        body: Any = proxy.body
+        if body is None and request.can_read_body:
+            body = request.content
+            if "content-length" in request.headers:  # else it goes on in chunks
+                headers["Content-Length"] = request.headers["content-length"]
+            invite(request)
         task = asyncio.current_task()
         assert task is not None
         connection.on_lost = lambda: _cancel(task)
         try:
             async with self._client().request(
-                request.method, _url(proxy), headers=headers, data=body, allow_redirects=False,
+                request.method, _url(proxy), headers=headers, data=body or None, allow_redirects=False,
                 ssl=self._tls(proxy) or True, server_hostname=_server_name(proxy),
             ) as answer:  # fmt: skip
                 if proxy.kubelet and answer.status >= 400 and "proxy" not in proxy.mount:

@@ -33,6 +33,7 @@ from roost.apiserver.http.connection import (
     Connection,
     ConnectionServer,
     Sent,
+    invite,
 )
 from roost.apiserver.http.sink import TransportSink
 from roost.apiserver.messages import (
@@ -44,6 +45,7 @@ from roost.apiserver.messages import (
     Response,
     WatchAnswer,
 )
+from roost.apiserver.requestinfo import is_proxied
 from roost.apiserver.server import error_answer
 
 #: Answers above this size are compressed for those who take gzip.
@@ -204,17 +206,20 @@ class HttpServer:
             user = ANONYMOUS
         raw = request.raw_path
         path, _, query = raw.partition("?")
-        body = await self._body(request) if request.can_read_body else b""
-        return await self._api.handle(
+        meant = unquote(path) if "%" in path else path
+        passes = is_proxied(meant)
+        body = await self._body(request) if request.can_read_body and not passes else b""
+        answer = await self._api.handle(
             Request(
-                request.method, unquote(path) if "%" in path else path, query, headers, body,
-                user, path, peer=connection.peer,
+                request.method, meant, query, headers, body, user, path, peer=connection.peer
             )
         )  # fmt: skip
+        if isinstance(answer, Proxy) and not passes:
+            answer.body = body
+        return answer
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        if "expect" in request.headers and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        invite(request)
         content = request.content
         first = await content.readany()
         if content.is_eof() and content.at_eof():

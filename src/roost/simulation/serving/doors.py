@@ -18,8 +18,8 @@ from yarl import URL
 
 from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, waits_for, wanted_of
 from roost.adapters.real.kubelet.sessions import serve_command, serve_ports
-from roost.api.errors import StatusError
-from roost.apiserver.http.connection import Connection, Sent
+from roost.api.errors import RequestEntityTooLarge, StatusError
+from roost.apiserver.http.connection import Connection, Sent, invite
 from roost.apiserver.http.proxying import (
     HOP_HEADERS,
     forwarded_headers,
@@ -39,7 +39,6 @@ from roost.simulation.network.fabric import Host
 from roost.simulation.network.messages import Fault
 from roost.simulation.nodes import SimulatedNode
 from roost.simulation.serving.across import Across
-from roost.simulation.serving.front import HeldProxy
 from roost.simulation.serving.sessions import (
     FarProcess,
     HttpPipe,
@@ -51,6 +50,8 @@ from roost.simulation.serving.sessions import (
 
 ResultT = TypeVar("ResultT")
 _FETCH_S: Final = 60.0
+#: The virtual network carries bodies whole, and none that is larger.
+_BODY_BYTES: Final = 64 << 20
 #: Programs that, at a terminal, take one command after the other.
 _SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
 _Handler = Callable[["Doors", web.BaseRequest, str, list[str]], Awaitable[web.StreamResponse]]
@@ -289,7 +290,7 @@ class Doors:
             raise OSError(f"only http is simulated, not {proxy.scheme}")
         headers = forwarded_headers(request, proxy)
         target = f"{proxy.path}?{proxy.query}" if proxy.query else proxy.path
-        body = proxy.body if isinstance(proxy, HeldProxy) else b""
+        body = await _body(request) if proxy.body is None else proxy.body
         made = self._request(
             None, f"http://{proxy.host}:{proxy.port}", request.method, target, dict(headers), body
         )
@@ -331,6 +332,19 @@ _ROUTES: Final[dict[str, _Handler]] = {
     "stats": Doors._stats,
     "healthz": Doors._healthz,
 }
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """Return what came with a request. Raises RequestEntityTooLarge."""
+    invite(request)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.content.iter_any():
+        size += len(piece)
+        if size > _BODY_BYTES:
+            raise RequestEntityTooLarge(f"Request entity too large: limit is {_BODY_BYTES}")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _is_shell(argv: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ import hmac
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -22,7 +22,6 @@ from roost.apiserver.authenticator import Credentials, bearer_token
 from roost.apiserver.messages import (
     Answer,
     Frames,
-    Proxy,
     Request,
     Response,
     Sink,
@@ -35,13 +34,6 @@ from roost.simulation.serving.across import Across
 ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 #: A watcher for which so much waits on the way is cut off.
 _BEHIND_BYTES: Final = 16 << 20
-
-
-@dataclass(slots=True)
-class HeldProxy(Proxy):
-    """A Proxy with the body of its request, which has been read."""
-
-    body: bytes = b""
 
 
 class Activity:
@@ -85,9 +77,6 @@ class Front:
             self._activity.end()
         if isinstance(answer, WatchAnswer):
             return replace(answer, run=partial(self._watch, answer))
-        if isinstance(answer, Proxy):
-            given = {field.name: getattr(answer, field.name) for field in fields(answer)}
-            return HeldProxy(**given, body=request.body)
         return answer
 
     async def _answer(self, request: Request) -> Response:

@@ -30,6 +30,7 @@ from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Credentials
 from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
+from roost.apiserver.messages import BODY_LIMIT_BYTES
 from roost.apiserver.pki.authority import Authority
 from roost.apiserver.pki.files import Identity
 from roost.apiserver.server import ApiServer
@@ -67,6 +68,15 @@ class Farm:
     session: aiohttp.ClientSession
     url: str
     seen: list[web.Request] = field(default_factory=list)
+    #: What came with the requests in `seen`.
+    bodies: list[bytes] = field(default_factory=list)
+
+    async def send(self, method: str, path: str, body: Any, **more: Any) -> int:
+        headers = {"Content-Type": "application/x-own"}
+        async with self.session.request(
+            method, self.url + path, data=body, headers=headers, **more
+        ) as answer:
+            return answer.status
 
     async def get(self, path: str, **headers: str) -> tuple[int, Any]:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
@@ -82,6 +92,7 @@ class Farm:
 
         async def handle(request: web.BaseRequest) -> web.Response:
             self.seen.append(request)  # type: ignore[arg-type]
+            self.bodies.append(await request.content.read())
             found = answers.get(request.path)
             return web.json_response(found, status=404 if found is None else 200)
 
@@ -232,6 +243,50 @@ def test_an_extension_server_is_part_of_the_api(play: Play) -> None:
             code, body = await farm.get(f"{path}/none")
             assert code == 404
             await discovered(farm)
+
+    play(scene)
+
+
+def test_what_is_sent_to_an_extension_server_arrives(play: Play) -> None:
+    async def scene(farm: Farm) -> None:
+        own = Authority.open(DiskFiles(), str(farm.folder / "own"), SystemClock(), "own")
+        identity = own.kubelet_server("ext", ["ext.n.svc"])
+        path = "/apis/ext.example.com/v1/namespaces/n/widgets"
+        answers = {"/apis/ext.example.com/v1": WIDGETS, path: {"kind": "Widget"}}
+        async with kept(farm), farm.machine(identity, farm.front.certificate, answers) as port:
+            await register(farm, port, own.certificate)
+            await available(farm, "v1.ext.example.com", "True")
+            for method, body in (("POST", b"x" * 300_000), ("PUT", b"{}"), ("DELETE", b"")):
+                assert await farm.send(method, path, body) == 200
+                request = farm.seen[-1]
+                assert (request.method, farm.bodies[-1]) == (method, body)
+                assert request.headers["Content-Type"] == "application/x-own"
+
+    play(scene)
+
+
+def test_what_is_sent_through_a_proxy_goes_on_as_it_comes(play: Play) -> None:
+    async def scene(farm: Farm) -> None:
+        identity = farm.cluster.kubelet_server("n1", ["127.0.0.1"])
+        path, long = "/api/v1/nodes/n1/proxy/upload", b"x" * (BODY_LIMIT_BYTES + 70_000)
+
+        async def in_pieces() -> AsyncIterator[bytes]:
+            for _ in range(5):
+                yield b"piece"
+
+        async with farm.machine(identity, farm.cluster.certificate, {"/upload": {}}) as port:
+            await populate(farm, port)
+            assert await farm.send("POST", path, long) == 200
+            assert farm.bodies[-1] == long
+            assert farm.seen[-1].headers["Content-Length"] == str(len(long))
+            assert await farm.send("PUT", path, b"waits", expect100=True) == 200
+            assert farm.bodies[-1] == b"waits"
+            assert await farm.send("POST", path, in_pieces()) == 200
+            assert farm.bodies[-1] == b"piece" * 5
+            assert await farm.send("POST", path, b"") == 200
+            assert farm.bodies[-1] == b""
+            # What is refused need not have been read.
+            assert await farm.send("POST", "/api/v1/nodes/none/proxy/upload", b"x") == 404
 
     play(scene)
 
