@@ -114,34 +114,39 @@ def _multiplied(cardinality: int | None, most: int | None) -> int | None:
 def _check_rule(
     rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs
 ) -> None:
-    environment = environments(of)[bool(rule.get("optionalOldSelf"))]
-    try:
-        program = build(rule["rule"], environment)
-    except CompileError as error:
-        causes.invalid(f"{path}.rule", shown_rule(rule), f"compilation failed: {error}")
-        return
-    if program.result.kind not in ("bool", "dyn", "any"):
-        causes.invalid(f"{path}.rule", shown_rule(rule), "cel expression must evaluate to a bool")
-        return
-    _weigh(program, of, f"{path}.rule", "estimated rule cost", place, causes, costs)
-    uses_old = "oldSelf" in program.variables
-    if rule.get("optionalOldSelf") and not uses_old:
-        text = "may not be set if oldSelf is not used in rule"
-        causes.invalid(f"{path}.optionalOldSelf", rule["optionalOldSelf"], text)
-    if uses_old and place.uncorrelated:
+    program = _compiled_rule(rule, of, path, causes)
+    if program is not None:
+        count = max_cardinality(of) if place.cardinality is None else place.cardinality
+        cost = times(program.max_cost(), count)
+        _weigh(cost, f"{path}.rule", "estimated rule cost", causes, costs)
+        if rule.get("messageExpression"):
+            _check_message(rule, of, path, causes, costs)
+    if program is None or "oldSelf" not in program.variables:
+        if rule.get("optionalOldSelf") is not None:
+            text = "may not be set if oldSelf is not used in rule"
+            causes.invalid(f"{path}.optionalOldSelf", rule["optionalOldSelf"], text)
+    elif place.uncorrelated:
         text = (
             "oldSelf cannot be used on the uncorrelatable portion of the schema "
             f"within {place.uncorrelated}"
         )
         causes.invalid(f"{path}.rule", rule["rule"], text)
-    text = (rule.get("messageExpression") or "").strip()
-    if text:
-        _check_message(rule, of, path, place, causes, costs)
 
 
-def _check_message(
-    rule: Object, of: Type, path: str, place: Place, causes: Causes, costs: Costs
-) -> None:
+def _compiled_rule(rule: Object, of: Type, path: str, causes: Causes) -> Program | None:
+    """Return a rule that says yes or no; None, with a complaint, for another."""
+    try:
+        program = build(rule["rule"], environments(of)[bool(rule.get("optionalOldSelf"))])
+    except CompileError as error:
+        causes.invalid(f"{path}.rule", shown_rule(rule), f"compilation failed: {error}")
+        return None
+    if program.result.kind != "bool":
+        causes.invalid(f"{path}.rule", shown_rule(rule), "cel expression must evaluate to a bool")
+        return None
+    return program
+
+
+def _check_message(rule: Object, of: Type, path: str, causes: Causes, costs: Costs) -> None:
     where = f"{path}.messageExpression"
     try:
         message = build(
@@ -153,14 +158,10 @@ def _check_message(
     if message.result.kind != "string":
         causes.invalid(where, shown_rule(rule), "messageExpression must evaluate to a string")
         return
-    _weigh(message, of, where, "estimated messageExpression cost", place, causes, costs)
+    _weigh(message.max_cost(), where, "estimated messageExpression cost", causes, costs)
 
 
-def _weigh(
-    program: Program, of: Type, path: str, name: str, place: Place, causes: Causes, costs: Costs
-) -> None:
-    count = max_cardinality(of) if place.cardinality is None else place.cardinality
-    cost = times(program.max_cost(), count)
+def _weigh(cost: int, path: str, name: str, causes: Causes, costs: Costs) -> None:
     if cost > RULE_LIMIT:
         causes.forbidden(path, excess(name, cost, RULE_LIMIT))
     costs.add(cost, path)

@@ -1,4 +1,4 @@
-"""The formats of text that a schema may ask for; those not named here are not checked."""
+"""The formats that a schema may ask for; those not named here are not checked, and warned about."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from roost.api.cel.values import EvaluationError, duration_of, timestamp_of
+from roost.api.validation.causes import quoted
+from roost.api.values import Object
 
 _PART = r"([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])"
 _HOST = re.compile(rf"^{_PART}(\.{_PART})*\.?$")
@@ -60,8 +63,38 @@ def _email(text: str) -> bool:
     return bool(at and local and domain) and " " not in text
 
 
+def _isbn10(text: str) -> bool:
+    bare = re.sub(r"[\s-]", "", text)
+    if not re.fullmatch(r"[0-9]{9}[0-9X]", bare):
+        return False
+    digits = [10 if sign == "X" else int(sign) for sign in bare]
+    return sum((at + 1) * digit for at, digit in enumerate(digits)) % 11 == 0
+
+
+def _isbn13(text: str) -> bool:
+    bare = re.sub(r"[\s-]", "", text)
+    if not re.fullmatch(r"[0-9]{13}", bare):
+        return False
+    return sum(int(sign) * (3 if at % 2 else 1) for at, sign in enumerate(bare)) % 10 == 0
+
+
+_CARD = re.compile(
+    r"(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|(222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]"
+    r"|2720)[0-9]{12}|6(?:011|5[0-9][0-9])[0-9]{12}|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}"
+    r"|(?:2131|1800|35\d{3})\d{11}|6[27][0-9]{14})"
+)
+
+
+def _card(text: str) -> bool:
+    bare = re.sub(r"[^0-9]", "", text)
+    if not _CARD.fullmatch(bare):
+        return False
+    doubled = (int(sign) * (1 + at % 2) for at, sign in enumerate(reversed(bare)))
+    return sum(number - 9 * (number > 9) for number in doubled) % 10 == 0
+
+
+_SHARE = r"\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*"
 FORMATS: dict[str, Callable[[str], bool]] = {
-    "date-time": _succeeds(_moment),
     "datetime": _succeeds(_moment),
     "date": _succeeds(_day),
     "duration": _succeeds(_length),
@@ -85,4 +118,43 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "hostname": lambda text: len(text) <= 255 and _HOST.match(text) is not None,
     "hexcolor": _matching(r"^#?([0-9a-f]{3}|[0-9a-f]{6})$"),
     "bsonobjectid": _matching(r"^[0-9a-f]{24}$"),
+    "isbn": lambda text: _isbn10(text) or _isbn13(text),
+    "isbn10": _isbn10,
+    "isbn13": _isbn13,
+    "creditcard": _card,
+    "ssn": lambda text: (
+        len(text) == 11 and re.match(r"\d{3}[- ]?\d{2}[- ]?\d{4}$", text) is not None
+    ),
+    "rgbcolor": _matching(rf"^rgb\({_SHARE},{_SHARE},{_SHARE}\)$"),
+    "password": lambda _: True,
 }
+_NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
+_EVERY_NUMBER = (*_NUMBERS["integer"], *_NUMBERS["number"])
+
+
+def known_format(schema: Object) -> str:
+    """Return the format that a schema asks for, "" for none that is known for its type.
+
+    What restricts a schema from within (anyOf and so on) has no type of its own.
+    """
+    form, kind = schema.get("format") or "", schema.get("type") or ""
+    of_text = kind in ("", "string") and form.replace("-", "") in FORMATS
+    return form if of_text or form in _NUMBERS.get(kind, () if kind else _EVERY_NUMBER) else ""
+
+
+def check_of(schema: Object) -> Callable[[str], bool] | None:
+    """Return the check of texts of the format that a schema asks for, None if there is none."""
+    return FORMATS.get(known_format(schema).replace("-", ""))
+
+
+def unknown_formats(schema: Any) -> Iterator[str]:
+    """Yield what is warned about: the formats in a schema that nobody knows."""
+    if not isinstance(schema, dict):
+        return
+    if schema.get("format") and not known_format(schema):
+        yield f"unrecognized format {quoted(schema['format'])}"
+    parts = [schema.get("items"), schema.get("not"), schema.get("additionalProperties")]
+    for key in ("allOf", "anyOf", "oneOf"):
+        parts += schema.get(key) or ()
+    for part in (*parts, *(schema.get("properties") or {}).values()):
+        yield from unknown_formats(part)

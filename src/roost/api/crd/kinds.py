@@ -13,7 +13,7 @@ from roost.api.crd.converting import SWAPPED, Converters, conversion
 from roost.api.crd.embedded import check_embedded, has_embedded
 from roost.api.crd.lists import check_lists, has_promises
 from roost.api.crd.nodes import node_of, root_node
-from roost.api.crd.rules import BLOCKING, UNCHECKED, Ruled, check_rules, compile_rules
+from roost.api.crd.rules import BLOCKING, UNCHECKED, Ruled, Run, check_rules, compile_rules
 from roost.api.crd.strategy import CustomStrategy
 from roost.api.crd.values import ABSENT, Check, compile_schema
 from roost.api.errors import Cause
@@ -218,7 +218,8 @@ class Judge:
             if any(cause.reason in BLOCKING for cause in [*causes, *judged]):
                 judged.invalid("<nil>", None, UNCHECKED)
             else:
-                check_rules(self._rules, value, ABSENT if old is None else old, judged)
+                run = Run(judged, change.warnings)
+                check_rules(self._rules, value, ABSENT if old is None else old, run)
         return [*causes, *judged]
 
     def _metadata(self, value: Object, old: Object | None, causes: Causes) -> None:

@@ -26,9 +26,11 @@ def check_lists(node: Node, value: Any, path: str, causes: Causes) -> None:
     """Complain about every element that is there before."""
     if isinstance(value, dict):
         for name, item in value.items():
-            inner = node.fields.get(name) or node.values
+            inner, where = node.fields.get(name), f"{path}.{name}" if path else name
+            if inner is None:
+                inner, where = node.values, f"{path}[{name}]"
             if inner is not None and (path or name != "metadata"):
-                check_lists(inner, item, f"{path}.{name}" if path else name, causes)
+                check_lists(inner, item, where, causes)
     elif isinstance(value, list):
         if node.list_type in ("set", "map"):
             _check_unique(node, value, path, causes)

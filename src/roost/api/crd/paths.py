@@ -65,6 +65,27 @@ def schema_at(schema: Object, path: str, *, brackets: bool = True) -> Object:
     return dict(found)
 
 
+def shown_path(schema: Object, path: str) -> str:
+    """Return a path as complaints show it: keys of maps in brackets, without a dot in front.
+
+    "" for a path that leads nowhere.
+    """
+    found: Any = schema
+    shown = ""
+    try:
+        for name in steps_of(path):
+            properties = found.get("properties")
+            if properties:
+                shown += f".{name}" if shown else name
+                found = properties[name]
+            else:
+                shown += f"[{name}]"
+                found = found["additionalProperties"]
+    except (BadPath, KeyError, AttributeError):
+        return ""
+    return shown
+
+
 def value_at(value: Any, names: list[str]) -> Any:
     """Return what lies at the end of the names in an object, None for nothing."""
     for name in names:

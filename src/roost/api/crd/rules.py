@@ -14,14 +14,23 @@ from roost.api.cel.environment import PER_CALL_LIMIT, CompileError, Environment,
 from roost.api.cel.types import Type, optional_of
 from roost.api.cel.values import NONE, CostExceeded, EvaluationError, Optional
 from roost.api.crd.celtypes import declared
+from roost.api.crd.paths import shown_path
 from roost.api.crd.values import ABSENT, correlated, map_key
-from roost.api.validation.causes import Causes
+from roost.api.validation.causes import Causes, quoted
 from roost.api.values import Object
 
 BUDGET = 10_000_000
 UNCHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
+)
+_MESSAGE_MAX_BYTES = 5 * 1024
+_MESSAGE_OUT_OF_BUDGET = (
+    "messageExpression evaluation failed due to running out of cost budget, no further validation "
+    "rules will be run"
+)
+_MESSAGE_TOO_DEAR = (
+    "no further validation rules will be run due to call cost exceeds limit for messageExpression"
 )
 _OUT_OF_BUDGET = (
     "validation failed due to running out of cost budget, no further validation rules will be run"
@@ -46,6 +55,8 @@ class Rule:
     message: Program | None
     uses_old: bool
     optional_old: bool
+    #: What its complaints add to the path of the value.
+    where: str = ""
 
 
 @dataclass(slots=True)
@@ -67,13 +78,30 @@ class _Exhausted(Exception):
     """The budget is spent."""
 
 
-class Budget:
-    """What a validation may still cost."""
+@dataclass(slots=True)
+class Run:
+    """One validation: what it found, and what it may still cost."""
 
-    __slots__ = ("left",)
+    causes: Causes
+    #: Takes what is wrong with what did not change; None: that is refused like all else.
+    warnings: list[str] | None = None
+    left: int = BUDGET
 
-    def __init__(self, left: int = BUDGET) -> None:
-        self.left = left
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A value, what it was before (ABSENT: it was not), where it is, and whether it, or the nearest
+    thing around it that was there before, is what it was.
+    """
+
+    value: Any
+    old: Any
+    path: str
+    same: bool
+
+    def inner(self, value: Any, old: Any, path: str) -> _Spot:
+        same = self.same if old is ABSENT else value == old
+        return _Spot(value, old, path, same)
 
 
 def environments(of: Type) -> tuple[Environment, Environment]:
@@ -143,127 +171,138 @@ def _compiled(schema: Object, of: Type) -> tuple[Rule, ...]:
         except CompileError:
             continue
         uses = "oldSelf" in program.variables
-        made.append(Rule(program, source, message, uses, bool(source.get("optionalOldSelf"))))
+        optional_old = bool(source.get("optionalOldSelf"))
+        where = shown_path(schema, source.get("fieldPath") or "")
+        made.append(Rule(program, source, message, uses, optional_old, where))
     return tuple(made)
 
 
-def check_rules(ruled: Ruled, value: Any, old: Any, causes: Causes) -> None:
-    """Run all rules over an object; `old` is ABSENT on create."""
+def check_rules(ruled: Ruled, value: Any, old: Any, run: Run, path: str = "") -> None:
+    """Run all rules over an object at a path; `old` is ABSENT on create."""
+    same = old is not ABSENT and value == old
     try:
-        _walk(ruled, value, old, "", causes, Budget())
+        _walk(ruled, _Spot(value, old, path, same), run)
     except _Exhausted:
         return
 
 
-def _walk(ruled: Ruled, value: Any, old: Any, path: str, causes: Causes, budget: Budget) -> None:
-    if ruled.rules:
-        _run_all(ruled.rules, value, old, path, causes, budget)
+def _walk(ruled: Ruled, spot: _Spot, run: Run) -> None:
+    if ruled.rules and spot.value is not None:
+        for rule in ruled.rules:
+            _judge(rule, spot, run)
+    value, path = spot.value, spot.path
     if isinstance(value, dict):
-        before = old if isinstance(old, dict) else {}
+        before = spot.old if isinstance(spot.old, dict) else {}
         for name in sorted(value):
-            inner = ruled.fields.get(name) or ruled.values
+            inner, where = ruled.fields.get(name), f"{path}.{name}" if path else name
+            if inner is None and ruled.values is not None:
+                inner, where = ruled.values, f"{path}[{name}]"
             if inner is not None:
-                where = f"{path}.{name}" if path else name
-                _walk(inner, value[name], before.get(name, ABSENT), where, causes, budget)
+                _walk(inner, spot.inner(value[name], before.get(name, ABSENT), where), run)
     elif isinstance(value, list) and ruled.items is not None:
-        known = correlated(old, ruled.keys)
+        known = correlated(spot.old, ruled.keys)
         for index, item in enumerate(value):
             was = known.get(map_key(item, ruled.keys), ABSENT) if ruled.keys else ABSENT
-            _walk(ruled.items, item, was, f"{path}[{index}]", causes, budget)
+            _walk(ruled.items, spot.inner(item, was, f"{path}[{index}]"), run)
 
 
-def _run_all(
-    rules: tuple[Rule, ...], value: Any, old: Any, path: str, causes: Causes, budget: Budget
-) -> None:
-    if value is None:
+def _judge(rule: Rule, spot: _Spot, run: Run) -> None:
+    """Run one rule, unless it compares with something that was not there."""
+    has_old = spot.old is not ABSENT and spot.old is not None
+    if rule.uses_old and not has_old and not rule.optional_old:
         return
-    has_old = old is not ABSENT and old is not None
-    unchanged = has_old and value == old
-    for rule in rules:
-        if rule.uses_old and not has_old and not rule.optional_old:
-            continue
-        if unchanged and not rule.uses_old:
-            continue
-        before: Any = old
-        if rule.optional_old:
-            before = Optional(present=True, value=old) if has_old else NONE
-        _run(rule, {"self": value, "oldSelf": before}, path, causes, budget)
+    before: Any = spot.old
+    if rule.optional_old:
+        before = Optional(present=True, value=spot.old) if has_old else NONE
+    bindings = {"self": spot.value, "oldSelf": before}
+    result = _result(rule, bindings, spot, run)
+    if result is True or result is None:
+        return
+    message = _message(rule, bindings, spot, run)
+    found = Causes()
+    _complain(rule, spot, message, found)
+    if run.warnings is None or rule.uses_old or not spot.same:
+        run.causes.extend(found)
+    else:
+        run.warnings.extend(f"{cause.field}: {cause.message}" for cause in found)
 
 
-def _run(rule: Rule, bindings: dict[str, Any], path: str, causes: Causes, budget: Budget) -> None:
-    value = bindings["self"]
-    text = (rule.source.get("rule") or "").strip()
+def _result(rule: Rule, bindings: dict[str, Any], spot: _Spot, run: Run) -> Any:
+    """Return what the rule says, None if it could not be evaluated: `run` knows why."""
+    named = _named(rule.source)
     try:
         result, cost = rule.program.measure(bindings, PER_CALL_LIMIT)
     except CostExceeded as error:
         what = (
             f"'{error}': no further validation rules will be run due to call cost "
-            f"exceeds limit for rule: {text}"
+            f"exceeds limit for rule: {named}"
         )
-        _refuse(causes, path, value, what)
+        _refuse(run.causes, spot.path, spot.value, what)
         raise _Exhausted from None
     except EvaluationError as error:
-        what = f"{error} evaluating rule: {text}"
+        what = f"{error} evaluating rule: {named}"
         if str(error).startswith("no such overload"):
             what = (
                 f"'{error}': call arguments did not match a supported operator, function or macro "
-                f"signature for rule: {text}"
+                f"signature for rule: {named}"
             )
-        _refuse(causes, path, value, what)
-        return
-    _pay(budget, cost, path, value, causes)
-    if result is not True:
-        message = _message(rule, bindings, path, causes, budget)
-        _complain(rule, path, value, message, causes)
+        _refuse(run.causes, spot.path, spot.value, what)
+        return None
+    _pay(cost, _OUT_OF_BUDGET, spot, run)
+    return result if result is not None else False
 
 
-def _pay(budget: Budget, cost: int, path: str, value: Any, causes: Causes) -> None:
-    budget.left -= cost
-    if budget.left < 0:
-        _refuse(causes, path, value, _OUT_OF_BUDGET)
+def _named(source: Object) -> str:
+    """Return what a rule is called by: its message, or else its text."""
+    return str(source.get("message") or source.get("rule") or "").strip()
+
+
+def _pay(cost: int, what: str, spot: _Spot, run: Run) -> None:
+    run.left -= cost
+    if run.left < 0:
+        _refuse(run.causes, spot.path, spot.value, what)
         raise _Exhausted
 
 
-def _message(
-    rule: Rule, bindings: dict[str, Any], path: str, causes: Causes, budget: Budget
-) -> str:
+def _message(rule: Rule, bindings: dict[str, Any], spot: _Spot, run: Run) -> str:
     if rule.message is not None:
+        text = str(rule.source.get("messageExpression") or "")
         try:
             found, cost = rule.message.measure(bindings, PER_CALL_LIMIT)
+        except CostExceeded:
+            what = f"{_MESSAGE_TOO_DEAR}: {quoted(text)}"
+            _refuse(run.causes, spot.path, spot.value, what)
+            raise _Exhausted from None
         except EvaluationError:
             found, cost = "", 0
-        _pay(budget, cost, path, bindings["self"], causes)
-        if isinstance(found, str) and found.strip() and "\n" not in found.strip():
-            return found.strip()
+        _pay(cost, _MESSAGE_OUT_OF_BUDGET, spot, run)
+        shown = found.strip() if isinstance(found, str) else ""
+        if shown and "\n" not in shown and len(shown.encode()) <= _MESSAGE_MAX_BYTES:
+            return shown
     given = (rule.source.get("message") or "").strip()
-    return given or f"failed rule: {(rule.source.get('rule') or '').strip()}"
+    return given or f"failed rule: {_named(rule.source)}"
 
 
 def _refuse(causes: Causes, path: str, value: Any, what: str) -> None:
     """Invalid, with the value where it is short: objects and lists are not repeated."""
     if isinstance(value, dict | list):
-        causes._add("FieldValueInvalid", path, f"Invalid value: {what}")
+        causes._add("FieldValueInvalid", path or "<nil>", f"Invalid value: {what}")
     else:
-        causes.invalid(path, value, what)
+        causes.invalid(path or "<nil>", value, what)
 
 
-def _complain(rule: Rule, path: str, value: Any, message: str, causes: Causes) -> None:
-    where = path + field_path(rule.source.get("fieldPath") or "")
-    where = where.removeprefix(".")
+def _complain(rule: Rule, spot: _Spot, message: str, causes: Causes) -> None:
+    where = f"{spot.path}.{rule.where}" if spot.path and rule.where else spot.path or rule.where
+    where = where or "<nil>"
     reason = rule.source.get("reason") or "FieldValueInvalid"
     if reason == "FieldValueForbidden":
         causes.forbidden(where, message)
     elif reason == "FieldValueRequired":
         causes.required(where, message)
     elif reason == "FieldValueDuplicate":
-        if isinstance(value, dict | list):
+        if isinstance(spot.value, dict | list):
             causes._add(reason, where, "Duplicate value")
         else:
-            causes.duplicate(where, value)
+            causes.duplicate(where, spot.value)
     else:
-        _refuse(causes, where, value, message)
-
-
-def field_path(text: str) -> str:
-    """Return a rule's fieldPath as messages show it."""
-    return text.replace("['", "[").replace("']", "]").strip()
+        _refuse(causes, where, spot.value, message)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from roost.api.crd.formats import FORMATS
+from roost.api.crd.formats import check_of, known_format
+from roost.api.crd.numbers import number_checks, written
 from roost.api.regex.faults import BadPattern
 from roost.api.regex.patterns import compiled
 from roost.api.validation.causes import Causes
@@ -31,18 +32,32 @@ def type_of(value: Any) -> str:
     if isinstance(value, int):
         return "integer"
     if isinstance(value, float):
-        return "integer" if value.is_integer() else "number"
+        return "number"
     if isinstance(value, str):
         return "string"
     return "array" if isinstance(value, list) else "object"
 
 
-def _fits(kind: str, wanted: tuple[str, ...]) -> bool:
+def _fits(value: Any, wanted: tuple[str, ...]) -> bool:
+    kind = type_of(value)
+    if kind == "number" and "integer" in wanted:
+        return "number" in wanted or float(value).is_integer()
     return kind in wanted or (kind == "integer" and "number" in wanted)
 
 
-def wrong_type(path: str, value: Any, wanted: str, causes: Causes) -> None:
-    shown = type_of(value)
+#: What kind of number a value is, where the schema asks for a format.
+_NUMBERS = {"integer": "int64", "number": "float64"}
+
+
+def _shown_type(value: Any, form: str) -> str:
+    """Return what a value is called that is not of the type that was asked for."""
+    kind = type_of(value)
+    plain = not form or kind in ("string", "array", "null")
+    return kind if plain else _NUMBERS.get(kind, "")
+
+
+def wrong_type(path: str, shown: str, wanted: str, causes: Causes) -> None:
+    """The value is of a type of its own: complain, with the name of that."""
     text = f'Invalid value: "{shown}": {path} in body must be of type {wanted}: "{shown}"'
     causes._add("FieldValueTypeInvalid", path, text)
 
@@ -52,21 +67,20 @@ def compile_schema(schema: Object) -> Check:
     rules = _rules(schema)
     wanted = _wanted(schema)
     nullable = bool(schema.get("nullable"))
+    form = known_format(schema)
     shown = ",".join(wanted)
-    children = _children(schema)
+    choices = _enum(schema)
 
     def check(value: Any, old: Any, path: str, causes: Causes) -> None:
         if old is not ABSENT and value == old and type(value) is type(old):
             return
-        if value is None and (nullable or not wanted):
-            return
-        if wanted and not _fits(type_of(value), wanted):
-            wrong_type(path, value, shown, causes)
-            return
-        for rule in rules:
+        fits = nullable if value is None else _fits(value, wanted)
+        if wanted and not fits:
+            named = _shown_type(value, form)
+            by_form = form and named in ("", *_NUMBERS.values())
+            wrong_type(path, named, form if by_form else shown, causes)
+        for rule in rules if value is not None else (choices,) if choices is not None else ():
             rule(value, old, path, causes)
-        if children is not None:
-            children(value, old, path, causes)
 
     return check
 
@@ -77,13 +91,12 @@ def _wanted(schema: Object) -> tuple[str, ...]:
     return (schema["type"],) if schema.get("type") else ()
 
 
-def _children(schema: Object) -> Check | None:
-    if isinstance(schema.get("items"), dict):
-        return _items(schema)
+def _fields(schema: Object) -> Check | None:
     properties = {n: compile_schema(s) for n, s in sorted((schema.get("properties") or {}).items())}
     extra = schema.get("additionalProperties")
     each = compile_schema(extra) if isinstance(extra, dict) else None
-    if not properties and each is None:
+    closed = extra is False
+    if not properties and each is None and not closed:
         return None
 
     def check(value: Any, old: Any, path: str, causes: Causes) -> None:
@@ -91,9 +104,14 @@ def _children(schema: Object) -> Check | None:
             return
         before = old if isinstance(old, dict) else {}
         for name, item in value.items():
-            inner = properties.get(name, each)
+            inner = properties.get(name)
             if inner is not None:
                 inner(item, before.get(name, ABSENT), f"{path}.{name}" if path else name, causes)
+            elif each is not None:
+                each(item, before.get(name, ABSENT), f"{path}.{name}", causes)
+            elif closed:
+                text = f"{path}.{name} in body is a forbidden property"
+                causes.invalid(path or "<nil>", name, text)
 
     return check
 
@@ -108,7 +126,9 @@ def correlated(old: Any, keys: tuple[str, ...]) -> dict[Any, Any]:
     return {map_key(item, keys): item for item in old} if keys and isinstance(old, list) else {}
 
 
-def _items(schema: Object) -> Check:
+def _items(schema: Object) -> Check | None:
+    if not isinstance(schema.get("items"), dict):
+        return None
     inner = compile_schema(schema["items"])
     is_map = schema.get("x-kubernetes-list-type") == "map"
     keys = tuple(schema.get("x-kubernetes-list-map-keys") or ()) if is_map else ()
@@ -124,68 +144,9 @@ def _items(schema: Object) -> Check:
     return check
 
 
-def _number(value: Any) -> str:
-    """A number as Go's %v writes it."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
-    return str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _bound(schema: Object, key: str, exclusive: str, less: bool) -> Check | None:
-    limit = schema.get(key)
-    if limit is None:
-        return None
-    strict = bool(schema.get(exclusive))
-    words = ("less" if less else "greater") + " than" + ("" if strict else " or equal to")
-
-    def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if not _is_number(value):
-            return
-        beyond = value > limit if less else value < limit
-        if beyond or (strict and value == limit):
-            causes.invalid(path, value, f"{path} in body should be {words} {_number(limit)}")
-
-    return check
-
-
-#: Formats of integers that are checked -> how many bits there are.
-_BITS = {"int32": 32, "int64": 64}
-
-
-def _range(schema: Object) -> Check | None:
-    form = schema.get("format") or ""
-    bits = _BITS.get(form) if schema.get("type") == "integer" else None
-    if bits is None:
-        return None
-    most = 1 << (bits - 1)
-
-    def check(value: Any, _old: Any, _path: str, causes: Causes) -> None:
-        if isinstance(value, int) and not isinstance(value, bool) and not -most <= value < most:
-            text = f"Checked value must be of type integer with format {form}"
-            causes.invalid("<nil>", "", text)
-
-    return check
-
-
-def _multiple(schema: Object) -> Check | None:
-    step = schema.get("multipleOf")
-    if not step:
-        return None
-
-    def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if _is_number(value) and not float(value / step).is_integer():
-            causes.invalid(path, value, f"{path} in body should be a multiple of {_number(step)}")
-
-    return check
-
-
 def _text(schema: Object) -> Check | None:
     shortest, longest, pattern = (schema.get(key) for key in ("minLength", "maxLength", "pattern"))
-    form = FORMATS.get(schema.get("format") or "")
+    form = check_of(schema)
     named = schema.get("format")
     if shortest is None and longest is None and not pattern and form is None:
         return None
@@ -229,67 +190,69 @@ def _enum(schema: Object) -> Check | None:
 
 
 def _json(value: Any) -> str:
-    return "true" if value is True else "false" if value is False else _number(value)
+    return "true" if value is True else "false" if value is False else written(value)
 
 
-def _counts(schema: Object) -> Check | None:
+def _list(schema: Object) -> Check | None:
+    """What a schema asks of lists: of each element, then of how many there are."""
+    each, unique = _items(schema), schema.get("uniqueItems")
     fewest, most = schema.get("minItems"), schema.get("maxItems")
-    few, many = schema.get("minProperties"), schema.get("maxProperties")
-    unique = schema.get("uniqueItems")
-    if all(one is None for one in (fewest, most, few, many)) and not unique:
+    if each is None and fewest is None and most is None and not unique:
         return None
 
-    def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if isinstance(value, list):
-            if fewest is not None and len(value) < fewest:
-                causes.invalid(
-                    path, len(value), f"{path} in body should have at least {fewest} items"
-                )
-            if most is not None and len(value) > most:
-                causes.too_many(path, len(value), most)
-            if unique and any(item in value[:index] for index, item in enumerate(value)):
-                causes.invalid(path, value, f"{path} in body shouldn't contain duplicates")
-        elif isinstance(value, dict):
-            if few is not None and len(value) < few:
-                causes.invalid(
-                    path, len(value), f"{path} in body should have at least {few} properties"
-                )
-            if many is not None and len(value) > many:
-                causes.too_many(path, len(value), many)
+    def check(value: Any, old: Any, path: str, causes: Causes) -> None:
+        if not isinstance(value, list):
+            return
+        if each is not None:
+            each(value, old, path, causes)
+        if fewest is not None and len(value) < fewest:
+            text = f"{path} in body should have at least {fewest} items"
+            causes.invalid(path, len(value), text)
+        if most is not None and len(value) > most:
+            causes.too_many(path, len(value), most)
+        if unique and any(item in value[:index] for index, item in enumerate(value)):
+            causes.invalid(path, value, f"{path} in body shouldn't contain duplicates")
 
     return check
 
 
-def _required(schema: Object) -> Check | None:
-    names = tuple(schema.get("required") or ())
-    if not names:
+def _object(schema: Object) -> Check | None:
+    """What a schema asks of objects: if their number of fields is wrong, that is all that is said."""
+    each, required = _fields(schema), tuple(schema.get("required") or ())
+    fewest, most = schema.get("minProperties"), schema.get("maxProperties")
+    if each is None and fewest is None and most is None and not required:
         return None
 
-    def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if isinstance(value, dict):
-            for name in names:
-                if name not in value:
-                    causes.required(f"{path}.{name}" if path else name)
+    def check(value: Any, old: Any, path: str, causes: Causes) -> None:
+        if not isinstance(value, dict):
+            return
+        if fewest is not None and len(value) < fewest:
+            text = f"{path} in body should have at least {fewest} properties"
+            causes.invalid(path, len(value), text)
+            return
+        if most is not None and len(value) > most:
+            causes.too_many(path, len(value), most)
+            return
+        if each is not None:
+            each(value, old, path, causes)
+        for name in required:
+            if name not in value:
+                causes.required(f"{path}.{name}" if path else name)
 
     return check
 
 
 def _nested(schema: Object) -> Check | None:
     """allOf, anyOf, oneOf and not."""
-    every = [compile_schema(one) for one in schema.get("allOf") or ()]
-    some = (
-        []
-        if schema.get("x-kubernetes-int-or-string")
-        else [compile_schema(o) for o in schema.get("anyOf") or ()]
+    every, some, single = (
+        [compile_schema(one) for one in schema.get(key) or ()]
+        for key in ("allOf", "anyOf", "oneOf")
     )
-    single = [compile_schema(one) for one in schema.get("oneOf") or ()]
     never = compile_schema(schema["not"]) if isinstance(schema.get("not"), dict) else None
     if not every and not some and not single and never is None:
         return None
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if every:
-            _all_of(every, value, path, causes)
         if some:
             tried = [_tried(one, value, path) for one in some]
             if all(tried):
@@ -297,6 +260,8 @@ def _nested(schema: Object) -> Check | None:
                 causes.extend(tried[0])
         if single:
             _one_of(single, value, path, causes)
+        if every:
+            _all_of(every, value, path, causes)
         if never is not None and not _tried(never, value, path):
             causes.invalid("<nil>", "", f'"{path}" must not validate the schema (not)')
 
@@ -331,14 +296,11 @@ def _tried(check: Check, value: Any, path: str) -> Causes:
 
 def _rules(schema: Object) -> tuple[Check, ...]:
     made = (
-        _text(schema),
-        _range(schema),
-        _bound(schema, "maximum", "exclusiveMaximum", True),  # noqa: FBT003 - a private builder
-        _bound(schema, "minimum", "exclusiveMinimum", False),  # noqa: FBT003 - a private builder
-        _multiple(schema),
-        _counts(schema),
-        _required(schema),
-        _enum(schema),
         _nested(schema),
+        _text(schema),
+        *number_checks(schema),
+        _list(schema),
+        _enum(schema),
+        _object(schema),
     )
     return tuple(one for one in made if one is not None)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from roost.api import names
+from roost.api.crd.formats import unknown_formats
 from roost.api.crd.judging import check_schema, check_selectable
 from roost.api.crd.shown import shown_schema
 from roost.api.kind import Change
@@ -18,6 +20,8 @@ from roost.api.validation.webhooks import client
 from roost.api.values import Object
 
 _SCOPES = ("Cluster", "Namespaced")
+_NO_DEFAULTS = "must be false in order to use defaults in the schema"
+_NO_CONVERSION = "must be None if spec.preserveUnknownFields is true"
 _STRATEGIES = ("None", "Webhook")
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
@@ -50,19 +54,40 @@ def _definition(change: Change, causes: Causes) -> None:
     causes.one_of("spec.scope", spec.get("scope") or "", _SCOPES)
     versions = spec.get("versions") or []
     shared = {key: _alike(versions, key) for key in _SHARED}
+    if spec.get("preserveUnknownFields") and any(map(_has_default, map(_schema_of, versions))):
+        causes.invalid("spec.preserveUnknownFields", spec["preserveUnknownFields"], _NO_DEFAULTS)
     _versions(versions, shared, causes)
     _names(spec.get("names") or {}, causes)
     if versions:
         _of_all(versions, shared, causes)
+    strategy = (spec.get("conversion") or {}).get("strategy") or ""
+    if spec.get("preserveUnknownFields") and strategy != "None":
+        causes.invalid("spec.conversion.strategy", strategy, _NO_CONVERSION)
     if spec.get("conversion") is not None:
         _conversion(spec["conversion"], causes)
     if change.old is not None:
         _kept(spec, change.old, causes)
     stored = (value.get("status") or {}).get("storedVersions")
     _stored(stored, versions, causes)
-    _approval(value, spec, causes)
-    if spec.get("preserveUnknownFields"):
+    if change.old is None or _approved(value) != _approved(change.old):
+        _approval(value, spec, causes)
+    if spec.get("preserveUnknownFields") and not _preserved(change.old):
         causes.invalid("spec.preserveUnknownFields", spec["preserveUnknownFields"], _PRESERVE)
+
+
+def _preserved(old: Object | None) -> bool:
+    return bool(((old or {}).get("spec") or {}).get("preserveUnknownFields"))
+
+
+def _has_default(schema: Any) -> bool:
+    """Does anything in a schema have a default?"""
+    if not isinstance(schema, dict):
+        return False
+    parts = [schema.get("items"), schema.get("not"), schema.get("additionalProperties")]
+    for key in ("allOf", "anyOf", "oneOf"):
+        parts += schema.get(key) or ()
+    parts += (schema.get("properties") or {}).values()
+    return schema.get("default") is not None or any(map(_has_default, parts))
 
 
 def _name(value: Object, spec: Object, causes: Causes) -> None:
@@ -293,21 +318,44 @@ def _approval(value: Object, spec: Object, causes: Causes) -> None:
     group = spec.get("group") or ""
     if not group.endswith(_PROTECTED) and group not in ("k8s.io", "kubernetes.io"):
         return
-    annotations = (value.get("metadata") or {}).get("annotations") or {}
-    found, path = annotations.get(_APPROVAL) or "", f"metadata.annotations[{_APPROVAL}]"
-    if not found:
+    state, path = _approved(value), f"metadata.annotations[{_APPROVAL}]"
+    if state == "missing":
         causes.required(
             path,
             f'protected groups must have approval annotation "{_APPROVAL}", '
             "see https://github.com/kubernetes/enhancements/pull/1111",
         )
-    elif not found.startswith(("unapproved", "http://", "https://")):
+    elif state == "invalid":
         text = (
             f'protected groups must have approval annotation "{_APPROVAL}" with either a URL or '
             'a reason starting with "unapproved", '
             "see https://github.com/kubernetes/enhancements/pull/1111"
         )
-        causes.invalid(path, found, text)
+        causes.invalid(path, value["metadata"]["annotations"][_APPROVAL], text)
+
+
+def _approved(value: Object) -> str:
+    """Return what the annotation of approval amounts to."""
+    found = ((value.get("metadata") or {}).get("annotations") or {}).get(_APPROVAL) or ""
+    if not found or found.startswith("unapproved"):
+        return "bypassed" if found else "missing"
+    try:
+        url = urlsplit(found)
+    except ValueError:
+        return "invalid"
+    return "approved" if url.scheme and url.netloc else "invalid"
+
+
+def _unknown_formats(value: Object | None) -> list[str]:
+    versions = ((value or {}).get("spec") or {}).get("versions") or []
+    return [text for version in versions for text in unknown_formats(_schema_of(version))]
+
+
+def _warn(change: Change) -> None:
+    """Warn about formats that nobody checks, unless they were there before."""
+    before = _unknown_formats(change.old)
+    found = dict.fromkeys(_unknown_formats(change.object))
+    change.warnings.extend(text for text in found if text not in before)
 
 
 def _kept(spec: Object, old: Object, causes: Causes) -> None:
@@ -324,4 +372,6 @@ def _kept(spec: Object, old: Object, causes: Causes) -> None:
     causes.unchanged("spec.names.plural", mine.get("plural"), had.get("plural"))
 
 
-DEFINITION = Rules(always=_definition, namespaced=False, strict_finalizers=False, whole=False)
+DEFINITION = Rules(
+    always=_definition, warn=_warn, namespaced=False, strict_finalizers=False, whole=False
+)

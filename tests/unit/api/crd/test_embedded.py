@@ -60,5 +60,5 @@ def test_all_of() -> None:
 
 def test_integers_of_a_format() -> None:
     assert judged({"type": "integer", "format": "int32"}, 1 << 31) == [
-        '<nil>: Invalid value: "": Checked value must be of type integer with format int32'
+        '<nil>: Invalid value: "": Checked value must be of type integer with format int32 in s'
     ]

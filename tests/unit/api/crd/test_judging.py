@@ -325,3 +325,42 @@ def test_paths_of_selectable_fields(path: str, fault: str) -> None:
     version = {"schema": {"openAPIV3Schema": schema}, "selectableFields": [{"jsonPath": path}]}
     check_selectable(version, "f", causes)
     assert [cause.message for cause in causes] == [f'Invalid value: "{path}": {fault}']
+
+
+def test_defaults_obey_the_rules_of_their_schema() -> None:
+    positive = [{"rule": "self > 0", "message": "must be positive"}]
+    number = {"type": "integer", "default": 0, "x-kubernetes-validations": positive}
+    assert judged(number) == [(".default", "Invalid value: 0: must be positive")]
+    assert judged({**number, "default": 1}) == []
+    inside = {
+        "type": "object",
+        "default": {"b": 0},
+        "properties": {"b": {"type": "integer"}},
+        "x-kubernetes-validations": [{"rule": "self.b > 0", "fieldPath": ".b"}],
+    }
+    assert judged(inside) == [(".default.b", "Invalid value: failed rule: self.b > 0")]
+    fresh = [{"rule": "oldSelf.hasValue() || self > 1", "optionalOldSelf": True}]
+    assert judged({**number, "default": 1, "x-kubernetes-validations": fresh}) == [
+        (".default", "Invalid value: 1: failed rule: oldSelf.hasValue() || self > 1")
+    ]
+
+
+def test_parts_of_defaults() -> None:
+    texts = {"type": "array", "items": TEXT, "default": [5]}
+    message = 'Invalid value: "integer": [0] in body must be of type string: "integer"'
+    assert judged(texts) == [(".default.[0]", message)]
+    whole = Causes()
+    check_schema({"type": "object", "default": {}}, "root", whole)
+    assert [cause.field for cause in whole] == ["root.default.apiVersion", "root.default.kind"]
+
+
+def test_rules_say_yes_or_no() -> None:
+    either = {"x-kubernetes-int-or-string": True, "x-kubernetes-validations": [{"rule": "self"}]}
+    assert judged(either)[0][1].endswith("cel expression must evaluate to a bool")
+    idle = [{"rule": "self > 0", "optionalOldSelf": False}]
+    assert judged({"type": "integer", "x-kubernetes-validations": idle}) == [
+        (
+            ".x-kubernetes-validations[0].optionalOldSelf",
+            "Invalid value: false: may not be set if oldSelf is not used in rule",
+        )
+    ]

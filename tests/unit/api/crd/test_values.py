@@ -29,7 +29,31 @@ def complaints(schema: Any, value: Any, old: Any = ABSENT) -> list[tuple[str, st
             1,
             "v in body should be greater than 1",
         ),
-        ({"type": "number", "maximum": 1.5}, 2, "v in body should be less than or equal to 1.5"),
+        ({"type": "number", "maximum": 1.5}, 1.6, "v in body should be less than or equal to 1.5"),
+        ({"type": "number", "maximum": 1.5}, 2, "v in body should be less than or equal to 1"),
+        ({"type": "number", "minimum": 2e6}, 0.5, "should be greater than or equal to 2e+06"),
+        ({"type": "string", "format": "isbn"}, "0321751042", 'must be of type isbn: "0321751042"'),
+        ({"type": "string", "format": "rgbcolor"}, "rgb(1,2,256)", 'rgbcolor: "rgb(1,2,256)"'),
+        ({"type": "string", "format": "ssn"}, "111223333", 'must be of type ssn: "111223333"'),
+        (
+            {"type": "string", "format": "creditcard"},
+            "4111111111111112",
+            'must be of type creditcard: "4111111111111112"',
+        ),
+        ({"type": "string"}, 3.0, 'v in body must be of type string: "number"'),
+        ({"type": "string", "format": "date"}, 5, 'v in body must be of type date: "int64"'),
+        ({"type": "string", "format": "date"}, True, 'v in body must be of type date: ""'),
+        (
+            {"type": "object", "additionalProperties": False},
+            {"a": 1},
+            "v.a in body is a forbidden property",
+        ),
+        (
+            {"type": "object", "maxProperties": 1, "required": ["c"]},
+            {"a": 1, "b": 2},
+            "Too many: 2: must have at most 1 item",
+        ),
+        ({"type": "string", "nullable": True, "enum": ["a"]}, None, 'supported values: "a"'),
         ({"type": "number", "multipleOf": 0.5}, 0.3, "v in body should be a multiple of 0.5"),
         ({"type": "string", "minLength": 2}, "a", "v in body should be at least 2 chars long"),
         ({"type": "string", "pattern": "^a"}, "b", "v in body should match '^a'"),
@@ -54,6 +78,22 @@ def test_refused(schema: Any, value: Any, message: str) -> None:
     assert len(found) == 1
     assert found[0][2].endswith(message)
     assert complaints(schema, value, value) == []  # what has not changed is not judged again
+
+
+def test_a_wrong_type_may_be_wrong_in_other_ways_too() -> None:
+    assert complaints({"type": "string", "anyOf": [{"format": "ipv4"}]}, "x")[0][0] == "<nil>"
+    assert not complaints({"type": "string", "format": "creditcard"}, "4111 1111 1111 1111")
+    assert not complaints({"type": "string", "format": "isbn"}, "978-0321751041")
+    found = complaints({"type": "integer", "enum": [1, 2]}, "x")
+    assert [message for _, _, message in found] == [
+        'Invalid value: "string": v in body must be of type integer: "string"',
+        'Unsupported value: "x": supported values: "1", "2"',
+    ]
+    either = {
+        "x-kubernetes-int-or-string": True,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+    }
+    assert [path for path, _, _ in complaints(either, 1.5)] == ["v", "<nil>", "v"]
 
 
 @pytest.mark.parametrize(

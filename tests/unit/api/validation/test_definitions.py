@@ -107,3 +107,50 @@ def test_paths_of_scale(refused: Refused) -> None:
             "should be a json path under either .spec or .status"
         ),
     ]
+
+
+def test_what_objects_that_keep_everything_cannot_have(refused: Refused) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "default": "x"}}}
+    hook = {"clientConfig": {"url": "https://e.com"}, "conversionReviewVersions": ["v1"]}
+    body = definition(
+        {"name": "v1", "schema": {"openAPIV3Schema": schema}},
+        preserveUnknownFields=True,
+        conversion={"strategy": "Webhook", "webhook": hook},
+    )
+    path = "spec.preserveUnknownFields: Invalid value: true:"
+    assert causes(refused, body) == [
+        f"{path} must be false in order to use defaults in the schema",
+        (
+            'spec.conversion.strategy: Invalid value: "Webhook": '
+            "must be None if spec.preserveUnknownFields is true"
+        ),
+        (
+            f"{path} cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+            "spec.versions[*].schema instead"
+        ),
+    ]
+
+
+def test_an_approval_that_stays_what_it_is_is_not_judged(refused: Refused) -> None:
+    body = definition(group="a.k8s.io")
+    body["metadata"] = {"name": "as.a.k8s.io", "annotations": {"api-approved.kubernetes.io": "no"}}
+    assert 'with either a URL or a reason starting with "unapproved"' in causes(refused, body)[0]
+    assert causes(refused, body, body) == []
+
+
+def test_formats_that_nobody_knows_are_warned_about() -> None:
+    properties = {
+        "a": {"type": "string", "format": "colour"},
+        "b": {"type": "integer", "format": "int32"},
+        "c": {"type": "array", "format": "cidr", "items": {"type": "string", "format": "cidr"}},
+        "d": {"type": "string", "format": "date-time"},
+    }
+    schema = {"type": "object", "properties": properties}
+    body = definition({"name": "v1", "schema": {"openAPIV3Schema": schema}})
+    body["status"] = {"storedVersions": ["v1"]}
+    change = Change(body)
+    assert DEFINITION(change) == []
+    assert change.warnings == ['unrecognized format "colour"', 'unrecognized format "cidr"']
+    again = Change(body, old=body)
+    DEFINITION(again)
+    assert again.warnings == []
