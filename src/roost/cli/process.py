@@ -26,6 +26,8 @@ GATE_VARIABLE: Final = "ROOST_GATE_FD"
 #: The process id of the supervisor that started us.
 SUPERVISOR_VARIABLE: Final = "ROOST_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG: Final = 1
+#: After so long the loop's thread lets another go on. The store's thread has little to do, and all wait for it.
+_SWITCH_S: Final = 0.0005
 
 
 def start_logging(level: str) -> None:
@@ -83,6 +85,7 @@ def run_service(main: Coroutine[Any, Any, None], expected: tuple[type[Exception]
         gc.collect()
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(50_000, 20, 50)
+        sys.setswitchinterval(_SWITCH_S)
         try:
             await main
         except asyncio.CancelledError:
