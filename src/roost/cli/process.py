@@ -26,7 +26,7 @@ GATE_VARIABLE: Final = "ROOST_GATE_FD"
 #: The process id of the supervisor that started us.
 SUPERVISOR_VARIABLE: Final = "ROOST_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG: Final = 1
-#: After so long the loop's thread lets another go on. The store's thread has little to do, and all wait for it.
+#: After so long the loop's thread lets another go on: the store's has little to do, and all wait for it.
 _SWITCH_S: Final = 0.0005
 
 
