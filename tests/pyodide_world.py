@@ -52,6 +52,7 @@ class World:
             "mounts": {
                 "/src": str(Path(roost.__file__).parents[1]),
                 "/tests": str(ROOT / "tests"),
+                "/examples": str(ROOT / "examples"),
                 "/site": str(self.folder / "site"),
                 "/compiled": str(self.folder / "compiled"),
             },

@@ -1,7 +1,7 @@
 """The same code in Pyodide, the Python of web pages: the pure layers, the server's core, the engine and
 the simulation, which tells the same history there, byte for byte.
 
-It runs under Node.js, without a browser. Left out is what needs what no page has, and why.
+It runs under Node.js, without a browser; test_page.py is for what only a browser shows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import pytest
@@ -24,27 +25,25 @@ pytestmark = [
     ),
 ]
 
-PURE: Final = ("api", "decisions", "controllers", "scheduler")
-CORE: Final = ("apiserver", "engine", "simulation")
-#: What of these folders does not run in a page: its path -> what it needs.
+#: Which tests run there, and how many of them at least: rules in inside.py leave some out.
+SUITES: Final = {
+    "parity": (270, ("parity",)),
+    "simulation": (140, ("simulation",)),
+    "pure": (3000, ("unit/api", "unit/decisions", "unit/controllers", "unit/scheduler")),
+    "core": (1000, ("unit/apiserver", "unit/engine", "unit/simulation", "unit/node", "unit/client",
+                    "unit/network")),
+}  # fmt: skip
+#: What the rules do not see: a path -> what it needs.
 LEFT_OUT: Final = {
-    "api/regex/test_patterns.py": "RE2",
-    "api/schema/test_syntax.py": "hypothesis, which is compiled",
-    "controllers/test_endpoints.py": "hypothesis",
-    "controllers/test_job.py": "hypothesis",
-    "apiserver/operations/test_fairness.py": "hypothesis",
-    "apiserver/http": "sockets",
-    "apiserver/operations/test_elsewhere.py": "sockets",
-    "apiserver/identity": "cryptography",
-    "apiserver/admission/test_rest.py": "cryptography",
-    "apiserver/operations/test_outside.py": "cryptography",
-    "engine/test_certificates_over_apiserver.py": "cryptography",
-    "apiserver/operations/test_auditing.py": "a thread that writes the file",
+    "unit/apiserver/http": "sockets",
+    "unit/apiserver/operations/test_auditing.py": "a thread that writes the file",
+    "simulation/test_pytest_plugin.py": "a thread that serves the cluster",
 }
-OPTIONS: Final = ("-p", "no:cacheprovider", "-q", "--tb=short", "--import-mode=importlib",
-                  "--rootdir=/tests", "-o", "markers=slow\nroot\nkubectl")  # fmt: skip
-#: A page's stack ends, and Python with it, before msgspec or Python refuse a value nested too deep.
-SHALLOW: Final = "not deep and not depth and not nest"
+OPTIONS: Final = (
+    "-p", "no:cacheprovider", "-q", "--tb=short", "--import-mode=importlib", "--rootdir=/tests",
+    "-o", "markers=slow\nroot\nkubectl\npatience", "-m", "not root and not kubectl",
+    *(f"--ignore=/tests/{path}" for path in LEFT_OUT),
+)  # fmt: skip
 #: What is known to be otherwise there: part of a test's name -> why.
 OTHERWISE: Final = {
     "test_broken_yaml_is_unrecognised": "libyaml's words",
@@ -54,6 +53,7 @@ OTHERWISE: Final = {
     "test_nothing_is_linked_before_somebody_looks": "it starts a process",
     "test_hearts_are_plain_sleeps_on_a_plain_loop": "asyncio.run has the virtual loop there",
 }
+Outcome = tuple[int, bytes, str]
 
 
 @pytest.fixture(scope="module")
@@ -61,19 +61,37 @@ def world() -> World:
     return made()
 
 
-@pytest.mark.parametrize("layers", [PURE, CORE], ids=["pure", "core"])
-def test_the_tests_of_the_layers_pass(world: World, layers: tuple[str, ...]):
-    left_out = [f"--ignore=/tests/unit/{path}" for path in LEFT_OUT]
-    folders = [f"/tests/unit/{layer}" for layer in layers]
-    code, told, complaints = world.run(
-        "/tests/browser/inside.py",
-        *OPTIONS,
-        "-k",
-        " and not ".join((SHALLOW, *OTHERWISE)),
-        *left_out,
-        *folders,
-    )
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, world: World
+) -> Iterator[dict[str, Future[Outcome]]]:  # fmt: skip
+    """What becomes of the suites that are asked for; as many run at once as there are processors."""
+    asked = [
+        item.callspec.params["suite"] for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == SUITE_TEST
+    ]  # fmt: skip
+    with ThreadPoolExecutor(min(len(SUITES), os.cpu_count() or 1)) as pool:
+        yield {
+            suite: pool.submit(
+                world.run,
+                "/tests/browser/inside.py",
+                *OPTIONS,
+                "-k",
+                f"not {' and not '.join(OTHERWISE)}",
+                *(f"/tests/{folder}" for folder in SUITES[suite][1]),
+            )
+            for suite in asked
+        }
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_suites_pass(outcomes: dict[str, Future[Outcome]], suite: str):
+    code, told, complaints = outcomes[suite].result()
     assert code == 0, told.decode()[-4000:] + complaints[-2000:]
+    assert json.loads(told.splitlines()[-1])["passed"] >= SUITES[suite][0], told.decode()[-500:]
+
+
+SUITE_TEST: Final = test_the_suites_pass.__name__
 
 
 def test_a_page_needs_nothing_that_no_page_has(world: World):
@@ -108,7 +126,7 @@ def _same(one: bytes, other: bytes) -> None:
 
 
 def test_everything_left_out_exists():
-    assert [path for path in LEFT_OUT if not (ROOT / "tests" / "unit" / path).exists()] == []
+    assert [path for path in LEFT_OUT if not (ROOT / "tests" / path).exists()] == []
 
 
 def test_the_lock_names_no_host():

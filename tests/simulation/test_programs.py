@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from roost.adapters.real.stepguard import ThreadGuard
 from roost.simulation import Behaviour, Cluster, Context, Image
 from roost.simulation.workloads.program import Stuck
 
@@ -173,6 +172,8 @@ def test_memory_over_the_limit_is_oom_killed_and_the_pod_goes_on(cluster):
 
 
 def test_a_program_that_hangs_is_killed_and_the_world_goes_on(cluster, monkeypatch):
+    from roost.adapters.real.stepguard import ThreadGuard  # there are no threads in a page
+
     monkeypatch.setattr(cluster.machines, "_guard", ThreadGuard(Stuck, step_s=0.2))
     cluster.apply(pod("hanging", restartPolicy="Never"))
     cluster.advance(0.1)
