@@ -29,3 +29,13 @@ def whole(text: str) -> int | None:
     """Return the number that digits after an optional sign stand for, between -BEYOND and BEYOND."""
     number = natural(text[1:] if text[:1] in ("+", "-") else text)
     return -number if number and text[0] == "-" else number
+
+
+def int64_fault(text: str) -> str:
+    """Return what Go's `strconv.ParseInt` says of a text that is no number of 64 bits, else ""."""
+    number = whole(text)
+    if number is None:
+        return f'strconv.ParseInt: parsing "{text}": invalid syntax'
+    if not -(2**63) <= number < 2**63:
+        return f'strconv.ParseInt: parsing "{text}": value out of range'
+    return ""

@@ -20,7 +20,6 @@ from roost.api.values import Object
 from roost.apiserver.core import is_custom
 from roost.apiserver.encoding import encode
 
-_METADATA_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
 #: Fields that are strings in stored objects too, never computed.
 _PLAIN_FIELDS = frozenset({"spec.nodeName", "involvedObject.name", "involvedObject.uid"})
 _ONE_OF = frozenset({"=", "==", "in"})
@@ -96,8 +95,23 @@ def _field_marks(fields: FieldSelector) -> Iterator[bytes]:
 def _refusal(kind: Kind, field: str) -> str:
     if kind.name == "ResourceSlice" and kind.group == "resource.k8s.io":  # has words of its own
         return f"field label not supported for {kind.api_version}, Kind={kind.name}: {field}"
-    named = kind.fields or is_custom(kind)
-    return field_not_supported(field) if named else field_not_known(field)
+    if kind.name == "Job" and kind.group == "batch":
+        return f'field label "{field}" not supported for Job'
+    return field_not_supported(field) if _has_own_fields(kind) else field_not_known(field)
+
+
+def _has_own_fields(kind: Kind) -> bool:
+    return bool(kind.fields) or is_custom(kind)
+
+
+def _may_select(kind: Kind, field: str) -> bool:
+    """May objects of the kind be selected by a field?
+
+    The namespace of what has none is only no field where a kind says itself what its fields are.
+    """
+    if field == "metadata.namespace":
+        return kind.namespaced or not _has_own_fields(kind)
+    return field == "metadata.name" or field in kind.fields
 
 
 EVERYTHING = _parse("", "")
@@ -109,6 +123,6 @@ def parse_selection(kind: Kind, labels: str, fields: str) -> Selection:
         return EVERYTHING
     selection = _parse(labels, fields)
     for field in selection.fields.fields:
-        if field not in _METADATA_FIELDS and field not in kind.fields:
+        if not _may_select(kind, field):
             raise BadRequest(_refusal(kind, field))
     return selection

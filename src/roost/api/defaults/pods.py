@@ -17,6 +17,12 @@ from roost.api.values import Object
 
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
+#: Where init containers were before they had a field.
+_OLD_ANNOTATIONS = tuple(
+    f"pod.{stage}.kubernetes.io/init-container{what}"
+    for stage in ("beta", "alpha")
+    for what in ("s", "-statuses")
+)
 
 
 def pod_spec(spec: Object) -> None:
@@ -51,6 +57,16 @@ def _service_account(spec: Object) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"] = name
 
 
+def _without_old_annotations(meta: Object) -> None:
+    annotations = meta.get("annotations")
+    if annotations and not annotations.keys().isdisjoint(_OLD_ANNOTATIONS):
+        kept = {key: annotations[key] for key in annotations if key not in _OLD_ANNOTATIONS}
+        if kept:
+            meta["annotations"] = kept
+        else:
+            del meta["annotations"]
+
+
 def pod_template(owner: Object, key: str = "template") -> None:
     """Fill in the pod template under `key`."""
     template = owner.get(key)
@@ -58,6 +74,7 @@ def pod_template(owner: Object, key: str = "template") -> None:
         return
     if template.get("metadata") is None:
         template["metadata"] = {}
+    _without_old_annotations(template["metadata"])
     if template.get("spec") is None:
         template["spec"] = {}
     pod_spec(template["spec"])
@@ -66,6 +83,7 @@ def pod_template(owner: Object, key: str = "template") -> None:
 def pod(change: Change) -> None:
     """Fill in a pod."""
     value = change.object
+    _without_old_annotations(value.get("metadata") or {})
     spec = value.get("spec")
     if spec is None:
         spec = value["spec"] = {}

@@ -5,16 +5,34 @@ from __future__ import annotations
 from roost.api.defaults.filling import fill, part
 from roost.api.defaults.pods import pod_template
 from roost.api.defaults.volumes import claim_spec
+from roost.api.errors import BadRequest
 from roost.api.kind import Change
+from roost.api.numerals import int64_fault
+from roost.api.values import Object
 
 _KEPT_REVISIONS = 10
 _PROGRESS_DEADLINE_S = 600
 #: Where apps/v1 keeps the number of a DaemonSet's template; it is always written.
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+#: Where apps/v1 keeps the revision that a deployment is to go back to.
+_ROLLBACK = "deprecated.deployment.rollback.rollbackTo"
+
+
+def _read_number(value: Object, kind: str, annotation: str, why: str = "") -> None:
+    """Refuse a field that is written as an annotation, if it is no number; raises BadRequest."""
+    text = ((value.get("metadata") or {}).get("annotations") or {}).get(annotation)
+    if text is not None and (fault := int64_fault(text)):
+        why = why.format(text) + fault
+        raise BadRequest(f'{kind} in version "v1" cannot be handled as a {kind}: {why}')
 
 
 def deployment(change: Change) -> None:
-    """Fill in a Deployment."""
+    """Fill in a Deployment; raises BadRequest."""
+    annotations = (change.object.get("metadata") or {}).get("annotations") or {}
+    if annotations.get(_ROLLBACK) == "":
+        del annotations[_ROLLBACK]
+    why = f"failed to parse annotation[{_ROLLBACK}]={{}} as int64: "
+    _read_number(change.object, "Deployment", _ROLLBACK, why)
     spec = part(change.object, "spec")
     part(change.object, "status")
     fill(spec, replicas=1)
@@ -88,7 +106,8 @@ def stateful_set(change: Change) -> None:
 
 
 def daemon_set(change: Change) -> None:
-    """Fill in a DaemonSet."""
+    """Fill in a DaemonSet; raises BadRequest."""
+    _read_number(change.object, "DaemonSet", TEMPLATE_GENERATION)
     annotations = part(part(change.object, "metadata"), "annotations")
     annotations.setdefault(TEMPLATE_GENERATION, "0")
     spec = part(change.object, "spec")

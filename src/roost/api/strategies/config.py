@@ -46,7 +46,31 @@ def _node_addresses(change: Change) -> None:
         spec["podCIDR"] = ranges[0]
 
 
-NODE = Strategy(status={}, status_on_create=True, create=_node_addresses, update=_node_addresses)
+def _node_create(change: Change) -> None:
+    """Nobody configures agents through the API any more."""
+    change.object.setdefault("spec", {}).pop("configSource", None)
+    (change.object.get("status") or {}).pop("config", None)
+    _node_addresses(change)
+
+
+def _node_update(change: Change) -> None:
+    if ((change.old or {}).get("spec") or {}).get("configSource") is None:
+        change.object.setdefault("spec", {}).pop("configSource", None)
+    _node_addresses(change)
+
+
+def _node_status(change: Change) -> None:
+    if ((change.old or {}).get("status") or {}).get("config") is None:
+        (change.object.get("status") or {}).pop("config", None)
+
+
+NODE = Strategy(
+    status={},
+    status_on_create=True,
+    create=_node_create,
+    update=_node_update,
+    status_update=_node_status,
+)
 
 
 def _limit_range_create(change: Change) -> None:

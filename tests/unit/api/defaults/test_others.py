@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from roost.api.errors import BadRequest
 from roost.api.groups import ALL_KINDS
 from roost.api.kind import Change
 
@@ -107,3 +110,31 @@ def test_failure_policies_in_the_template_of_a_cron_job_are_filled_in_too() -> N
     spec = filled("batch", "CronJob", {"spec": {"jobTemplate": template}})["spec"]
     assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
     assert "backoffLimit" not in spec["jobTemplate"]["spec"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "annotation", "text", "words"),
+    [
+        (
+            "DaemonSet",
+            "deprecated.daemonset.template.generation",
+            "x",
+            'strconv.ParseInt: parsing "x": invalid syntax',
+        ),
+        (
+            "Deployment",
+            "deprecated.deployment.rollback.rollbackTo",
+            "9223372036854775808",
+            "failed to parse annotation[deprecated.deployment.rollback.rollbackTo]="
+            "9223372036854775808 as int64: "
+            'strconv.ParseInt: parsing "9223372036854775808": value out of range',
+        ),
+    ],
+)
+def test_fields_that_became_annotations_are_numbers(
+    kind: str, annotation: str, text: str, words: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        filled("apps", kind, {"metadata": {"annotations": {annotation: text}}, "spec": {}})
+    start = f'{kind} in version "v1" cannot be handled as a {kind}: '
+    assert refused.value.message == start + words

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roost.api.defaults.containers import pull_policy
-from roost.api.defaults.pods import pod
+from roost.api.defaults.pods import pod, pod_template
 from roost.api.kind import Change
 
 DIGEST = "@sha256:" + "a" * 64
@@ -132,3 +132,16 @@ def test_filling_twice_changes_nothing() -> None:
     once = repr(value)
     pod(Change(value))
     assert repr(value) == once
+
+
+def test_annotations_that_init_containers_once_were_are_dropped() -> None:
+    old = {f"pod.{stage}.kubernetes.io/init-containers": "[]" for stage in ("alpha", "beta")}
+    value: dict[str, Any] = {
+        "metadata": {"annotations": {**old, "a": "b"}},
+        "spec": {"containers": []},
+    }
+    pod(Change(value))
+    assert value["metadata"]["annotations"] == {"a": "b"}
+    owner: dict[str, Any] = {"template": {"metadata": {"annotations": dict(old)}}}
+    pod_template(owner)
+    assert owner["template"]["metadata"] == {}

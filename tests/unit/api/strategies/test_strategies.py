@@ -124,3 +124,22 @@ def test_empty_lists_of_a_slice_are_null_once_somebody_owns_them() -> None:
     assert (body["endpoints"], body["ports"]) == ([], [])
     ENDPOINT_SLICE(change)
     assert (body["endpoints"], body["ports"]) == (None, None)
+
+
+def test_agents_are_not_configured_through_their_nodes_any_more() -> None:
+    spec, status = {"configSource": {"configMap": {}}}, {"config": {"error": "x"}}
+    made = prepared("", "Node", {"spec": dict(spec), "status": dict(status)})
+    assert made["spec"] == {}
+    assert made["status"] == {}
+    old = {"metadata": {}, "spec": spec, "status": status}
+    assert prepared("", "Node", {"spec": dict(spec)}, old)["spec"] == spec
+    assert prepared("", "Node", {"spec": dict(spec)}, made)["spec"] == {}
+    told = prepared("", "Node", {"status": dict(status)}, old, "status")
+    assert told["status"] == status
+    assert prepared("", "Node", {"status": dict(status)}, made, "status")["status"] == {}
+
+
+def test_a_limit_range_without_a_name_is_named_by_its_uid() -> None:
+    assert prepared("", "LimitRange", {"metadata": {"uid": "u"}})["metadata"]["name"] == "u"
+    named = prepared("", "LimitRange", {"metadata": {"uid": "u", "name": "n"}})
+    assert named["metadata"]["name"] == "n"
