@@ -3,7 +3,8 @@
 The caches say what is left; before the namespace is finalized the server itself is asked, because what a
 cache does not show may still be there. Events are not cached: they are deleted unseen. Nothing happens
 in the first second, and the last step waits another one where there was content: other servers may
-still be letting something in.
+still be letting something in. While an aggregated API cannot be asked, no namespace ends: it may hold
+some of its content.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from roost.api.errors import StatusError
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.decisions import conditions
@@ -26,7 +28,8 @@ from roost.decisions.plan import (
     Plan,
     Update,
 )
-from roost.decisions.resources import NAMESPACES, PODS
+from roost.decisions.pods import finished
+from roost.decisions.resources import API_SERVICES, NAMESPACES, PODS
 from roost.decisions.served import Served
 
 _FINALIZER = "kubernetes"
@@ -35,6 +38,9 @@ _BATCH = 1000
 #: Stamps are whole seconds, so that of these at least what is beyond one second is waited for.
 _START_AFTER_S = 1.5
 _FINALIZE_AFTER_S = 1.2
+
+_CONTENT = "NamespaceDeletionContentFailure"
+_FAILED = "ContentDeletionFailed"
 
 #: type -> (reason, message) when all is well.
 _FINE = {
@@ -46,7 +52,7 @@ _FINE = {
         "ParsedGroupVersions",
         "All legacy kube types successfully parsed",
     ),
-    "NamespaceDeletionContentFailure": (
+    _CONTENT: (
         "ContentDeleted",
         "All content successfully deleted, may be waiting on finalization",
     ),
@@ -67,6 +73,8 @@ class View:
     cached: tuple[Resource, ...]
     uncached: tuple[Resource, ...]
     now: float
+    #: Group versions of other servers that cannot be asked, in order.
+    unavailable: tuple[str, ...] = ()
 
 
 def reconcile(view: View) -> Plan:
@@ -87,37 +95,70 @@ def reconcile(view: View) -> Plan:
         if not deleting(obj)
     ]
     actions: list[Action] = [*deletions[:_BATCH]]
-    updated, status_written = _report(view, content)
+    left = {resource: stays for resource, objects in first.items() if (stays := _staying(objects))}
+    late, due = _late_pods(view, left.get(PODS, ()))
+    updated, status_written = _report(view, _wrong(view, left, late=late))
     actions += status_written
-    settled = _settled_at(updated)
-    if not content and view.now < settled:
+    settled = _settled_at(namespace, updated)
+    if content or view.unavailable:
+        return Plan(tuple(actions), due)
+    if view.now < settled:
         return Plan(tuple(actions), settled)
-    if not content:
-        name = name_of(namespace)
-        spec = {**namespace["spec"], "finalizers": [f for f in finalizers if f != _FINALIZER]}
-        metadata = dict(updated["metadata"])
-        if status_written:
-            metadata.pop("resourceVersion", None)  # the status update has just changed it
-        actions += [DeleteAll(resource, name) for resource in view.uncached]
-        actions.append(AssertEmpty(name, (*view.cached, *view.uncached)))
-        actions.append(
-            Update(NAMESPACES, {**updated, "metadata": metadata, "spec": spec}, "finalize")
-        )
+    name = name_of(namespace)
+    spec = {**namespace["spec"], "finalizers": [f for f in finalizers if f != _FINALIZER]}
+    metadata = dict(updated["metadata"])
+    if status_written:
+        metadata.pop("resourceVersion", None)  # the status update has just changed it
+    actions += [DeleteAll(resource, name) for resource in view.uncached]
+    actions.append(AssertEmpty(name, (*view.cached, *view.uncached)))
+    actions.append(Update(NAMESPACES, {**updated, "metadata": metadata, "spec": spec}, "finalize"))
     return Plan(tuple(actions))
 
 
-def _settled_at(namespace: Object) -> float:
-    """Return when a namespace that had content has been without for long enough."""
-    known = (namespace.get("status") or {}).get("conditions")
+def refused(view: View, action: Action, error: StatusError) -> Plan:
+    """Say in the status that something could not be deleted."""
+    if not isinstance(action, Delete | DeleteAll):
+        return NOTHING
+    message = f"Failed to delete all resource types, 1 remaining: {error.message}"
+    wrong = {**_wrong(view, dict(view.content), late=False), _CONTENT: (_FAILED, message)}
+    return Plan(tuple(_report(view, wrong)[1]))
+
+
+def _staying(objects: Sequence[Object]) -> tuple[Object, ...]:
+    """Return what does not go with its deletion at once: what is held, and pods with a grace period."""
+    return tuple(
+        obj
+        for obj in objects
+        if obj["metadata"].get("finalizers")
+        or deleting(obj)
+        or (obj.get("spec") or {}).get("nodeName")
+    )
+
+
+def _late_pods(view: View, pods: Sequence[Object]) -> tuple[bool, float | None]:
+    """Say whether pods outlive their grace period with nothing that holds them, and if not, when."""
+    if not pods or any(pod["metadata"].get("finalizers") for pod in pods):
+        return False, None
+    graces = [
+        (pod.get("spec") or {}).get("terminationGracePeriodSeconds") or 0
+        for pod in pods
+        if not finished(pod)
+    ]
+    end = seconds_of(view.namespace["metadata"]["deletionTimestamp"]) + max(graces, default=0)
+    return (True, None) if view.now >= end else (False, end)
+
+
+def _settled_at(stored: Object, updated: Object) -> float:
+    """Return when a namespace has been without content for long enough: one that never had, now."""
+    if not (stored.get("status") or {}).get("conditions"):
+        return 0.0
+    known = updated["status"]["conditions"]
     remaining = conditions.find(known, "NamespaceContentRemaining") or {}
-    discovery = conditions.find(known, "NamespaceDeletionDiscoveryFailure") or {}
-    changed, first = remaining.get("lastTransitionTime"), discovery.get("lastTransitionTime")
-    return seconds_of(changed) + _FINALIZE_AFTER_S if changed != first else 0.0
+    return seconds_of(remaining.get("lastTransitionTime")) + _FINALIZE_AFTER_S
 
 
-def _report(view: View, content: dict[Resource, tuple[Object, ...]]) -> tuple[Object, list[Action]]:
+def _report(view: View, wrong: dict[str, tuple[str, str]]) -> tuple[Object, list[Action]]:
     namespace, now = view.namespace, stamp(view.now)
-    wrong = _remaining(content)
     old = (namespace.get("status") or {}).get("conditions")
     new = list(old or ())
     for kind, (reason, message) in _FINE.items():
@@ -138,9 +179,34 @@ def _report(view: View, content: dict[Resource, tuple[Object, ...]]) -> tuple[Ob
     return updated, [Update(NAMESPACES, updated, "status")]
 
 
+def _wrong(
+    view: View, left: dict[Resource, tuple[Object, ...]], *, late: bool
+) -> dict[str, tuple[str, str]]:
+    """Return reason and message of what is not well, by the type of the condition."""
+    found = _remaining(left) if left else {}
+    if view.unavailable:
+        failures = ", ".join(
+            f"{one}: stale GroupVersion discovery: {one}" for one in view.unavailable
+        )
+        found["NamespaceDeletionDiscoveryFailure"] = (
+            "DiscoveryFailed",
+            (
+                f"Discovery failed for some groups, {len(view.unavailable)} failing: "
+                f"unable to retrieve the complete list of server APIs: {failures}"
+            ),
+        )
+    if late:
+        found[_CONTENT] = (
+            _FAILED,
+            (
+                "Failed to delete all resource types, 1 remaining: unexpected items still remain "
+                f"in namespace: {name_of(view.namespace)} for gvr: /v1, Resource=pods"
+            ),
+        )
+    return found
+
+
 def _remaining(content: dict[Resource, tuple[Object, ...]]) -> dict[str, tuple[str, str]]:
-    if not content:
-        return {}
     listed = sorted(
         f"{resource.plural}.{resource.group} has {len(objects)} resource instances"
         for resource, objects in content.items()
@@ -172,6 +238,20 @@ def _content_keys(obj: Object, caches: Caches) -> Iterable[Key]:
     return (Key("", name),) if namespace is not None and deleting(namespace) else ()
 
 
+def _unavailable(service: Object) -> str:
+    """Return the group version of an API of another server that cannot be asked, else ""."""
+    spec = service.get("spec") or {}
+    if not spec.get("service") or conditions.is_true(
+        (service.get("status") or {}).get("conditions"), "Available"
+    ):
+        return ""
+    return f"{spec['group']}/{spec['version']}"
+
+
+def _going_keys(_service: Object, caches: Caches) -> Iterable[Key]:
+    return [Key("", name_of(one)) for one in caches[NAMESPACES].all() if deleting(one)]
+
+
 def _view_of(
     cached: Sequence[Resource], uncached: Sequence[Resource]
 ) -> Callable[[Caches, Key, float], View | None]:
@@ -184,7 +264,8 @@ def _view_of(
             for resource in cached
         )
         held = tuple((resource, objects) for resource, objects in content if objects)
-        return View(namespace, held, tuple(cached), tuple(uncached), now)
+        unavailable = sorted(filter(None, map(_unavailable, caches[API_SERVICES].all())))
+        return View(namespace, held, tuple(cached), tuple(uncached), now, tuple(unavailable))
 
     return view
 
@@ -198,8 +279,10 @@ def namespace_controller(served: Iterable[Served]) -> Controller[View]:
         name="namespace-controller",
         watches=(
             Watch(NAMESPACES, own_key),
+            Watch(API_SERVICES, _going_keys),
             *(Watch(resource, _content_keys) for resource in cached),
         ),
         view=_view_of(cached, uncached),
         reconcile=reconcile,
+        refused=refused,
     )
