@@ -125,9 +125,11 @@ def test_failure_policies_in_the_template_of_a_cron_job_are_filled_in_too() -> N
             "Deployment",
             "deprecated.deployment.rollback.rollbackTo",
             "9223372036854775808",
-            "failed to parse annotation[deprecated.deployment.rollback.rollbackTo]="
-            "9223372036854775808 as int64: "
-            'strconv.ParseInt: parsing "9223372036854775808": value out of range',
+            (
+                "failed to parse annotation[deprecated.deployment.rollback.rollbackTo]="
+                "9223372036854775808 as int64: "
+                'strconv.ParseInt: parsing "9223372036854775808": value out of range'
+            ),
         ),
     ],
 )
