@@ -9,12 +9,17 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
 
 
 def pem_types(text: bytes) -> list[str]:
     """Return the types of the PEM blocks in a text, in order."""
-    return [found.group(1).decode() for found in _BLOCK.finditer(text)]
+    return [kind for kind, _ in pem_blocks(text)]
+
+
+def pem_blocks(text: bytes) -> list[tuple[str, bytes]]:
+    """Return the types of the PEM blocks in a text and what is in them, as it is written."""
+    return [(found.group(1).decode(), found.group(2)) for found in _BLOCK.finditer(text)]
 
 
 def _decoded(encoded: str) -> bytes:

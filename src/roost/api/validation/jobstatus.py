@@ -188,7 +188,9 @@ def _against_old(seen: _Seen, spec: Object, causes: Causes) -> None:
     end, was = seen.status.get("completionTime"), seen.old.get("completionTime")
     if end and was and end != was:
         causes.invalid("status.completionTime", end, "completionTime cannot be mutated")
-    if seen.old.get("startTime") and seen.changed("startTime") and not spec.get("suspend"):
+    resumed = seen.true("Suspended", before=True) and not seen.true("Suspended")
+    restarted = seen.old.get("startTime") and seen.changed("startTime") and not resumed
+    if restarted and not spec.get("suspend"):
         text = "startTime cannot be removed for unsuspended job"
         causes.required("status.startTime", text)
     met, had = seen.true(_MET), seen.true(_MET, before=True)

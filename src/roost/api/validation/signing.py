@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as NotBase64
+from collections.abc import Callable
 
 from roost.api import names
 from roost.api.kind import Change
-from roost.api.validation.causes import Causes
-from roost.api.validation.certificates import pem_types
+from roost.api.validation.causes import Causes, quoted
+from roost.api.validation.certificates import pem_blocks, pem_types
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
 
@@ -20,6 +21,8 @@ _USAGES = (
     "signing", "timestamping",
 )  # fmt: skip
 _LEGACY = "kubernetes.io/legacy-unknown"
+_SEQUENCE, _LONG_FORM = 0x30, 0x80
+_TRUNCATED = "asn1: syntax error: sequence truncated"
 _LIFETIME_MIN_S = 600
 _SIGNER_FORM = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
 _SIGNER_MAX_BYTES = 571
@@ -39,10 +42,31 @@ def _request_fault(encoded: str) -> str:
     try:
         request = x509.load_pem_x509_csr(text)
     except ValueError:
-        return "asn1: structure error: malformed certificate request"
+        try:
+            return _der_fault(b64decode(pem_blocks(text)[0][1]))
+        except NotBase64:
+            return "PEM block type must be CERTIFICATE REQUEST"
     if not request.is_signature_valid:
         return "crypto/rsa: verification error"
     return ""
+
+
+def _der_fault(der: bytes) -> str:
+    """Return why bytes are no certificate request, as Go's parser says it."""
+    if len(der) < 2:
+        return "asn1: syntax error: truncated tag or length" if der else _TRUNCATED
+    tag, length = der[0], der[1]
+    if length < _LONG_FORM and length > len(der) - 2:
+        return "asn1: syntax error: data truncated"
+    if tag != _SEQUENCE and length < _LONG_FORM:
+        found = f"{{class:{tag >> 6} tag:{tag & 31} length:{length} isCompound:"
+        compound = "true" if tag & 32 else "false"
+        return (
+            f"asn1: structure error: tags don't match (16 vs {found}{compound}}}) "
+            "{optional:false explicit:false application:false private:false defaultValue:<nil> "
+            "tag:<nil> stringType:0 timeType:0 set:false omitEmpty:false} certificateRequest @2"
+        )
+    return "asn1: structure error: malformed certificate request"
 
 
 def signer_name(text: str, path: str, causes: Causes) -> None:
@@ -54,15 +78,27 @@ def signer_name(text: str, path: str, causes: Causes) -> None:
     if not rest or "/" in rest:
         causes.invalid(path, text, _SIGNER_FORM)
         return
-    for fault in names.check_subdomain(domain):
-        causes.invalid(path, domain, fault)
+    if len(domain) > names.SUBDOMAIN_MAX_BYTES:
+        causes.too_long(path, names.SUBDOMAIN_MAX_BYTES)
+    _first_bad_label(domain, names.check_label, path, causes)
     if "." not in domain:
         rule = "should be a domain with at least two segments separated by dots"
         causes.invalid(path, domain, rule)
-    for fault in names.check_subdomain(rest):
-        causes.invalid(path, rest, f'validating path "{rest}": {fault}')
+    _first_bad_label(rest, names.check_subdomain, path, causes)
     if len(text) > _SIGNER_MAX_BYTES:
         causes.too_long(path, _SIGNER_MAX_BYTES)
+
+
+def _first_bad_label(
+    text: str, check: Callable[[str], list[str]], path: str, causes: Causes
+) -> None:
+    """Complain about the first part between dots that is no name."""
+    for label in text.split("."):
+        faults = check(label)
+        for fault in faults:
+            causes.invalid(path, text, f"validating label {quoted(label)}: {fault}")
+        if faults:
+            return
 
 
 def _request(change: Change, causes: Causes) -> None:
@@ -77,6 +113,7 @@ def _request(change: Change, causes: Causes) -> None:
     for index, usage in enumerate(usages):
         if usage not in _USAGES:
             causes.not_supported(f"spec.usages[{index}]", usage, _USAGES)
+    for index, usage in enumerate(usages):
         if usage in usages[:index]:
             causes.duplicate(f"spec.usages[{index}]", usage)
     name = spec.get("signerName") or ""
@@ -125,13 +162,29 @@ def _certificate(change: Change, causes: Causes) -> None:
         text = "updates may not modify the certificate content"
         causes.forbidden("status.certificate", text)
     elif new and new != old:
+        fault = _certificate_fault(new)
+        if fault:
+            causes.invalid("status.certificate", "<certificate data>", fault)
+
+
+def _certificate_fault(encoded: str) -> str:
+    """Return what is wrong with certificates in PEM (in base64), "" if nothing is."""
+    try:
+        blocks = pem_blocks(b64decode(encoded))
+    except NotBase64:
+        blocks = []
+    from cryptography import x509
+
+    for kind, body in blocks:
+        if kind != "CERTIFICATE":
+            return f"only CERTIFICATE PEM blocks are allowed, found {quoted(kind)}"
+        if b":" in body:
+            return "no PEM block headers are permitted"
         try:
-            kinds = pem_types(b64decode(new))
-        except NotBase64:
-            kinds = []
-        if "CERTIFICATE" not in kinds:
-            text = "must contain at least one CERTIFICATE PEM block"
-            causes.invalid("status.certificate", "<certificate data>", text)
+            x509.load_der_x509_certificate(b64decode(body))
+        except ValueError:
+            return "x509: malformed certificate"
+    return "" if blocks else "must contain at least one CERTIFICATE PEM block"
 
 
 def _approval(change: Change, causes: Causes) -> None:
