@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from roost.api.errors import StatusError
+from roost.api.errors import NAMESPACE_ENDS, StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
-from roost.controllers.job import facts, policies
-from roost.controllers.job.facts import FINALIZER, INDEX
-from roost.controllers.job.status import Tally, conclusion, deadline, new_status, tally
+from roost.controllers.job import facts
+from roost.controllers.job.accounting import Tally, outflow, tally
+from roost.controllers.job.backoff import Record, delay_s, updated
+from roost.controllers.job.facts import FINALIZER
+from roost.controllers.job.pods import pod_of, pod_of_index
+from roost.controllers.job.status import End, conclusion, deadline, new_status
 from roost.decisions import conditions
+from roost.decisions.asking import Inquiry, Told
 from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
 from roost.decisions.controller import (
     Caches,
@@ -24,7 +29,6 @@ from roost.decisions.controller import (
 )
 from roost.decisions.meta import (
     by_controller,
-    controller_reference,
     delete,
     deleting,
     labels_of,
@@ -38,13 +42,10 @@ from roost.decisions.meta import (
     warning,
 )
 from roost.decisions.plan import NOTHING, Action, Create, Delete, Patch, Plan, Update
-from roost.decisions.pods import early_rank
+from roost.decisions.pods import early_rank, finished
 from roost.decisions.resources import JOBS, PODS
-from roost.decisions.templates import pod_from
 
 BURST = 500
-FIRST_BACKOFF_S = 10.0
-LAST_BACKOFF_S = 600.0
 _MANAGER = "kubernetes.io/job-controller"
 _NAME_LABEL = "batch.kubernetes.io/job-name"
 _BY_JOB = "held for job"
@@ -52,12 +53,13 @@ _BY_JOB = "held for job"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A Job, its pods, and pods it may adopt."""
+    """A Job, its pods, pods it may adopt, and its failures so far."""
 
     job: Object
     owned: tuple[Object, ...]
     orphans: tuple[Object, ...]
     now: float
+    record: Record = field(default_factory=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Left:
     """Pods that are still held for a Job that is gone: nobody will count them."""
 
     pods: tuple[Object, ...]
+    record: Record = field(default_factory=Record)
+
+
+def _told(view: View | Left, told: Told) -> View | Left:
+    return replace(view, record=told.memory or Record())
 
 
 def view(caches: Caches, key: Key, now: float) -> View | Left | None:
@@ -94,51 +101,51 @@ def _left(caches: Caches, key: Key, job: Object | None) -> Iterable[Object]:
 
 def reconcile(view: View | Left) -> Plan:
     """Decide which pods to count, make, delete and adopt, and what the status is."""
-    if isinstance(view, Left):
-        return Plan(tuple(_untrack(pod) for pod in view.pods))  # the watch brings us back
+    if isinstance(view, Left):  # the watch brings us back
+        return Plan(tuple(_untrack(pod) for pod in view.pods), remember=view.record)
     job = view.job
-    if facts.is_finished(job) or deleting(job):
+    if facts.is_finished(job):
         return Plan(tuple(_untrack(pod) for pod in view.owned if facts.tracked(pod)))
     owner = Owner(JOBS, "Job", job, PODS)
     selector = label_selector(job["spec"].get("selector"))
     claimed = claim(owner, selector, view.owned, view.orphans, FINALIZER)
-    if claimed.actions:
-        return Plan(claimed.actions)  # what is adopted comes back by the watch
+    if claimed.actions:  # what is adopted comes back by the watch
+        return Plan(claimed.actions, remember=view.record)
     pods = claimed.kept
     counts = tally(job, pods)
-    end = conclusion(job, counts, view.now)
-    actions: list[Action] = [_untrack(pod) for pod in counts.release]
-    wakes = [deadline(job)]
-    if end is not None:
-        actions += _delete(view, counts.active, keep_tracking=True)
-    elif job["spec"].get("suspend"):
-        actions += _delete(view, counts.active, keep_tracking=False)
-    made: list[Action] = []
-    if end is None and not job["spec"].get("suspend"):
-        managed, wake_at = _manage(view, pods, counts)
-        made = list(managed)
-        wakes.append(wake_at)
-    actions += [action for action in made if not isinstance(action, Create)]
-    actions += _conclude(view, counts, end)
-    # Last: what is refused (by a quota, in a namespace that ends) must not keep from counting.
-    actions += [action for action in made if isinstance(action, Create)]
-    later = [at for at in wakes if at is not None and at > view.now]
-    return Plan(tuple(actions), min(later, default=None))
+    end = conclusion(job, pods, counts, view.now)
+    flow = outflow(job, pods, counts, end.kind)
+    record = updated(job, pods, view.record)
+    removed = _surplus(job, counts, end)
+    made, wake_at = (
+        _missing(view, pods, counts, record) if not (end.kind or removed) else ([], None)
+    )
+    actions: list[Action] = [_untrack(pod) for pod in flow.release]
+    # Those that a failing Job still runs have failed: they are held until they are noted.
+    held = end.kind == "FailureTarget"
+    freed = {uid_of(pod) for pod in flow.release}
+    actions += _delete(job, removed, freed, held=held)
+    status, over = new_status(job, counts, flow, end, removed, view.now)
+    actions += _report(job, status, end, over)
+    actions += made  # last: what is refused (by a quota) must not keep from counting
+    later = [at for at in (deadline(job), wake_at) if at is not None and at > view.now]
+    return Plan(tuple(actions), min(later, default=None), remember=record)
 
 
-def _conclude(view: View, counts: Tally, end: tuple[str, str, str] | None) -> Iterable[Action]:
-    job, old = view.job, view.job.get("status") or {}
-    status, over = new_status(job, counts, end, view.now)
+def _report(job: Object, status: Object, end: End, over: bool) -> Iterable[Action]:
+    """Write the status if it says anything new, and tell of it."""
+    old = job.get("status") or {}
     if status == {k: v for k, v in old.items() if v or k in status}:
         return
     yield Update(JOBS, {**job, "status": status}, "status")
     regarding = object_reference(JOBS, "Job", job)
-    if over and end is not None:
-        kind, reason, message = end
-        if kind == "FailureTarget":
-            yield warning(regarding, reason, message)
-        else:
-            yield normal(regarding, "Completed", "Job completed")
+    if over and end.kind == "FailureTarget":
+        yield warning(regarding, end.reason, end.message)
+    elif over:
+        if status.get("succeeded", 0) > job["spec"].get("completions", math.inf):
+            text = "Too many succeeded pods running after completion count reached"
+            yield warning(regarding, "TooManySucceededPods", text)
+        yield normal(regarding, "Completed", "Job completed")
     was = conditions.is_true(old.get("conditions"), "Suspended")
     now = conditions.is_true(status.get("conditions"), "Suspended")
     if now and not was:
@@ -147,136 +154,95 @@ def _conclude(view: View, counts: Tally, end: tuple[str, str, str] | None) -> It
         yield normal(regarding, "Resumed", "Job resumed")
 
 
-def _manage(
-    view: View, pods: Sequence[Object], counts: Tally
-) -> tuple[Iterable[Action], float | None]:
-    job, spec = view.job, view.job["spec"]
-    active, parallelism = len(counts.active), spec.get("parallelism", 1)
-    completions = spec.get("completions")
-    if facts.indexed(job):
-        left = completions - len(counts.done_indexes) - len(counts.failed_indexes)
-        wanted = min(max(left, 0), parallelism)
-    elif completions is None:
-        wanted = active if counts.succeeded > 0 else parallelism
-    else:
-        wanted = min(max(completions - counts.succeeded, 0), parallelism)
-    surplus = active - wanted
-    if surplus > 0:
-        ranked = sorted(counts.active, key=early_rank)
-        return _delete(view, ranked[:surplus], keep_tracking=False), None
-    missing = -surplus
-    if facts.replaces_only_failed(job):
-        missing -= counts.terminating
-    if missing <= 0:
-        return (), None
-    if spec.get("backoffLimitPerIndex") is not None:
-        return _create_by_index(view, pods, counts, min(missing, BURST))
-    until = _backed_off_until(job, pods, counts)
-    if until > view.now:
-        return (), until
-    return _create(view, pods, counts, min(missing, BURST)), None
+def _wanted(job: Object, counts: Tally) -> int:
+    """Return how many pods shall be active."""
+    spec = job["spec"]
+    completions: int | None = spec.get("completions")
+    parallelism: int = spec.get("parallelism", 1)
+    if completions is None:
+        return len(counts.active) if counts.succeeded > 0 else parallelism
+    return min(max(completions - counts.succeeded, 0), parallelism)
 
 
-def _backed_off_until(job: Object, pods: Iterable[Object], counts: Tally) -> float:
-    """Return until when failures since the last success delay new pods."""
-    ended = list(pods)
-    last_success = max((facts.ended_at(p) for p in ended if facts.succeeded(p)), default=0.0)
-    times = [at for p in ended if facts.failed(job, p) and (at := facts.ended_at(p)) > last_success]
-    if not times or not counts.failed:
-        return 0.0
-    delay_s = min(FIRST_BACKOFF_S * (1 << min(len(times) - 1, 16)), LAST_BACKOFF_S)
-    return max(times) + delay_s
+def _surplus(job: Object, counts: Tally, end: End) -> list[Object]:
+    """Return the active pods to delete: all at the end, else the least advanced."""
+    if end.kind:
+        return list(counts.active)
+    if deleting(job):
+        return []
+    if job["spec"].get("suspend"):
+        return list(counts.active)
+    count = len(counts.active) - _wanted(job, counts)
+    misplaced, left = _by_index(job, counts.active)
+    further = sorted(left, key=early_rank)[: max(count - len(misplaced), 0)]
+    return [*misplaced, *further][:BURST]
 
 
-def _create(
-    view: View,
-    pods: Sequence[Object],
-    counts: Tally,
-    missing: int,
-    later: Collection[int] = (),
-) -> Iterable[Action]:
-    """Return new pods, none of them for an index of `later`."""
+def _by_index(job: Object, pods: Sequence[Object]) -> tuple[list[Object], list[Object]]:
+    """Part the pods that double an index, or have none that the Job has, from the others."""
+    if not facts.indexed(job):
+        return [], list(pods)
+    misplaced = [pod for pod in pods if not facts.in_range(job, pod)]
+    of_index: dict[int | None, list[Object]] = {}
+    for pod in pods:
+        if facts.in_range(job, pod):
+            of_index.setdefault(facts.index_of(pod), []).append(pod)
+    left: list[Object] = []
+    for _, same in sorted(of_index.items(), key=lambda item: item[0] or 0):
+        *doubles, best = sorted(same, key=early_rank)
+        misplaced += doubles
+        left.append(best)
+    return misplaced, left
+
+
+def _missing(
+    view: View, pods: Sequence[Object], counts: Tally, record: Record
+) -> tuple[Sequence[Action], float | None]:
+    """Return the pods to make, and when to look again if failures delay them."""
     job = view.job
+    if job["spec"].get("suspend") or deleting(job):
+        return [], None
+    count = _wanted(job, counts) - len(counts.active)
+    if facts.replaces_only_failed(job):
+        count -= counts.terminating
+    if count <= 0:
+        return [], None
+    by_index = job["spec"].get("backoffLimitPerIndex") is not None
+    if not by_index and record.until_s > view.now:
+        return [], record.until_s
     regarding = object_reference(JOBS, "Job", job)
     event = normal(regarding, "SuccessfulCreate", "Created pod: {name}")
-    base = pod_from(job["spec"]["template"], job, controller_reference(JOBS, "Job", job))
-    finalizers = [*(base["metadata"].get("finalizers") or ()), FINALIZER]
-    base = {**base, "metadata": {**base["metadata"], "finalizers": finalizers}}
+    count = min(count, BURST)
     if not facts.indexed(job):
-        return [Create(PODS, base, announce=event)] * missing
-    chosen = [i for i in _free_indexes(job, pods, counts) if i not in later][:missing]
-    before = facts.last_failures(job, pods) if chosen else {}
-    return [
-        Create(PODS, _with_index(base, job, index, before.get(index)), announce=event)
-        for index in chosen
+        return [Create(PODS, pod_of(job), announce=event)] * count, None
+    due = {
+        index: facts.ended_at(pod) + delay_s(facts.tries(pod) + 1)
+        for index, pod in counts.held.items()
+    }
+    chosen = _free_indexes(job, pods, counts)[:count]
+    ready = [index for index in chosen if due.get(index, 0.0) <= view.now]
+    made = [
+        Create(PODS, pod_of_index(job, index, counts.held.get(index)), announce=event)
+        for index in ready
     ]
-
-
-def _create_by_index(
-    view: View, pods: Sequence[Object], counts: Tally, missing: int
-) -> tuple[Iterable[Action], float | None]:
-    """Make pods for indexes whose own failures do not delay them; say when the next may be made."""
-    job = view.job
-    due: dict[int, float] = {}
-    for index, pod in facts.last_failures(job, pods).items():
-        tries = int(policies.retry_annotations(job, pod)[facts.INDEX_FAILURES])
-        tries += facts.retries(pod, facts.INDEX_IGNORED)
-        delay_s = min(FIRST_BACKOFF_S * (1 << min(max(tries - 1, 0), 16)), LAST_BACKOFF_S)
-        due[index] = facts.ended_at(pod) + delay_s
-    free = _free_indexes(job, pods, counts)
-    later = {index for index in free if due.get(index, 0.0) > view.now}
-    made = _create(view, pods, counts, missing, later)
-    return made, min((due[index] for index in later), default=None)
+    return made, min((due[index] for index in chosen if index not in ready), default=None)
 
 
 def _free_indexes(job: Object, pods: Iterable[Object], counts: Tally) -> list[int]:
     """Return the indexes that want a pod, in order."""
-    taken = counts.done_indexes | counts.failed_indexes
-    still = counts.active if not facts.replaces_only_failed(job) else [
-        pod for pod in pods if not facts.succeeded(pod) and not facts.failed(job, pod)
-    ]  # fmt: skip
-    taken |= {index for pod in still if (index := facts.index_of(pod)) is not None}
+    taken = counts.done_indexes | counts.failed_indexes | facts.indexes_of(counts.active)
+    if facts.replaces_only_failed(job):
+        taken |= facts.indexes_of(pod for pod in pods if deleting(pod) and not finished(pod))
     return [i for i in range(job["spec"]["completions"]) if i not in taken]
 
 
-def _with_index(base: Object, job: Object, index: int, before: Object | None) -> Object:
-    metadata, spec = base["metadata"], base["spec"]
-    text = str(index)
-    variable = {
-        "name": "JOB_COMPLETION_INDEX",
-        "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{INDEX}']"}},
-    }
-
-    def told(containers: Iterable[Object]) -> list[Object]:
-        return [
-            c
-            if any(v["name"] == variable["name"] for v in c.get("env") or ())
-            else {**c, "env": [*(c.get("env") or ()), variable]}
-            for c in containers
-        ]
-
-    groups = {name: told(spec[name]) for name in ("containers", "initContainers") if spec.get(name)}
-    return {
-        **base,
-        "metadata": {
-            **metadata,
-            "generateName": f"{name_of(job)}-{text}-",
-            "labels": {**(metadata.get("labels") or {}), INDEX: text},
-            "annotations": {
-                **(metadata.get("annotations") or {}),
-                INDEX: text,
-                **policies.retry_annotations(job, before),
-            },
-        },
-        "spec": {**spec, **groups, "hostname": spec.get("hostname") or f"{name_of(job)}-{text}"},
-    }
-
-
-def _delete(view: View, pods: Iterable[Object], *, keep_tracking: bool) -> Iterable[Action]:
-    """Delete pods; those that must not count as failures lose their finalizer first."""
-    regarding = object_reference(JOBS, "Job", view.job)
+def _delete(
+    job: Object, pods: Iterable[Object], freed: Collection[str], *, held: bool
+) -> Iterable[Action]:
+    """Delete pods; those that must not count as failures lose their finalizer first, once."""
+    regarding = object_reference(JOBS, "Job", job)
     for pod in pods:
-        if not keep_tracking and facts.tracked(pod):
+        if not held and facts.tracked(pod) and uid_of(pod) not in freed:
             yield _untrack(pod)
         yield delete(PODS, pod)
         yield normal(regarding, "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
@@ -295,6 +261,8 @@ def _untrack(pod: Object) -> Patch:
 def refused(view: View | Left, action: Action, error: StatusError) -> Plan:
     """Tell why a pod could not be made or deleted."""
     if isinstance(view, Left) or not isinstance(action, Create | Delete):
+        return NOTHING
+    if error.has_cause(NAMESPACE_ENDS):
         return NOTHING
     reason = "FailedCreate" if isinstance(action, Create) else "FailedDelete"
     what = "creating" if isinstance(action, Create) else "deleting"
@@ -332,4 +300,5 @@ CONTROLLER: Controller[View | Left] = Controller(
     view=view,
     reconcile=reconcile,
     refused=refused,
+    inquiry=Inquiry(lambda _view: (), _told),
 )

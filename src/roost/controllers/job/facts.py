@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from roost.api.values import Object
 from roost.decisions import conditions
-from roost.decisions.meta import annotations_of, created_at, deleting, seconds_of, uid_of
+from roost.decisions.meta import annotations_of, created_at, deleting, seconds_of
 from roost.decisions.pods import phase_of
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
@@ -27,7 +27,8 @@ def indexed(job: Object) -> bool:
 
 def replaces_only_failed(job: Object) -> bool:
     """Say whether a pod that is being deleted must have ended before it is replaced."""
-    return bool(job["spec"].get("podReplacementPolicy") == "Failed")
+    spec = job["spec"]
+    return spec.get("podReplacementPolicy") == "Failed" or spec.get("podFailurePolicy") is not None
 
 
 def succeeded(pod: Object) -> bool:
@@ -42,18 +43,26 @@ def failed(job: Object, pod: Object) -> bool:
 
 
 def ended_at(pod: Object) -> float:
-    """Return when the last container of a pod ended."""
+    """Return when a pod ended: by its containers, else by what is known best."""
     status = pod.get("status") or {}
-    times = [
-        seconds_of(c["state"]["terminated"].get("finishedAt"))
-        for c in status.get("containerStatuses") or ()
-        if "terminated" in (c.get("state") or {})
-    ]
-    if any(times):
-        return max(times)
+    sidecars = {
+        one.get("name")
+        for one in pod["spec"].get("initContainers") or ()
+        if one.get("restartPolicy") == "Always"
+    }
+    containers = [*(status.get("containerStatuses") or ())]
+    containers += [c for c in status.get("initContainerStatuses") or () if c["name"] in sidecars]
+    ends = [((c.get("state") or {}).get("terminated") or {}).get("finishedAt") for c in containers]
+    if ends and all(ends):
+        return max(map(seconds_of, ends))
     ready = conditions.find(status.get("conditions"), "Ready") or {}
-    deleted = seconds_of(pod["metadata"].get("deletionTimestamp"))
-    return deleted or seconds_of(ready.get("lastTransitionTime")) or created_at(pod)
+    if ready.get("status") == "False" and ready.get("lastTransitionTime"):
+        return seconds_of(ready["lastTransitionTime"])
+    metadata = pod["metadata"]
+    if "deletionTimestamp" in metadata:
+        grace_s: int = metadata.get("deletionGracePeriodSeconds") or 0
+        return seconds_of(metadata["deletionTimestamp"]) - grace_s
+    return created_at(pod)
 
 
 def index_of(pod: Object) -> int | None:
@@ -68,20 +77,20 @@ def retries(pod: Object, annotation: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def last_failures(job: Object, pods: Iterable[Object]) -> dict[int, Object]:
-    """Return the last failed pod of each index."""
-    found: dict[int, Object] = {}
-    for pod in pods:
-        index = index_of(pod)
-        if index is None or not failed(job, pod):
-            continue
-        known = found.get(index)
-        if known is None or _tries(pod) >= _tries(known):
-            found[index] = pod
-    return found
+def in_range(job: Object, pod: Object) -> bool:
+    """Say whether a pod has an index that the Job has; pods of a Job without indexes have no need."""
+    if not indexed(job):
+        return True
+    index = index_of(pod)
+    return index is not None and index < job["spec"]["completions"]
 
 
-def _tries(pod: Object) -> int:
+def indexes_of(pods: Iterable[Object]) -> set[int]:
+    return {index for pod in pods if (index := index_of(pod)) is not None}
+
+
+def tries(pod: Object) -> int:
+    """Return how often the index of a pod had failed before, counted or ignored."""
     return retries(pod, INDEX_FAILURES) + retries(pod, INDEX_IGNORED)
 
 
@@ -121,7 +130,3 @@ def uncounted(job: Object) -> tuple[set[str], set[str]]:
     """Return the uids of pods that ended well and badly and are on their way into the counts."""
     pending = (job.get("status") or {}).get("uncountedTerminatedPods") or {}
     return set(pending.get("succeeded") or ()), set(pending.get("failed") or ())
-
-
-def known_uids(pods: Iterable[Object]) -> set[str]:
-    return {uid_of(pod) for pod in pods}

@@ -12,8 +12,8 @@ from roost.controllers.job.facts import (
     parse_indexes,
     retries,
 )
-from roost.decisions import conditions
 from roost.decisions.meta import name_of, namespace_of
+from roost.decisions.pods import phase_of
 
 
 def judge_failure(job: Object, pod: Object) -> tuple[str, str]:
@@ -46,11 +46,11 @@ def _exit_code(rule: Object, pod: Object) -> str:
 
 
 def _condition(rule: Object, pod: Object) -> str:
-    known = (pod.get("status") or {}).get("conditions")
-    for pattern in rule.get("onPodConditions") or ():
-        found = conditions.find(known, pattern["type"])
-        if found is not None and found["status"] == pattern.get("status", "True"):
-            return f"Pod {namespace_of(pod)}/{name_of(pod)} has condition {pattern['type']}"
+    for known in (pod.get("status") or {}).get("conditions") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            wanted = (pattern["type"], pattern.get("status", "True"))
+            if (known.get("type"), known.get("status")) == wanted:
+                return f"Pod {namespace_of(pod)}/{name_of(pod)} has condition {known['type']}"
     return ""
 
 
@@ -73,29 +73,46 @@ def counts(job: Object, pod: Object) -> bool:
 def success_message(job: Object, done: set[int]) -> str:
     """Return which rule of successPolicy the succeeded indexes meet; "" if none."""
     for at, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or ()):
-        listed = rule.get("succeededIndexes")
-        matching = done if listed is None else done & parse_indexes(listed)
-        needed = rule.get("succeededCount")
-        if needed is None:
-            needed = len(parse_indexes(listed or ""))
-        if needed and len(matching) >= needed:
+        listed, count = rule.get("succeededIndexes"), rule.get("succeededCount")
+        if listed is None:
+            met = bool(done) and count is not None and len(done) >= count
+        else:
+            required = {at for at in parse_indexes(listed) if at < job["spec"]["completions"]}
+            matching = len(done & required)
+            met = bool(matching) and (
+                matching == len(required) or (count is not None and matching >= count)
+            )
+        if met:
             return f"Matched rules at index {at}"
     return ""
 
 
-def failed_indexes(job: Object, pods: Iterable[Object], known: set[int]) -> set[int]:
+def restarted_too_often(job: Object, pods: Iterable[Object]) -> bool:
+    """Say whether containers that restart in their pods have used up backoffLimit."""
+    if job["spec"]["template"]["spec"].get("restartPolicy") != "OnFailure":
+        return False
+    count: int = sum(
+        container.get("restartCount", 0)
+        for pod in pods
+        if phase_of(pod) in {"Running", "Pending"}
+        for key in ("initContainerStatuses", "containerStatuses")
+        for container in (pod.get("status") or {}).get(key) or ()
+    )
+    limit: int = job["spec"].get("backoffLimit", 6)
+    return count >= max(limit, 1)
+
+
+def failed_indexes(job: Object, failures: Iterable[Object], known: set[int]) -> set[int]:
     """Return the indexes that have failed for good by backoffLimitPerIndex or FailIndex."""
     limit = job["spec"].get("backoffLimitPerIndex")
     if limit is None:
         return set()
     found = set(known)
-    for pod in pods:
+    for pod in failures:
         index = index_of(pod)
-        if index is None:
-            continue
         action, _ = judge_failure(job, pod)
-        spent = action == "Count" and retries(pod, INDEX_FAILURES) >= limit
-        if action == "FailIndex" or spent:
+        spent = action != "Ignore" and retries(pod, INDEX_FAILURES) >= limit
+        if index is not None and (action == "FailIndex" or spent):
             found.add(index)
     return found
 

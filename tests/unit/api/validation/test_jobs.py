@@ -262,6 +262,13 @@ TIMES = {"startTime": START, "completionTime": "2026-01-02T00:00:00Z"}
                 "status.startTime: Required value: startTime cannot be removed for unsuspended job",
             ],
         ),
+        (  # it was resumed, and starts anew
+            {"startTime": "2026-01-03T00:00:00Z", "conditions": [
+                {"type": "Suspended", "status": "False"}]},
+            {"startTime": START, "conditions": true("Suspended")},
+            {},
+            [],
+        ),
         (
             {"uncountedTerminatedPods": {"succeeded": ["a", ""], "failed": ["a"]}},
             {},
