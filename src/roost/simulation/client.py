@@ -14,7 +14,7 @@ from roost.api.registry import Registry
 from roost.api.values import Object, Value
 from roost.client.port import Client, DeleteOptions, PatchType, Query, WatchEvent
 from roost.simulation.loop import VirtualLoop
-from roost.simulation.replay import Recording, recorded
+from roost.simulation.replay import Recording, looking, recorded
 
 Named = Resource | str
 
@@ -55,6 +55,7 @@ class SyncClient:
         found = find_kind(self._registry, kind)
         return found.resource, (namespace or "default") if found.namespaced else ""
 
+    @looking
     def get(self, kind: Named, name: str, namespace: str = "", *, subresource: str = "") -> Object:
         """Return an object; of a namespaced kind that in "default", unless another is named."""
         resource, place = self._place(kind, namespace)
@@ -62,6 +63,7 @@ class SyncClient:
             self._client.get(resource, name, place, subresource=subresource), quiet=True
         )
 
+    @looking
     def list(
         self, kind: Named, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> list[Object]:
@@ -163,4 +165,4 @@ class SyncClient:
         finally:
             with self._loop.gate:
                 task.cancel()
-                self._loop.settle()
+                self._loop.drain()

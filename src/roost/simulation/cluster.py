@@ -32,6 +32,7 @@ from roost.simulation.manifests import Manifest, read_manifests
 from roost.simulation.network.fabric import Latency
 from roost.simulation.network.messages import Exchange, Response
 from roost.simulation.nodes import NodeSpec, SimulatedNode
+from roost.simulation.outgoing import Outgoing
 from roost.simulation.pace import Pace
 from roost.simulation.replay import Recording, recorded
 from roost.simulation.trials import Trials
@@ -44,7 +45,7 @@ _APPLY: Final = Manner(manager="kubectl-client-side-apply", validation="Strict",
 _ASK: Final = Manner(manager="simulation", validation="Strict", trusted=True)
 
 
-_NO_OPTIONS: Final = ("self", "options", "latency", "__class__")
+_NO_OPTIONS: Final = ("self", "options", "__class__")
 #: Those that nobody closed yet: what is collected while tasks of it wait complains of each.
 _open: Final[dict[Cluster, None]] = {}
 
@@ -110,7 +111,8 @@ class Cluster(Trials):
         self.faults = Injector(world, self._store.note)
         self.checker: Checker | None = None
         self.kubelets = Kubelets(self.nodes, self.machines.fabric.isolated)
-        self.plane.fetcher = self.kubelets
+        self.outgoing = Outgoing(self.machines, self.kubelets, self.recording, self._store.note)
+        self.plane.fetcher = self.plane.caller = self.outgoing
         self._network = Process("network")
         self._applying = self.plane.link(_ADMIN, _APPLY)
         self._asking = self.plane.link(_ADMIN, _ASK)

@@ -76,7 +76,7 @@ class NoWebhooks:
 
     async def post(self, endpoint: Endpoint, body: bytes, timeout_s: int) -> bytes:
         del body, timeout_s
-        raise CallFailed(f'Post "{endpoint.url}": this simulation calls no webhooks')
+        raise CallFailed(f'Post "{endpoint.url}": there is no network')
 
 
 class Runs(Protocol):
@@ -131,9 +131,7 @@ class Process:
 class ControlPlane:
     """See the module. All coroutines run on the cluster's virtual loop."""
 
-    def __init__(
-        self, store: Store, clock: WallClock, choice: Choice, caller: Caller | None = None
-    ) -> None:
+    def __init__(self, store: Store, clock: WallClock, choice: Choice) -> None:
         self.store = store
         self.clock = clock
         self.choice = choice
@@ -143,7 +141,6 @@ class ControlPlane:
         self.wire = Wire()
         self.names = chosen(choice.controllers, (*ALL, SCHEDULER)) if choice.controllers else ()
         self.registry = builtin()
-        self._caller = caller or NoWebhooks()
         self._keys = SeededKeys(choice.seed)
         # They go on where they were when the server is started again: ids never repeat.
         self._ids = SeededIds(derived(choice.seed, "ids"))
@@ -155,8 +152,10 @@ class ControlPlane:
         self._caches = Process("caches")
         self._watches = self.link(_MANAGER)
         self.informers = Informers(self._watches, SeededChance(derived(choice.seed, "caches")))
-        #: What reaches kubelets; set before `start`, or there are no metrics.
+        #: What reaches kubelets and extension servers; set before `start`, or there are no metrics.
         self.fetcher: Fetcher | None = None
+        #: What reaches webhooks; set before `start`, or all calls of them fail.
+        self.caller: Caller = NoWebhooks()
         self._authenticator: Authenticator | None = None
         self.engine: Engine | None = None
         self.scheduling: Scheduling | None = None
@@ -247,7 +246,7 @@ class ControlPlane:
             return api.core.node(kind)
 
         around = Surroundings(registry, self._ids, authorizer, node, lambda: rfc3339(clock.now()))
-        registered = Registered(around, self._caller)
+        registered = Registered(around, self.caller)
         plugins = chain.plugins(authorizer, chance, write_quota, registered.plugins())
         api = ApiServer(
             self.store, registry, clock, chance, self._ids,
@@ -259,7 +258,7 @@ class ControlPlane:
             ),
             fetcher=self.fetcher,
         )  # fmt: skip
-        CustomResources(api, self._caller)
+        CustomResources(api, self.caller)
         self._processes[SERVER].start(
             ("api", api.run()),
             ("access", authorizer.run(self.store)),

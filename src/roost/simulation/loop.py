@@ -5,22 +5,24 @@ program gives one history; time moves only when nothing is ready; and there is n
 thread, so it runs in a web page as well. A task that only keeps something alive rests in `heartbeat`,
 and who waits for its silence sets a `watchdog`: while every heart beats and nothing else is due, the
 clock leaps over the beats in between (only the last one before the next event is carried out). Threads
-may take turns in driving it, if `gate` is a lock.
+may take turns in driving it, if `gate` is a lock; while a call to the real world `holds` the clock,
+whoever drives it waits for the call without the gate.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from typing import Any, Final, TypeVar, cast
 
-from roost.simulation.tasks import Task, lines_of
+from roost.simulation.holds import Holds
+from roost.simulation.nesting import alone
+from roost.simulation.tasks import OWNER, Task, lines_of
 
 ResultT = TypeVar("ResultT")
 
@@ -79,6 +81,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._unless: Callable[[], bool] | None = None
         #: Whoever drives the loop, or gives it work, holds this; a lock where several threads do.
         self.gate: AbstractContextManager[object] = nullcontext()
+        self.holds = Holds()
         self.leaps = 0
         self.turns = 0
         self._turns_before = 0  # of this instant
@@ -97,18 +100,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def advance_to(self, instant: float, unless: Callable[[], bool] | None = None) -> bool:
         """Run everything that is due up to and including `instant`; it is then that instant.
 
-        It ends early when `unless` holds, which is looked at often; return whether it did not.
+        It ends early when `unless` holds, which is looked at often, and with an `unless` also when
+        the clock is held; return whether it did not.
         """
-        with self.gate:
-            if self._ready:
-                self.disturb()
-            self._goal, self._unless = max(instant, self._now), unless
-            try:
-                with _alone():
-                    self.run_forever()
-            finally:
-                self._goal = self._unless = None
-            return not self._ready and self._now >= instant
+        while True:
+            with self.gate:
+                if self._ready:
+                    self.disturb()
+                self._goal, self._unless = max(instant, self._now), unless
+                try:
+                    with alone():
+                        self.run_forever()
+                finally:
+                    self._goal = self._unless = None
+                held, mark = bool(self.holds), self.holds.mark()
+                done = not self._ready and not held and self._now >= instant
+            if done or not held or unless is not None:
+                return done
+            self.holds.wait(mark)
 
     def advance_until(self, instant: float, condition: Callable[[], object]) -> bool:
         """Advance until a condition holds, at most to `instant`; return whether it does.
@@ -135,17 +144,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
         with self.gate:
             self._step, self._stepped, self._goal = True, False, instant
             try:
-                with _alone():
+                with alone():
                     self.run_forever()
             finally:
                 self._step, self._goal = False, None
+            held, mark = bool(self.holds), self.holds.mark()
+        if held:
+            self.holds.wait(mark)
         return True
 
     def drain(self) -> None:
         """Finish what is ready: what is done next then finds the same, whether somebody looked
         before (which also finishes it) or not."""
         if self._ready:
-            self.settle()
+            self.settle(_never)
 
     def settle(self, unless: Callable[[], bool] | None = None) -> bool:
         """Run what is ready, and what that makes ready; no time passes. As `advance_to`."""
@@ -158,15 +170,32 @@ class VirtualLoop(asyncio.BaseEventLoop):
         never end.
         """
         self.drain()
-        with self.gate, _alone():
+        with self.gate:
             if not quiet:
                 self.disturb()
             task = self.create_task(coro)
-            try:
-                return self.run_until_complete(task)
-            except Deadlock:
-                task.cancel()
-                raise
+        while not task.done():
+            with self.gate:
+                self._run_to(task)
+                mark = self.holds.mark()
+            if not task.done():
+                self.holds.wait(mark)
+        return task.result()
+
+    def _run_to(self, task: asyncio.Task[Any]) -> None:
+        """Run until a task has ended, or the clock is held. Raises Deadlock when it never ends."""
+        task.add_done_callback(self._ended)
+        try:
+            with alone():
+                self.run_forever()
+        except Deadlock:
+            task.cancel()
+            raise
+        finally:
+            task.remove_done_callback(self._ended)
+
+    def _ended(self, _task: asyncio.Task[Any]) -> None:
+        self.stop()
 
     def next_due(self) -> float | None:
         """Return the time of the next thing to happen; None: nothing is planned."""
@@ -275,6 +304,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _move(self) -> bool:
         """Move the clock to the next instant and make ready what is due then; False at the goal."""
         self._weed()
+        if self.holds:
+            self._release()
+            return bool(self._ready)
         goal = math.inf if self._goal is None else self._goal
         timers, beats = self._timers, self._beat_heap
         due = timers[0][0] if timers else math.inf
@@ -375,26 +407,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return "\n".join((f"nothing can happen any more; {len(lines)} tasks wait:", *lines))
 
 
+def _never() -> bool:
+    return False
+
+
 def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> Task:
-    return Task(coro, number=loop._number(), loop=loop, **more)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hide a loop that runs around this one, as in a notebook or a page, while this one runs.
-
-    Its task is hidden too: since Python 3.14 there is one in a thread, whatever the loop.
-    The garbage collector is called less often meanwhile: a world is many objects that live on.
-    """
-    around, thresholds = asyncio._get_running_loop(), gc.get_threshold()
-    swap: Any = getattr(asyncio.tasks, "_swap_current_task", None)
-    task = swap(around, None) if swap is not None and around is not None else None
-    asyncio._set_running_loop(None)
-    gc.set_threshold(*_COLLECTOR)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        asyncio._set_running_loop(around)
-        if task is not None:
-            swap(around, task)
+    context = more.get("context")
+    owner = OWNER.get() if context is None else context.get(OWNER)
+    if owner is None:
+        return Task(coro, number=loop._number(), loop=loop, **more)
+    task = Task(owner.enclose(coro), number=loop._number(), loop=loop, **more)
+    owner.adopt(task)
+    return task

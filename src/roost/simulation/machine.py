@@ -24,7 +24,7 @@ from roost.ports.port import Network
 from roost.runtimes.images.reference import InvalidName, parse
 from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
 from roost.runtimes.simulated import Behaviour, Program, Registry, SimulatedRuntime
-from roost.simulation.controlplane import ControlPlane
+from roost.simulation.controlplane import ADDRESS, ControlPlane
 from roost.simulation.network.fabric import Fabric, Host, Latency, Listener
 from roost.simulation.network.messages import Headers, Response
 from roost.simulation.network.names import Names, Resolv
@@ -33,10 +33,11 @@ from roost.simulation.network.services import ServiceTables
 from roost.simulation.nodes import SimulatedNode, pod_prefix
 from roost.simulation.seeds import derived
 from roost.simulation.workloads.commands import check_program
-from roost.simulation.workloads.context import PodInfo, Respond, Tasks, World, answering, fetch
+from roost.simulation.workloads.context import PodInfo, Respond, World, answering, fetch
 from roost.simulation.workloads.files import ContainerFiles
+from roost.simulation.workloads.guarding import Guard, NoGuard, Stuck, Tasks
 from roost.simulation.workloads.image import Catalogue, Image
-from roost.simulation.workloads.program import Guard, ImageProgram, NoGuard, Stuck
+from roost.simulation.workloads.program import ImageProgram
 from roost.simulation.workloads.shipped import SHIPPED
 
 _PROXY: Final = User("system:kube-proxy", (MASTERS, AUTHENTICATED))
@@ -92,6 +93,8 @@ class Machines:
         self._informers = Informers(link, SeededChance(derived(plane.choice.seed, "services")))
         tables = ServiceTables(self._informers)
         self.fabric = Fabric(tables, plane.clock, latency)
+        #: Where the API server's own requests come from.
+        self.server = Host("outside", "kube-apiserver", ADDRESS, "")
         self.names = Names(tables.zone, DNS_ADDRESS, self._outside)
 
     async def run(self) -> None:
@@ -167,7 +170,7 @@ class Machines:
             if host is not None:
                 host.open = True
             return behaviour or Behaviour()
-        image = kind()
+        image = _made(kind)
         argv = command_of(image, spec)
         if not argv and kind.run is Image.run:
             raise RuntimeFault("CreateContainerError", "no command specified")
@@ -203,7 +206,8 @@ class Machines:
         return World(
             pod, spec.name, host, self.fabric, self.names, self._plane.clock,
             SeededChance(derived(self._plane.choice.seed, spec.id, self._started)),
-            files, Tasks(), {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
+            files, Tasks(self._guard),
+            {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
             spec.limits.memory_bytes, sandbox.hostname,
             (spec.security.user or 0, spec.security.group or 0),
         )  # fmt: skip
@@ -219,10 +223,16 @@ class Machines:
             self.fabric.add(Host("outside", name, address, ""))
         return self.fabric.hosts[address]
 
+    def knows(self, name: str) -> bool:
+        """Whether a name outside is one of this world."""
+        return name in self._outside
+
     def answer_outside(self, name: str, respond: Respond, port: int) -> None:
         """Let a machine outside answer on a port."""
         host = self.outside(name)
-        host.listeners["tcp", port] = Listener(answering(respond, self._outside_failed), Tasks())
+        host.listeners["tcp", port] = Listener(
+            answering(respond, self._outside_failed), Tasks(self._guard)
+        )
 
     def _outside_failed(self, words: str) -> None:
         """A server outside has no log; its client sees the 500."""
@@ -260,6 +270,15 @@ def _usual_guard() -> Guard:
     from roost.adapters.real.stepguard import ThreadGuard
 
     return ThreadGuard(Stuck)
+
+
+def _made(kind: type[Image]) -> Image:
+    """Return an image for a container; raises RuntimeFault if its class cannot make one."""
+    try:
+        return kind()
+    except (Exception, SystemExit) as error:
+        words = f"{kind.__name__} cannot be made: {type(error).__name__}: {error}"
+        raise RuntimeFault("CreateContainerError", words) from error
 
 
 def command_of(image: Image, spec: ContainerSpec) -> tuple[str, ...]:

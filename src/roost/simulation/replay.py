@@ -3,7 +3,8 @@
 The first line holds what the cluster was made with, each further line a command. The same commands give
 the same history, byte for byte, so a snapshot *is* the commands so far: restoring one plays them, and
 checks at the end that the log came out as it was. Rules: whatever looks without changing is not
-recorded; code (images, what answers outside) is recorded by name, and whoever replays hands it in.
+recorded; code (images, what answers outside, latency) is recorded by name, and whoever replays hands
+it in; what was called in the real world makes a record that cannot be played.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from roost.simulation import faults
 LIMIT: Final = 1_000_000
 _FORMAT: Final = 1
 _STEP: Final = "Cluster._step"
+_LEFT: Final = "outside"
 
 _VALUES: Final[dict[str, Callable[..., Any]]] = {
     one.__name__: one
@@ -52,8 +54,12 @@ class Recording:
         drain: Callable[[], None],
     ) -> None:
         self._drain = drain
-        self.options = dict(options)
+        self.options = {name: value for name, value in options.items() if value is not None}
         self.complete = True
+        #: How many webhooks were called so far.
+        self.calls = 0
+        #: What was called first in the real world, "" if nothing was.
+        self.left = ""
         self._commands: list[dict[str, Any]] = []
         self._depth = 0
         self._note = note
@@ -95,11 +101,29 @@ class Recording:
             self._note(shown(name, args))
         return command
 
+    def look(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: str) -> None:
+        """Record what was to be a look, but called webhooks."""
+        if not self._depth:
+            command = self._begin(name, args, kwargs)
+            if error:
+                command["error"] = error
+
+    def leave(self, url: str) -> None:
+        """Record that something in the real world was called."""
+        if not self.left:
+            self.left = url
+            self._commands.append({"do": _LEFT, "with": [url]})
+
+    def check_left(self) -> None:
+        """Raise ReplayError if what happened cannot be played again."""
+        if self.left:
+            raise ReplayError(_unplayable(self.left))
+
     def lines(self) -> str:
         """Return the record so far. Raises ReplayError if there were too many commands."""
         if not self.complete:
             raise ReplayError(f"there were more than {LIMIT} commands: they were not all recorded")
-        head = {"roost": "simulation", "format": _FORMAT, "options": self.options}
+        head = {"roost": "simulation", "format": _FORMAT, "options": _plain(self.options)}
         encoded = (msgspec.json.encode(line).decode() for line in (head, *self._commands))
         return "".join(f"{line}\n" for line in encoded)
 
@@ -117,6 +141,30 @@ def recorded(method: MethodT) -> MethodT:
             return method(self, *args, **kwargs)
 
     return cast(MethodT, call)
+
+
+def looking(method: MethodT) -> MethodT:
+    """Let calls of a method be commands only where they called webhooks: those have a history."""
+    name = method.__qualname__
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recording: Recording = self.recording
+        before, error = recording.calls, ""
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as caught:
+            error = type(caught).__name__
+            raise
+        finally:
+            if recording.calls != before:
+                recording.look(name, args, kwargs, error)
+
+    return cast(MethodT, call)
+
+
+def _unplayable(url: str) -> str:
+    return f"this cannot be played again: {url} was called, which is outside of the simulation"
 
 
 def shown(name: str, args: tuple[Any, ...]) -> str:
@@ -138,7 +186,7 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON can hold it."""
     if isinstance(value, PatchType):
         return {"$": "PatchType", "value": value.value}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value) and type(value).__name__ in _VALUES:
         names = [field.name for field in dataclasses.fields(value)]
         return {"$": type(value).__name__, **{n: _plain(getattr(value, n)) for n in names}}
     if isinstance(value, Mapping):
@@ -154,7 +202,8 @@ def _plain(value: Any) -> Any:
 
 def name_of_code(value: Any) -> str:
     """Return under which name code is recorded, and must be handed to a replay."""
-    return f"{value.__module__}:{value.__qualname__}"
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _meant(value: Any, code: Mapping[str, Any]) -> Any:
@@ -192,6 +241,9 @@ def read(text: str, code: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[
         lines.append(_meant(value, code))
     if not lines or lines[0].get("roost") != "simulation" or lines[0].get("format") != _FORMAT:
         raise ReplayError("this is no record of a simulation that this version of Roost can play")
+    for command in lines[1:]:
+        if command.get("do") == _LEFT:
+            raise ReplayError(_unplayable(*command["with"]))
     return lines[0]["options"], lines[1:]
 
 

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final, Protocol
+
+
+class Owner(Protocol):
+    """Somebody who answers for all tasks that begin in a context of his."""
+
+    def enclose(self, work: Any) -> Any:
+        """Return what is run in place of a coroutine."""
+        ...
+
+    def adopt(self, task: asyncio.Task[Any]) -> None: ...
+
+
+#: Whose the tasks are that begin here; None: nobody's in particular.
+OWNER: Final[ContextVar[Owner | None]] = ContextVar("owner", default=None)
 
 
 class Task(asyncio.Task[Any]):

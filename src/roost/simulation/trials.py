@@ -24,7 +24,7 @@ _COMMANDS: Final = (
     "remove_node", "stop_node", "start_node", "partition", "heal", "crash", "restart", "inject",
     "end",
 )  # fmt: skip
-_CLIENT_COMMANDS: Final = ("create", "update", "patch", "delete", "_pass")
+_CLIENT_COMMANDS: Final = ("get", "list", "create", "update", "patch", "delete", "_pass")
 
 
 class Trials:
@@ -103,7 +103,11 @@ class Trials:
         return self.recording.lines()
 
     def snapshot(self) -> bytes:
-        """Return what `restore` makes a cluster of whose future is that of this one."""
+        """Return what `restore` makes a cluster of whose future is that of this one.
+
+        Raises ReplayError when something outside of the simulation had a part in its past.
+        """
+        self.recording.check_left()
         end = {"do": "end", "with": [self.now, digest(self.log)]}
         return (self.record + msgspec.json.encode(end).decode() + "\n").encode()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -63,6 +63,19 @@ class TimedOut(Fault, TimeoutError):
 
     def __init__(self, address: str, port: int) -> None:
         super().__init__(errno.ETIMEDOUT, "ETIMEDOUT", f"{address}:{port} did not answer in time")
+
+
+def kernel_words(fault: Fault) -> str:
+    """Return what the kernel calls a failure."""
+    return _KERNEL_WORDS.get(fault.code, str(fault))
+
+
+_KERNEL_WORDS: Final = {
+    "ECONNREFUSED": "connection refused",
+    "ECONNRESET": "connection reset by peer",
+    "EHOSTUNREACH": "no route to host",
+    "ETIMEDOUT": "connection timed out",
+}
 
 
 @dataclass(frozen=True, slots=True)

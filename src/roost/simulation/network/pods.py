@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from roost.network.plan import NetworkError
 from roost.node.podnetwork import HostPort
 from roost.simulation.network.fabric import Fabric, Host
-from roost.simulation.network.messages import Fault, Request, Url
+from roost.simulation.network.messages import Fault, Request, Url, kernel_words
 
 _PODS: Final = range(2, 254)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -88,7 +88,7 @@ class ProbeNetwork:
         try:
             await self._fabric.connect(self._node, host, port, timeout_s)
         except Fault as fault:
-            words = f"dial tcp {host}:{port}: connect: {_words(fault)}"
+            words = f"dial tcp {host}:{port}: connect: {kernel_words(fault)}"
             raise ConnectionError(words) from fault
 
     async def http_get(
@@ -104,19 +104,6 @@ class ProbeNetwork:
                 self._node, host, Url(host, port, path, url), sent, timeout_s, probe=True
             )
         except Fault as fault:
-            words = f'Get "{url}": dial tcp {host}:{port}: connect: {_words(fault)}'
+            words = f'Get "{url}": dial tcp {host}:{port}: connect: {kernel_words(fault)}'
             raise ConnectionError(words) from fault
         return answer.status, answer.body[:_BODY_LIMIT_BYTES]
-
-
-def _words(fault: Fault) -> str:
-    """Return what the kernel calls the failure."""
-    return _KERNEL_WORDS.get(fault.code, str(fault))
-
-
-_KERNEL_WORDS: Final = {
-    "ECONNREFUSED": "connection refused",
-    "ECONNRESET": "connection reset by peer",
-    "EHOSTUNREACH": "no route to host",
-    "ETIMEDOUT": "connection timed out",
-}

@@ -3,7 +3,8 @@
 Rules: only the driver's thread and whoever else holds the gate run the cluster's loop, so what happens
 there happens in one order. What a client asks for is carried out without time passing, and then the
 cluster settles, once for all that was asked meanwhile. Only an answer that needs time (`hurry`) lets
-time pass, unless it passes by itself.
+time pass, unless it passes by itself. What the cluster calls in the real world (`out`) runs on the real
+loop, and time stands still until it has come back.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from roost.adapters.real.crossing import Driver, Gate, LoopThread
+from roost.adapters.real.crossing import Bell, Driver, Gate, LoopThread
 from roost.simulation.loop import VirtualLoop
 from roost.simulation.pace import Pace
 
@@ -42,7 +43,8 @@ class Across:
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._looked = 0.0  # when, by the real clock; 0: time stands still
         self._owed_s = 0.0  # of the cluster's time
-        loop.gate = gate
+        self._out: dict[asyncio.Future[Any], None] = {}
+        loop.gate, loop.holds.bell = gate, Bell()
         self._driver = Driver(gate, self._go_on, "cluster")
 
     def start(self) -> None:
@@ -50,12 +52,13 @@ class Across:
 
     def stop(self) -> None:
         self._driver.post(self.sever)
+        self._driver.post(self._give_up)
         self._driver.stop()
 
     @property
     def idle(self) -> bool:
         """Whether nothing that was asked for still waits to be begun or to be answered."""
-        return self._driver.idle and not self._hurried
+        return self._driver.idle and not self._hurried and not self._loop.holds
 
     @property
     def failure(self) -> BaseException | None:
@@ -107,6 +110,49 @@ class Across:
         self._hurried.pop(task, None)
         self._home.call(_settle, answer, task)
 
+    # -- the other way: on the cluster's loop
+
+    async def out(self, make: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+        """Run a coroutine on the real loop and return its result, while the clock is held.
+
+        Raises what it raises, and ConnectionResetError when the cluster is served no longer.
+        """
+        answer: asyncio.Future[ResultT] = self._loop.create_future()
+        begun: list[asyncio.Task[ResultT]] = []
+        self._out[answer] = None
+        with self._loop.holds:
+            self._home.call(self._begin_out, make, begun, answer)
+            try:
+                return await answer
+            except asyncio.CancelledError:
+                self._home.call(lambda: [task.cancel() for task in begun])
+                raise
+            finally:
+                del self._out[answer]
+
+    def _begin_out(
+        self,
+        make: Callable[[], Coroutine[Any, Any, ResultT]],
+        begun: list[asyncio.Task[ResultT]],
+        answer: asyncio.Future[ResultT],
+    ) -> None:
+        task = self._home.loop.create_task(make(), name="a call of the cluster's")
+        begun.append(task)
+        task.add_done_callback(lambda done: self._driver.post(partial(self._came, answer, done)))
+
+    def _came(self, answer: asyncio.Future[Any], task: asyncio.Task[Any]) -> None:
+        _settle(answer, task)
+        self._loop.holds.tell()
+
+    def _give_up(self) -> None:
+        """Let what was called in the real world have failed."""
+        for answer in self._out:
+            if not answer.done():
+                answer.set_exception(ConnectionResetError("the cluster is served no longer"))
+        self._loop.holds.tell()
+
+    # -- how time passes
+
     def sever(self) -> None:
         """Cut off everybody, as the end of a server does."""
         for task in self._tasks:
@@ -118,17 +164,20 @@ class Across:
         if self._realtime and not self._pace.paused and speed is not None:
             return self._keep_pace(speed, unless)
         self._looked = 0.0
-        if loop.settle(unless) and self._hurried:
+        settled = loop.settle(unless)
+        if loop.holds:
+            return None  # what comes back is an errand
+        if settled and self._hurried:
             answered = len(self._hurried)
             loop.advance_to(
                 loop.time() + _PATIENCE_S,
                 lambda: len(self._hurried) < answered or unless(),
             )
             if self._hurried:
-                return 0.0
+                return None if loop.holds else 0.0
         return _FRAME_S if self._realtime else None
 
-    def _keep_pace(self, speed: float, unless: Callable[[], bool]) -> float:
+    def _keep_pace(self, speed: float, unless: Callable[[], bool]) -> float | None:
         """Let the time pass that is owed; return when to look again."""
         now, loop = time.monotonic(), self._loop
         passed_s, self._looked = (now - self._looked if self._looked else 0.0), now
@@ -136,7 +185,10 @@ class Across:
         before = loop.time()
         if not loop.advance_to(before + self._owed_s, unless):
             self._owed_s -= loop.time() - before
-            return 0.0
+            if not loop.holds:
+                return 0.0
+            self._looked = 0.0  # the time of the call is not made good
+            return None
         self._owed_s = 0.0
         due = loop.next_due()
         wait_s = _REST_S if due is None else (due - loop.time()) / speed

@@ -19,6 +19,7 @@ from roost.apiserver.http.shell import HttpServer
 from roost.apiserver.http.tls import server_context
 from roost.apiserver.pki.authority import Authority
 from roost.client.kubeconfig import Connection, kubeconfig_text
+from roost.simulation.serving.abroad import Abroad
 from roost.simulation.serving.across import Across
 from roost.simulation.serving.doors import Doors
 from roost.simulation.serving.front import Activity, Door, Front
@@ -57,6 +58,7 @@ class Served:
         self.activity = Activity()
         self._home = LoopThread("cluster's server")
         self._across = Across(cluster.loop, self._home, cluster.pace, realtime=realtime)
+        self._abroad = Abroad(self._across)
         self._token = secrets.token_urlsafe(24)
         # Certificates are of the real time: that is when clients look at them.
         authority = Authority.open(MemoryFiles(), "pki", SystemClock(), "roost-simulation-ca")
@@ -64,6 +66,7 @@ class Served:
         self._folder = Path(tempfile.mkdtemp(prefix="roost-sim-")) if kubeconfig is None else None
         self.kubeconfig = kubeconfig or Path(str(self._folder), "kubeconfig")
         cluster.plane.wire.on_change.append(self._across.sever)
+        cluster.outgoing.abroad = self._abroad
         self._home.start()
         self._across.start()
         self._open = True
@@ -175,7 +178,9 @@ class Served:
         if self._folder is not None:  # first: whoever is impatient with the rest leaves no secret
             shutil.rmtree(self._folder, ignore_errors=True)
         self.cluster.plane.wire.on_change.remove(self._across.sever)
+        self.cluster.outgoing.abroad = None
         self._across.stop()
+        self._home.run(self._abroad.close())
         if hasattr(self, "_server"):
             self._home.run(self._server.close(_CLOSE_S))
         self._home.stop()

@@ -1,4 +1,4 @@
-"""All programs that simulated images have, by name; and those that run others: sh, env, timeout, xargs.
+"""All programs that simulated images have, by name; and those that need others: sh, env, timeout, xargs.
 
 An unknown program is 127, as in a shell; one whose parts are not simulated is refused with 2.
 """
@@ -6,6 +6,7 @@ An unknown program is 127, as in a shell; one whose parts are not simulated is r
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -108,7 +109,13 @@ async def _xargs(ctx: Context, argv: tuple[str, ...]) -> int:
     return await run_command(ctx, [*(words or ["echo"]), *given])
 
 
+async def _kill(ctx: Context, argv: tuple[str, ...]) -> int:
+    """Be the program of that name, which knows no jobs of a shell."""
+    return await _sh(ctx, ("sh", "-c", shlex.join(("kill", *argv[1:]))))
+
+
 COMMANDS: Final[Mapping[str, Command]] = {
     **TEXT_COMMANDS, **FILE_COMMANDS, **NET_COMMANDS,
     "sh": _sh, "ash": _sh, "bash": _sh, "env": _env, "timeout": _timeout, "xargs": _xargs,
+    "kill": _kill,
 }  # fmt: skip

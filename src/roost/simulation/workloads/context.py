@@ -23,6 +23,7 @@ from roost.simulation.network.messages import (
 )
 from roost.simulation.network.names import Names, Resolv, parse_hosts, parse_resolv
 from roost.simulation.workloads.files import ContainerFiles
+from roost.simulation.workloads.guarding import Tasks
 
 Respond = Callable[[Request], Reply | Awaitable[Reply]]
 OnSignal = Callable[[], Awaitable[None] | None]
@@ -79,35 +80,19 @@ class World:
     allocated_bytes: int = 0
     signals: dict[str, OnSignal] = field(default_factory=dict)
 
+    def signal(self, name: str) -> bool:
+        """Send a signal to the first process; return whether it handles it."""
+        handler = self.signals.get(name)
+        if handler is None:
+            return False
+        self.tasks.spawn(_handled(handler))
+        return True
 
-class Tasks:
-    """Everything a container has under way; it ends with the container. fabric.Owner."""
 
-    def __init__(self) -> None:
-        self._running: dict[asyncio.Task[Any], None] = {}
-        self.failed: asyncio.Future[BaseException] | None = None
-        self.over = False
-
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run something beside; should it fail, the container fails."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._running[task] = None
-        task.add_done_callback(self._done)
-        if self.over:
-            task.cancel()
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._running.pop(task, None)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and self.failed is not None and not self.failed.done():
-            self.failed.set_result(error)
-
-    def end(self) -> None:
-        """Cancel everything."""
-        self.over = True
-        for task in tuple(self._running):
-            task.cancel()
+async def _handled(handler: OnSignal) -> None:
+    called = handler()
+    if inspect.isawaitable(called):
+        await called
 
 
 class Context:
@@ -158,10 +143,7 @@ class Context:
 
     async def signal(self, name: str) -> None:
         """Send a signal to the container's first process, which gets only those that it handles."""
-        handler = self._world.signals.get(name)
-        called = handler() if handler is not None else None
-        if inspect.isawaitable(called):
-            await called
+        self._world.signal(name)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something beside this process; it ends with the container."""

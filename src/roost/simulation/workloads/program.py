@@ -1,8 +1,8 @@
 """One attempt at a container, played by an image class: runtimes.simulated.Program.
 
 Rule: whatever a program does stays inside its container. An exception is printed and is exit code 1,
-memory over the limit is OOMKilled, a step that does not end is stopped by the guard, and everything
-that it began ends with it.
+memory over the limit is OOMKilled, a step that does not end is stopped by the guard (and so is a program
+whose steps go on and on at one instant), and everything that it began ends with it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
 
 from roost.runtimes.port import Process
 from roost.simulation.workloads.context import (
@@ -21,63 +21,13 @@ from roost.simulation.workloads.context import (
     Output,
     World,
 )
+from roost.simulation.workloads.guarding import Guard, Stuck, guarded
 from roost.simulation.workloads.image import Image
 
 Log = Callable[[int, str, bool], None]
 
 _FRAMES: Final = 5
 _EXEC_CODE_KILLED: Final = 137
-
-
-class Stuck(BaseException):
-    """A step of a program took too long for the guard."""
-
-
-class Guard(Protocol):
-    """Watches over one step of a program: what runs until it waits for something."""
-
-    def enter(self) -> None: ...
-
-    def leave(self) -> None:
-        """The step is over. Raises nothing, and nothing is raised in its name from here on."""
-        ...
-
-
-class NoGuard:
-    """Where there are no threads, nobody watches."""
-
-    def enter(self) -> None: ...
-
-    def leave(self) -> None: ...
-
-
-class _Steps:
-    """A coroutine whose every step is guarded."""
-
-    def __init__(self, work: Coroutine[Any, Any, Any], guard: Guard) -> None:
-        self._work = work
-        self._guard = guard
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        work, guard = self._work, self._guard
-        step, given = work.send, None
-        while True:
-            guard.enter()
-            try:
-                waits_for = step(given)
-            except StopIteration as over:
-                return over.value
-            finally:
-                guard.leave()
-            try:
-                given, step = (yield waits_for), work.send
-            except BaseException as error:  # noqa: BLE001 - passed on into the program
-                given, step = error, work.throw
-
-
-async def guarded(work: Coroutine[Any, Any, Any], guard: Guard) -> Any:
-    """Run a program's coroutine under a guard."""
-    return await _Steps(work, guard)
 
 
 class ImageProgram:
@@ -109,24 +59,8 @@ class ImageProgram:
         self._main = asyncio.get_running_loop().create_task(self._run(), name=name)
 
     def stop(self) -> None:
-        handler = self._world.signals.get("SIGTERM")
-        if handler is None:
-            if self._image.term_code is not None:
-                self._finish(self._image.term_code, "", "")
-            return
-        try:
-            called = handler()
-        except Exited as exited:
-            self._finish(exited.code, "", "")
-            return
-        if inspect.isawaitable(called):
-            self._world.tasks.spawn(self._handled(called))
-
-    async def _handled(self, called: Any) -> None:
-        try:
-            await called
-        except Exited as exited:
-            self._finish(exited.code, "", "")
+        if not self._world.signal("SIGTERM") and self._image.term_code is not None:
+            self._finish(self._image.term_code, "", "")
 
     def kill(self) -> None:
         self._ended = None
@@ -152,16 +86,21 @@ class ImageProgram:
         self._finish(code, reason, message)
 
     async def _outcome(self) -> tuple[int, str, str]:
-        failed = self._world.tasks.failed
-        assert failed is not None
-        work = guarded(self._image.run(self._ctx, self._ctx.argv), self._guard)
-        main = asyncio.get_running_loop().create_task(_captured(work))
-        try:
-            await asyncio.wait([main, failed], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            main.cancel()
-        outcome = main.result() if main.done() and not main.cancelled() else failed.result()
+        tasks = self._world.tasks
+        assert tasks.failed is not None
+        main = tasks.spawn(self._main_coroutine())
+        await asyncio.wait([main, tasks.failed], return_when=asyncio.FIRST_COMPLETED)
+        if tasks.failed.done():
+            outcome: Any = tasks.failed.result()
+        elif main.cancelled():
+            outcome = asyncio.CancelledError("the program cancelled itself")
+        else:
+            outcome = main.exception() or main.result()
         return verdict(outcome, self._ctx)
+
+    async def _main_coroutine(self) -> Any:
+        result: Any = self._image.run(self._ctx, self._ctx.argv)
+        return await result if inspect.isawaitable(result) else result
 
     def _finish(self, code: int, reason: str, message: str) -> None:
         ended, self._ended = self._ended, None
@@ -181,10 +120,10 @@ class ImageProgram:
 
 
 async def _captured(work: Coroutine[Any, Any, Any]) -> Any:
-    """Return what a program returns or dies of: asyncio lets a BaseException of a task out."""
+    """Return what a command returns or dies of: asyncio lets a BaseException of a task out."""
     try:
         return await work
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - a program's end, whatever it is
         return error
@@ -199,11 +138,14 @@ def verdict(outcome: Any, ctx: Context) -> tuple[int, str, str]:
             return int(outcome) & 0xFF, "", ""
         case Exited():
             return outcome.code & 0xFF, "", ""
+        case SystemExit():
+            return _code_of(outcome, ctx), "", ""
         case OutOfMemory() | MemoryError():
             return 137, "OOMKilled", ""
         case Stuck():
-            ctx.error("killed: a step of the program did not end")
-            return 137, "Error", "a step of the program did not end"
+            why = str(outcome) or "a step of the program did not end"
+            ctx.error(f"killed: {why}")
+            return 137, "Error", why
         case BaseException():
             lines = traceback.format_exception(outcome, limit=-_FRAMES)
             ctx.error("".join(lines).rstrip("\n"))
@@ -211,6 +153,14 @@ def verdict(outcome: Any, ctx: Context) -> tuple[int, str, str]:
         case _:
             ctx.error(f"run returned {type(outcome).__name__}, which is no exit code")
             return 1, "", ""
+
+
+def _code_of(ended: SystemExit, ctx: Context) -> int:
+    """Return the code of sys.exit, as Python itself takes it."""
+    if ended.code is None or isinstance(ended.code, int):
+        return (ended.code or 0) & 0xFF
+    ctx.error(ended.code)
+    return 1
 
 
 class _Lines:
@@ -244,16 +194,20 @@ class Command:
         self._ctx = Context(world, pid, argv, output)
         self._guard = guard
         self._image = image
-        self._task = world.tasks.spawn(self._run())
+        self._task = world.tasks.keep(self._run())
         self._task.add_done_callback(self._over)
 
     def _print(self, stream: int, text: str) -> None:
         self._printed.put_nowait((stream, text.encode()))
 
     async def _run(self) -> None:
-        work = guarded(self._image.exec(self._ctx, self._ctx.argv), self._guard)
+        work = guarded(self._exec(), self._guard)
         code, _, _ = verdict(await _captured(work), self._ctx)
         self._end(code)
+
+    async def _exec(self) -> Any:
+        result: Any = self._image.exec(self._ctx, self._ctx.argv)
+        return await result if inspect.isawaitable(result) else result
 
     def _over(self, _task: asyncio.Task[None]) -> None:
         self._end(_EXEC_CODE_KILLED)

@@ -1,0 +1,182 @@
+"""Whatever a simulated program does ends at most its own container."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from roost.simulation import Cluster, Context, Fault, Image
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster(nodes=1) as made:
+        yield made
+
+
+def run(cluster: Cluster, image: type[Image], **container: Any) -> dict[str, Any]:
+    """Run an image for a while, and return the status of its container."""
+    cluster.register(image)
+    spec = {"containers": [{"name": "main", "image": image.name, **container}]}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+    cluster.advance(5)
+    return status(cluster)
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    pod: dict[str, Any] = cluster.client.get("pod", "p")
+    found: dict[str, Any] = pod["status"]["containerStatuses"][0]
+    return found
+
+
+def last(found: dict[str, Any]) -> tuple[int, str]:
+    ended = found["lastState"]["terminated"]
+    return ended["exitCode"], ended["reason"]
+
+
+class Circles(Image):
+    name = "circles"
+
+    async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+        while True:
+            await ctx.sleep(0)
+
+
+class Asks(Image):
+    name = "asks"
+
+    async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+        ctx.listen(80, lambda request: "yes")
+        while True:
+            await ctx.fetch("http://localhost/")
+
+
+class Exits(Image):
+    name = "exits"
+
+    async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+        sys.exit(3)
+
+
+class Cancels(Image):
+    name = "cancels"
+
+    async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+        raise asyncio.CancelledError
+
+
+class CannotBeMade(Image):
+    name = "cannot-be-made"
+
+    def __init__(self) -> None:
+        raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("image", "code", "reason"),
+    [
+        (Circles, 137, "Error"),
+        (Asks, 137, "Error"),
+        (Exits, 3, "Error"),
+        (Cancels, 1, "Error"),
+    ],
+)
+def test_a_bad_program_is_a_container_that_failed(
+    cluster: Cluster, image: type[Image], code: int, reason: str
+) -> None:
+    found = run(cluster, image)
+    assert found["restartCount"] == 1
+    assert last(found) == (code, reason)
+
+
+def test_an_image_that_cannot_be_made_says_why(cluster: Cluster) -> None:
+    found = run(cluster, CannotBeMade)
+    waiting = found["state"]["waiting"]
+    assert waiting["reason"] == "CreateContainerError"
+    assert "CannotBeMade cannot be made: ValueError: no" in waiting["message"]
+
+
+def test_a_run_without_async_is_a_program_too(cluster: Cluster) -> None:
+    class Plain(Image):
+        name = "plain"
+
+        def run(self, ctx: Context, argv: tuple[str, ...]) -> int:  # type: ignore[override]  # on purpose
+            ctx.print("here")
+            return 4
+
+    assert last(run(cluster, Plain)) == (4, "Error")
+    assert cluster.logs("p") == "here\n"
+
+
+def test_a_handler_that_ends_its_program_cuts_the_request(cluster: Cluster) -> None:
+    class Dies(Image):
+        name = "dies"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+            await ctx.serve(80, lambda request: ctx.exit(9))
+
+    run(cluster, Dies)
+    address = cluster.client.get("pod", "p")["status"]["podIP"]
+    with pytest.raises(Fault, match="ECONNRESET"):
+        cluster.fetch(f"http://{address}/")
+    cluster.advance(1)
+    assert last(status(cluster)) == (9, "Error")
+
+
+def test_a_signal_handler_that_fails_ends_the_container(cluster: Cluster) -> None:
+    class Clumsy(Image):
+        name = "clumsy"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+            def reload() -> None:
+                raise ValueError("no configuration")
+
+            ctx.on_signal("SIGHUP", reload)
+            await ctx.sleep_for_ever()
+
+    run(cluster, Clumsy)
+    cluster.exec("p", ["kill", "-HUP", "1"])
+    cluster.advance(5)
+    assert last(status(cluster)) == (1, "Error")
+    assert "no configuration" in cluster.logs("p", previous=True)
+
+
+def test_tasks_of_asyncio_end_with_the_container(cluster: Cluster) -> None:
+    ticks: list[float] = []
+
+    class Forks(Image):
+        name = "forks"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+            self.beside = asyncio.create_task(self.tick(ctx))
+            await ctx.sleep_for_ever()
+
+        async def tick(self, ctx: Context) -> None:
+            while True:
+                await ctx.sleep(1)
+                ticks.append(ctx.now())
+
+    run(cluster, Forks)
+    assert len(ticks) == 5
+    cluster.client.delete("pod", "p", grace_period_s=0)
+    cluster.advance(5)
+    assert len(ticks) == 5
+
+
+def test_a_task_of_asyncio_that_goes_round_ends_the_container_only(cluster: Cluster) -> None:
+    class Whirls(Image):
+        name = "whirls"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+            await asyncio.gather(self.whirl(), ctx.sleep(10))
+            return 0
+
+        async def whirl(self) -> None:
+            while True:  # noqa: ASYNC110 - it is what is wrong with it
+                await asyncio.sleep(0)
+
+    assert last(run(cluster, Whirls)) == (137, "Error")
