@@ -324,5 +324,6 @@ POD = Rules(
     status=_status,
     others={"ephemeralcontainers": _ephemeral, "resize": _resize},
     warn=podwarnings.of_pod,
+    warn_of_status=podwarnings.of_status,
     before=True,
 )

@@ -54,6 +54,15 @@ def of_pod(change: Change) -> None:
     change.warnings.extend(_warnings(meta, spec, ""))
 
 
+def of_status(change: Change) -> None:
+    """Say how the addresses of a pod should better be written."""
+    status = change.object.get("status") or {}
+    for key in ("podIPs", "hostIPs"):
+        for index, one in enumerate(status.get(key) or ()):
+            path = f"status.{key}[{index}].ip"
+            change.warnings.extend(addresses.ip_advice(one.get("ip") or "", path))
+
+
 def of_name(change: Change, used: str = "Pod names and hostnames") -> None:
     """Warn about the name of a new object that is to be a host name too."""
     faults = check_label((change.object.get("metadata") or {}).get("name") or "")

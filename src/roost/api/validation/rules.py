@@ -25,7 +25,8 @@ class Rules:
 
     `create` sees new objects, `update` changed ones; `always` is for both, and runs after `update`.
     `whole`: an update checks all metadata again, as most of the real server's rules do.
-    `before`: `always` comes before the update rules. `warn` adds to `change.warnings`.
+    `before`: `always` comes before the update rules. `warn` adds to `change.warnings`, for a write
+    of the status `warn_of_status` does.
     `first` sees what is to be created or changed before all else; what it refuses is all that is said.
     """
 
@@ -36,6 +37,7 @@ class Rules:
     status: Rule | None = None
     others: Mapping[str, Rule] = field(default_factory=dict)
     warn: Callable[[Change], None] | None = None
+    warn_of_status: Callable[[Change], None] | None = None
     namespaced: bool = True
     name_rule: str = "subdomain"
     strict_finalizers: bool = True
@@ -55,8 +57,9 @@ class Rules:
                     rule(change, causes)
         else:
             self._on_update(change, causes)
-        if self.warn is not None and not change.subresource and not causes:
-            self.warn(change)
+        warn = {"": self.warn, "status": self.warn_of_status}.get(change.subresource)
+        if warn is not None and not causes:
+            warn(change)
         return causes
 
     def _whole(self, change: Change, causes: Causes) -> None:

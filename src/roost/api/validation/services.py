@@ -381,12 +381,21 @@ def _warn(change: Change) -> None:
         warn('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
 
 
+def warn_of_balancer(change: Change) -> None:
+    """Say how the addresses in the status of a load balancer should better be written."""
+    balancer = (change.object.get("status") or {}).get("loadBalancer") or {}
+    for index, ingress in enumerate(balancer.get("ingress") or ()):
+        path = f"status.loadBalancer.ingress[{index}]"
+        change.warnings.extend(addresses.ip_advice(ingress.get("ip") or "", path))
+
+
 SERVICE = Rules(
     first=_allocatable,
     always=_service,
     update=_update,
     status=_status,
     warn=_warn,
+    warn_of_status=warn_of_balancer,
     name_rule="service",
     whole=True,
 )
