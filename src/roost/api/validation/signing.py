@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable
+from types import ModuleType
 
 from roost.api import names
 from roost.api.kind import Change
@@ -29,6 +30,15 @@ _SIGNER_MAX_BYTES = 571
 _DECISIONS = ("Approved", "Denied", "Failed")
 
 
+def _reader() -> ModuleType | None:
+    """Return what can read certificates; None in a page, where only their form is looked at."""
+    try:
+        from cryptography import x509
+    except ImportError:
+        return None
+    return x509
+
+
 def _request_fault(encoded: str) -> str:
     try:
         text = b64decode(encoded)
@@ -37,8 +47,9 @@ def _request_fault(encoded: str) -> str:
     kinds = pem_types(text)
     if kinds[:1] != ["CERTIFICATE REQUEST"]:
         return "PEM block type must be CERTIFICATE REQUEST"
-    from cryptography import x509
-
+    x509 = _reader()
+    if x509 is None:
+        return ""
     try:
         request = x509.load_pem_x509_csr(text)
     except ValueError:
@@ -173,15 +184,15 @@ def _certificate_fault(encoded: str) -> str:
         blocks = pem_blocks(b64decode(encoded))
     except NotBase64:
         blocks = []
-    from cryptography import x509
-
+    x509 = _reader()
     for kind, body in blocks:
         if kind != "CERTIFICATE":
             return f"only CERTIFICATE PEM blocks are allowed, found {quoted(kind)}"
         if b":" in body:
             return "no PEM block headers are permitted"
         try:
-            x509.load_der_x509_certificate(b64decode(body))
+            if x509 is not None:
+                x509.load_der_x509_certificate(b64decode(body))
         except ValueError:
             return "x509: malformed certificate"
     return "" if blocks else "must contain at least one CERTIFICATE PEM block"
