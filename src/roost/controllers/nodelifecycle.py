@@ -4,24 +4,29 @@ Silence is counted, not computed from clocks: a node is silent for as long as th
 connected, and saw neither its lease nor its heartbeat change. So a server that was away, a machine that
 slept and clocks that differ cost no node its health, and nothing is evicted after a restart before a
 whole grace period was watched.
+
+When no node of any zone is ready, the fault is certainly elsewhere: then no pod is evicted, and the
+taints that would do it go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from roost.api.values import Object
 from roost.decisions import conditions
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import (
     created_at,
+    labels_of,
     name_of,
     namespace_of,
     normal,
     object_reference,
     ref_of,
     stamp,
+    uid_of,
     version_of,
     warning,
 )
@@ -38,6 +43,8 @@ EVICTION_INTERVAL_S = 10.0
 SLOW_INTERVAL_S = 100.0
 LARGE_ZONE = 50
 UNHEALTHY_PART = 0.55
+#: A node with this label does not count when it is judged how a zone is.
+EXCLUDED = "node.kubernetes.io/exclude-disruption"
 LEASE_NAMESPACE = "kube-node-lease"
 BY_NODE = "node"
 
@@ -53,6 +60,10 @@ _BY_CONDITION = {
     ("NetworkUnavailable", "True"): "node.kubernetes.io/network-unavailable",
 }
 _MANAGED = frozenset({*_BY_CONDITION.values(), _UNSCHEDULABLE})
+_OLD_LABELS = {
+    "kubernetes.io/os": "beta.kubernetes.io/os",
+    "kubernetes.io/arch": "beta.kubernetes.io/arch",
+}
 _REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
@@ -60,7 +71,8 @@ _REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 class View:
     """A node, for how long it has been silent, its pods, and how its fellows are.
 
-    `may_evict` is false while too many nodes are not ready, or another was tainted just now.
+    `may_evict` is false while too many nodes are not ready, or another was tainted just now;
+    `disrupted` is true while none is ready anywhere. `new`: it was not known before.
     """
 
     node: Object
@@ -69,6 +81,16 @@ class View:
     may_evict: bool
     now: float
     grace_s: float = GRACE_S
+    disrupted: bool = False
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GoneView:
+    """A node that was known, and is gone."""
+
+    name: str
+    uid: str
 
 
 @dataclass(slots=True)
@@ -84,6 +106,9 @@ class Memory:
 
     heard: dict[str, _Heard] = field(default_factory=dict)
     tainted_at: dict[tuple[str, str], float] = field(default_factory=dict)  # by zone
+    known: dict[str, str] = field(default_factory=dict)  # uids by name
+    #: Whether no node was ready, as was last seen.
+    disrupted: bool = False
 
     def silence(self, name: str, sign: tuple[str, str], now: float, *, connected: bool) -> float:
         """Return for how long `sign` of a node was watched without a change, in seconds."""
@@ -95,8 +120,25 @@ class Memory:
         heard.at = now
         return heard.silent_s
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str) -> GoneView | None:
+        """Return that a node is gone, if it was known."""
         self.heard.pop(name, None)
+        uid = self.known.pop(name, None)
+        return None if uid is None else GoneView(name, uid)
+
+    def meet(self, node: Object) -> bool:
+        """Return whether a node is new."""
+        name, uid = name_of(node), uid_of(node)
+        new = name not in self.known
+        self.known[name] = uid
+        return new
+
+    def judge(self, *, disrupted: bool) -> None:
+        """Take note whether no node is ready; when one is again, all are watched from anew."""
+        if self.disrupted and not disrupted:
+            for heard in self.heard.values():
+                heard.silent_s = 0.0
+        self.disrupted = disrupted
 
 
 def _status_of(node: Object, kind: str = "Ready") -> str:
@@ -107,24 +149,33 @@ def _status_of(node: Object, kind: str = "Ready") -> str:
 def zone_of(node: Object) -> tuple[str, str]:
     """Return region and zone of a node; ("", "") if it does not say."""
     labels = node["metadata"].get("labels") or {}
-    return (
-        labels.get("topology.kubernetes.io/region", ""),
-        labels.get("topology.kubernetes.io/zone", ""),
+    region, zone = (
+        labels.get(f"failure-domain.beta.kubernetes.io/{what}")
+        or labels.get(f"topology.kubernetes.io/{what}", "")
+        for what in ("region", "zone")
     )
+    return region, zone
 
 
-def interval_in(zone: tuple[str, str], nodes: Iterable[Object]) -> float | None:
+def counted(nodes: Iterable[Object]) -> list[Object]:
+    """Return the nodes that tell how their zones are."""
+    return [node for node in nodes if EXCLUDED not in (node["metadata"].get("labels") or ())]
+
+
+def all_disrupted(nodes: Sequence[Object]) -> bool:
+    """Say whether there are nodes, and none of them is ready."""
+    return bool(nodes) and not any(_status_of(node) == "True" for node in nodes)
+
+
+def interval_in(zone: tuple[str, str], nodes: Sequence[Object]) -> float | None:
     """Return how many seconds lie between two nodes of a zone that are given up; None: none is.
 
     When most of a zone is not ready the fault is likely to be elsewhere: a large zone slows down, a
     small one stops. When no zone at all has a ready node, it is certainly elsewhere.
     """
-    states: dict[tuple[str, str], list[bool]] = {}
-    for node in nodes:
-        states.setdefault(zone_of(node), []).append(_status_of(node) == "True")
-    if not any(any(ready_nodes) for ready_nodes in states.values()):
+    if all_disrupted(nodes):
         return None
-    mine = states.get(zone, [])
+    mine = [_status_of(node) == "True" for node in nodes if zone_of(node) == zone]
     missing = mine.count(False)
     partly = missing > 2 and missing / len(mine) >= UNHEALTHY_PART and missing < len(mine)
     if not partly:
@@ -132,8 +183,22 @@ def interval_in(zone: tuple[str, str], nodes: Iterable[Object]) -> float | None:
     return SLOW_INTERVAL_S if len(mine) > LARGE_ZONE else None
 
 
-def reconcile(view: View) -> Plan:
+def reconcile(view: View | GoneView) -> Plan:
     """Decide the conditions and taints of a node, and the readiness of its pods."""
+    if isinstance(view, GoneView):
+        reference = {"kind": "Node", "name": view.name, "uid": view.uid, "apiVersion": "v1"}
+        text = f"Node {view.name} event: Removing Node {view.name} from Controller"
+        return Plan((normal(reference, "RemovingNode", text),))
+    plan = _of_node(view)
+    if not view.new:
+        return plan
+    name = name_of(view.node)
+    text = f"Node {name} event: Registered Node {name} in Controller"
+    event = normal(object_reference(NODES, "Node", view.node), "RegisteredNode", text)
+    return replace(plan, actions=(event, *plan.actions))
+
+
+def _of_node(view: View) -> Plan:
     node = view.node
     status = _conditions(view)
     if status is not None:
@@ -142,16 +207,25 @@ def reconcile(view: View) -> Plan:
         actions: list[Action] = [Update(NODES, node, "status")]
         if was_ready:
             message = f"Node {name_of(node)} status is now: NodeNotReady"
-            actions.append(normal(_reference(node), "NodeNotReady", message))
+            reference = object_reference(NODES, "Node", node)
+            actions.append(normal(reference, "NodeNotReady", message))
         return Plan(tuple(actions), view.now + PERIOD_S)
-    heart = f"{LEASE_NAMESPACE}/{name_of(node)}"
-    return Plan((*_taints(view), *_pods(view)), view.now + PERIOD_S, heart=heart)
+    # One that is not ready may be tainted later: that does not wait for its silence.
+    heart = f"{LEASE_NAMESPACE}/{name_of(node)}" if _status_of(node) == "True" else ""
+    actions = [*_labels(node), *_taints(view), *_pods(view)]
+    return Plan(tuple(actions), view.now + PERIOD_S, heart=heart)
 
 
-def _reference(node: Object) -> Object:
-    reference = object_reference(NODES, "Node", node)
-    reference["uid"] = name_of(node)  # what events about nodes have been found by since the start
-    return reference
+def _labels(node: Object) -> Iterable[Action]:
+    """Keep the labels of the first days saying what those of today do."""
+    labels = node["metadata"].get("labels") or {}
+    wanted = {
+        old: labels[new]
+        for new, old in _OLD_LABELS.items()
+        if new in labels and labels.get(old) != labels[new]
+    }
+    if wanted:
+        yield Patch(ref_of(NODES, node), {"metadata": {"labels": wanted}})
 
 
 def _conditions(view: View) -> Object | None:
@@ -197,7 +271,7 @@ def _taints(view: View) -> Iterable[Action]:
         present = any(
             t["effect"] == NO_EXECUTE and t["key"] in {NOT_READY, UNREACHABLE} for t in old
         )
-        if view.may_evict or present:
+        if (view.may_evict or present) and not view.disrupted:
             wanted[key, NO_EXECUTE] = None
     kept = [t for t in old if not _ours(t) or (t["key"], t["effect"]) in wanted]
     have = {(t["key"], t["effect"]) for t in kept}
@@ -245,15 +319,15 @@ def _no_keys(_obj: Object, _caches: Caches) -> Iterable[Key]:
     return ()
 
 
-def node_lifecycle(grace_s: float = GRACE_S) -> Controller[View]:
+def node_lifecycle(grace_s: float = GRACE_S) -> Controller[View | GoneView]:
     """Return the controller, with a memory of its own; nodes may be silent for `grace_s` seconds."""
     memory = Memory()
 
-    def view(caches: Caches, key: Key, now: float) -> View | None:
+    def view(caches: Caches, key: Key, now: float) -> View | GoneView | None:
         node = caches[NODES].get("", key.name)
         if node is None:
-            memory.forget(key.name)
-            return None
+            return memory.forget(key.name)
+        new = memory.meet(node)
         lease = caches[LEASES].get(LEASE_NAMESPACE, key.name) or {}
         ready_condition = conditions.find((node.get("status") or {}).get("conditions"), "Ready")
         heartbeat = (ready_condition or {}).get("lastHeartbeatTime", "")
@@ -261,15 +335,20 @@ def node_lifecycle(grace_s: float = GRACE_S) -> Controller[View]:
         connected = caches[LEASES].connected and caches[NODES].connected
         silent_s = memory.silence(key.name, sign, now, connected=connected)
         pods = tuple(caches[PODS].by(BY_NODE, key.name)) if silent_s >= grace_s else ()
-        may_evict = False
-        if _status_of(node) != "True":
-            zone = zone_of(node)
-            interval_s = interval_in(zone, caches[NODES].all())
+        may_evict = disrupted = False
+        if _status_of(node) == "True":
+            if EXCLUDED not in labels_of(node):
+                memory.judge(disrupted=False)
+        else:
+            zone, nodes = zone_of(node), counted(caches[NODES].all())
+            disrupted = all_disrupted(nodes)
+            memory.judge(disrupted=disrupted)
+            interval_s = interval_in(zone, nodes)
             rested_s = now - memory.tainted_at.get(zone, 0.0)
             may_evict = interval_s is not None and rested_s >= interval_s
             if may_evict and not _is_tainted(node):
                 memory.tainted_at[zone] = now
-        return View(node, silent_s, pods, may_evict, now, grace_s)
+        return View(node, silent_s, pods, may_evict, now, grace_s, disrupted, new)
 
     return Controller(
         name="node-lifecycle-controller",

@@ -73,6 +73,8 @@ def _failed(pod: Object, now: float) -> Patch:
     condition = conditions.make(
         "DisruptionTarget", "True", "DeletionByPodGC", "PodGC: node no longer exists", stamp(now)
     )
+    if pod["metadata"].get("generation"):
+        condition["observedGeneration"] = pod["metadata"]["generation"]
     body = {
         "metadata": {"uid": uid_of(pod)},
         "status": {"phase": "Failed", "conditions": [condition]},

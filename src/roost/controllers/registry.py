@@ -33,7 +33,6 @@ from roost.controllers import (
     servicecidr,
     statefulset,
     storageprotection,
-    tainteviction,
     ttlafterfinished,
     volumebinding,
     volumeexpand,
@@ -48,6 +47,7 @@ from roost.controllers.resourcequota import QuotaRules, resource_quota
 from roost.controllers.secrettokens import Sign, secret_tokens
 from roost.controllers.serviceaccount import SERVICE_ACCOUNT, root_ca_publisher
 from roost.controllers.servicelb import service_load_balancer
+from roost.controllers.tainteviction import taint_eviction
 from roost.decisions.controller import AnyController
 from roost.decisions.served import Served
 
@@ -137,13 +137,13 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 storageprotection.CLAIMS,
                 storageprotection.CLASSES,
                 storageprotection.VOLUMES,
-                tainteviction.CONTROLLER,
                 ttlafterfinished.CONTROLLER,
                 volumebinding.CONTROLLER,
                 volumeexpand.CONTROLLER,
             )
         },
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
+        "taint-eviction-controller": lambda _setup: taint_eviction(),
         "service-lb-controller": lambda setup: service_load_balancer(_ports(setup)),
         "pod-garbage-collector-controller": lambda _setup: pod_collector(),
         "serviceaccount-token-controller": lambda setup: secret_tokens(

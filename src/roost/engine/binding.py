@@ -236,6 +236,8 @@ class Binder:
                 "DisruptionTarget", "True", PREEMPTED, message,
                 stamp(self._clock.now()),
             )  # fmt: skip
+            if victim["metadata"].get("generation"):
+                condition["observedGeneration"] = victim["metadata"]["generation"]
             body = {"metadata": {"uid": uid_of(victim)}, "status": {"conditions": [condition]}}
             try:
                 await self._client.patch(

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fakes.objects import node, pod, running
+from roost.api.kind import Resource
 from roost.api.values import Object
-from roost.controllers.nodelifecycle import GRACE_S, PERIOD_S, Memory, View, reconcile
-from roost.controllers.tainteviction import NodeView, evicted_at
+from roost.controllers.nodelifecycle import (
+    EXCLUDED,
+    GRACE_S,
+    PERIOD_S,
+    GoneView,
+    Memory,
+    View,
+    all_disrupted,
+    counted,
+    reconcile,
+    zone_of,
+)
+from roost.controllers.tainteviction import NodeView, Schedule, evicted_at
 from roost.controllers.tainteviction import reconcile as evict
-from roost.decisions.meta import seconds_of
-from roost.decisions.plan import Patch, Plan, Update
-from roost.decisions.resources import PODS
+from roost.decisions.controller import Key
+from roost.decisions.meta import key_of, seconds_of, stamp
+from roost.decisions.plan import EmitEvent, Patch, Plan, Update
+from roost.decisions.resources import NODES, PODS
 
 NOW = seconds_of("2027-01-15T09:00:00Z")
 
@@ -135,3 +149,144 @@ def test_taints_are_told_since_when_they_are_there() -> None:
     assert patch.body["spec"]["taints"] == [{**since, **mine}, timed, other]
     assert patch.body["metadata"] == {"resourceVersion": "3"}
     assert not evict(NodeView(a_node("True", timed, other), NOW)).actions
+
+
+def test_without_a_ready_node_anywhere_no_pod_is_evicted() -> None:
+    tainted = a_node("Unknown", {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"})
+    stopped = replace(view(tainted, may_evict=False), disrupted=True)
+    assert taints_of(reconcile(stopped)) == {("unreachable", "NoSchedule")}
+    silent, well = a_node("Unknown"), a_node("True")
+    assert all_disrupted([silent])
+    assert not all_disrupted([silent, well])
+    assert not all_disrupted([])
+    well["metadata"]["labels"] = {EXCLUDED: ""}
+    assert all_disrupted(counted([silent, well]))
+
+
+def test_when_a_node_is_ready_again_all_are_watched_from_anew() -> None:
+    memory = Memory()
+    for now in (0.0, 5.0, 10.0):
+        memory.silence("n", ("", ""), now, connected=True)
+    memory.judge(disrupted=True)
+    memory.judge(disrupted=False)
+    assert memory.silence("n", ("", ""), 15.0, connected=True) == 5.0
+
+
+def test_nodes_come_and_go_with_events() -> None:
+    memory, body = Memory(), a_node("True")
+    body["metadata"]["uid"] = "u1"
+    assert memory.meet(body)
+    assert not memory.meet(body)
+    (event,) = reconcile(replace(view(body), new=True)).actions
+    assert (event.reason, event.message) == (  # type: ignore[union-attr]
+        "RegisteredNode", "Node n1 event: Registered Node n1 in Controller",
+    )  # fmt: skip
+    gone = memory.forget("n1")
+    assert gone == GoneView("n1", "u1")
+    (event,) = reconcile(gone).actions
+    assert (event.reason, event.message) == (  # type: ignore[union-attr]
+        "RemovingNode", "Node n1 event: Removing Node n1 from Controller",
+    )  # fmt: skip
+    assert memory.forget("n1") is None
+
+
+def test_old_labels_say_what_new_ones_do() -> None:
+    body = a_node("True")
+    body["metadata"]["labels"] = {
+        "kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64",
+        "beta.kubernetes.io/arch": "amd64",
+        "failure-domain.beta.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "r",
+    }  # fmt: skip
+    (patch,) = reconcile(view(body)).actions
+    assert isinstance(patch, Patch)
+    assert patch.body["metadata"]["labels"] == {
+        "beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": "arm64",
+    }  # fmt: skip
+    assert zone_of(body) == ("r", "a")
+
+
+class Known:
+    """Caches of what is put into them."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Resource, dict[Key, Object]] = {}
+        self._resource = PODS
+
+    def __getitem__(self, resource: Resource) -> Any:
+        self._resource = resource
+        return self
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        return self._objects.get(self._resource, {}).get(Key(namespace, name))
+
+    def put(self, resource: Resource, body: Object) -> None:
+        self._objects.setdefault(resource, {})[key_of(body)] = body
+
+    def take(self, resource: Resource, body: Object) -> None:
+        del self._objects[resource][key_of(body)]
+
+
+class Taints:
+    """A pod on a node whose taints change."""
+
+    def __init__(self, seconds: int) -> None:
+        tolerations = [
+            {"key": key, "operator": "Exists", "tolerationSeconds": seconds} for key in "kl"
+        ]
+        self.cluster = Known()
+        self.body = running(pod("p", nodeName="n1", tolerations=tolerations))
+        self.cluster.put(PODS, self.body)
+        self.schedule = Schedule()
+        self.key = key_of(self.body)
+
+    def now(self, at: float, *keys: str) -> tuple[list[str], float | None]:
+        """Give the node these taints; return the events and when to look again."""
+        taints = [{"key": key, "effect": "NoExecute", "timeAdded": stamp(at)} for key in keys]
+        self.cluster.put(NODES, a_node("True", *taints))
+        return self.look(at)
+
+    def look(self, at: float) -> tuple[list[str], float | None]:
+        seen = self.schedule.view(self.cluster, self.key, at)
+        plan = Plan() if seen is None else evict(seen)
+        events = [action for action in plan.actions if isinstance(action, EmitEvent)]
+        assert all(event.reason == "TaintManagerEviction" for event in events)
+        return [event.message for event in events], plan.wake_at
+
+
+CANCELLED = "Cancelling deletion of Pod default/p"
+MARKED = "Marking for deletion Pod default/p"
+
+
+def test_a_pod_that_was_to_go_may_stay_when_its_node_has_no_taint() -> None:
+    taints = Taints(300)
+    assert taints.now(NOW, "k") == ([], NOW + 300)
+    assert taints.now(NOW + 9) == ([CANCELLED], None)
+    assert taints.now(NOW + 10) == ([], None)
+
+
+def test_another_taint_does_not_put_a_pod_off() -> None:
+    taints = Taints(300)
+    taints.now(NOW, "k")
+    assert taints.now(NOW + 100, "l") == ([], NOW + 300)
+    assert taints.now(NOW + 300, "l") == ([MARKED], None)
+
+
+def test_a_taint_that_is_not_tolerated_counts_at_once() -> None:
+    taints = Taints(300)
+    taints.now(NOW, "k")
+    assert taints.now(NOW + 5, "k", "m") == ([CANCELLED, MARKED], None)
+    taints.cluster.take(PODS, taints.body)
+    assert taints.look(NOW + 6) == ([], None)
+
+
+def test_a_pod_that_goes_by_itself_is_not_waited_for() -> None:
+    taints = Taints(300)
+    taints.now(NOW, "k")
+    taints.cluster.take(PODS, taints.body)
+    assert taints.look(NOW + 6) == ([CANCELLED], None)
+
+
+def test_pods_that_are_done_are_evicted_too() -> None:
+    taints = Taints(0)
+    taints.body["status"]["phase"] = "Succeeded"
+    assert taints.now(NOW, "k") == ([MARKED], None)
