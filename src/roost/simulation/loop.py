@@ -412,10 +412,9 @@ def _never() -> bool:
 
 
 def _make_task(loop: VirtualLoop, coro: Any, **more: Any) -> Task:
+    def make(work: Any) -> Task:
+        return Task(work, number=loop._number(), loop=loop, **more)
+
     context = more.get("context")
     owner = OWNER.get() if context is None else context.get(OWNER)
-    if owner is None:
-        return Task(coro, number=loop._number(), loop=loop, **more)
-    task = Task(owner.enclose(coro), number=loop._number(), loop=loop, **more)
-    owner.adopt(task)
-    return task
+    return make(coro) if owner is None else owner.begin(coro, make)

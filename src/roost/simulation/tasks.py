@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
@@ -11,11 +11,9 @@ from typing import Any, Final, Protocol
 class Owner(Protocol):
     """Somebody who answers for all tasks that begin in a context of his."""
 
-    def enclose(self, work: Any) -> Any:
-        """Return what is run in place of a coroutine."""
+    def begin(self, work: Any, make: Callable[[Any], Task]) -> Task:
+        """Return a task for a coroutine, or for what this one runs in its place."""
         ...
-
-    def adopt(self, task: asyncio.Task[Any]) -> None: ...
 
 
 #: Whose the tasks are that begin here; None: nobody's in particular.

@@ -7,12 +7,12 @@ way, ends at most its own container. Only KeyboardInterrupt passes: it is the us
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, Protocol, TypeVar
 
-from roost.simulation.tasks import OWNER
+from roost.simulation.tasks import OWNER, Task
 
 ResultT = TypeVar("ResultT")
 #: More steps than this at one instant are no work any more but a circle. (A request takes one.)
@@ -98,32 +98,30 @@ class Tasks:
 
     def spawn(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
         """Run something beside; should it fail, the container fails."""
-        return self._begin(self._watched(work))
+        task: asyncio.Task[ResultT] = self._begin(work)
+        task.add_done_callback(self._look)
+        return task
 
     def keep(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
         """Run something that guards itself, and that ends with the container all the same."""
         return self._begin(_kept(work))
 
-    def _begin(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         context = copy_context()
         context.run(OWNER.set, self)
-        task = asyncio.get_running_loop().create_task(work, context=context)
-        task.add_done_callback(self._look)
-        return task
+        return asyncio.get_running_loop().create_task(work, context=context)
 
-    # -- tasks.Owner
-
-    def enclose(self, work: Any) -> Any:
-        code = getattr(work, "cr_code", None)
-        if code in _ENCLOSED or not asyncio.iscoroutine(work):
-            return work
-        return self._watched(work)
-
-    def adopt(self, task: asyncio.Task[Any]) -> None:
+    def begin(self, work: Any, make: Callable[[Any], Task]) -> Task:
+        is_kept = getattr(work, "cr_code", None) is _kept.__code__
+        task = make(work if is_kept else self._watched(work))
         self._running[task] = None
         task.add_done_callback(self._forget)
+        if not is_kept:
+            # One that is cancelled before it began would complain that nobody awaited it.
+            task.add_done_callback(lambda _: work.close())
         if self.over:
             task.cancel()
+        return task
 
     async def _watched(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         try:
@@ -156,6 +154,3 @@ class Tasks:
 
 async def _kept(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     return await work
-
-
-_ENCLOSED: Final = (Tasks._watched.__code__, _kept.__code__)
