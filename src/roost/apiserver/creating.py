@@ -30,10 +30,11 @@ OTHER_NAMESPACE: Final = (
 
 
 def settle_namespace(kind: Kind, metadata: Object, namespace: str) -> None:
-    """Give the object the namespace of the request; raises BadRequest if it names another."""
+    """Give the object the namespace of the request; raises BadRequest if it names another.
+
+    What belongs to no namespace loses the one that it names.
+    """
     if not kind.namespaced:
-        if metadata.get("namespace"):
-            raise BadRequest(OTHER_NAMESPACE)
         metadata.pop("namespace", None)
         return
     given = metadata.get("namespace")

@@ -13,12 +13,13 @@ from typing import Any
 
 from roost.api.errors import BadRequest, Cause, conflict, invalid, not_found
 from roost.api.values import Object
-from roost.apiserver import tokens
+from roost.apiserver import questions, tokens
 from roost.apiserver.admission.noderestriction import NodeRestriction
 from roost.apiserver.admission.port import Lookup, Plugin
 from roost.apiserver.attributes import Admission, Attributes, Call, Decision, Handler, User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
+from roost.apiserver.creating import OTHER_NAMESPACE
 from roost.ports.port import Ids, WallClock
 
 AUTHENTICATION = "authentication.k8s.io"
@@ -125,29 +126,24 @@ class AccessReviews:
 
     async def subject(self, call: Call) -> Object:
         spec = call.body.get("spec") or {}
-        _refuse([*_attribute_faults(spec), *_subject_faults(spec)])
+        (call.body.get("metadata") or {}).pop("namespace", None)
+        _refuse(questions.subject_faults(call.body))
         return self._verdict(call, "SubjectAccessReview", spec, _user_of(spec))
 
     async def local(self, call: Call) -> Object:
         spec = call.body.get("spec") or {}
-        metadata = call.body.get("metadata") or {}
-        namespace = metadata.get("namespace") or call.namespace
-        faults = [*_attribute_faults(spec), *_subject_faults(spec)]
-        asked = spec.get("resourceAttributes")
-        if asked is not None and (found := asked.get("namespace", "")) != namespace:
-            faults.append(
-                _fault("spec.resourceAttributes.namespace", f'"{found}"', _MATCH_NAMESPACE)
-            )
-        if (paths := spec.get("nonResourceAttributes")) is not None:
-            faults.append(_fault("spec.nonResourceAttributes", _path_text(paths), _DISALLOWED))
-        _refuse(faults)
+        namespace = call.namespace
+        if (call.body.get("metadata") or {}).get("namespace") not in (None, "", namespace):
+            raise BadRequest(OTHER_NAMESPACE)
+        _refuse(questions.local_faults(call.body, namespace))
         answer = self._verdict(call, "LocalSubjectAccessReview", spec, _user_of(spec))
         answer["metadata"]["namespace"] = namespace
         return answer
 
     async def self(self, call: Call) -> Object:
         spec = call.body.get("spec") or {}
-        _refuse(_attribute_faults(spec))
+        (call.body.get("metadata") or {}).pop("namespace", None)
+        _refuse(questions.self_faults(call.body))
         return self._verdict(call, "SelfSubjectAccessReview", spec, call.user)
 
     async def rules(self, call: Call) -> Object:
@@ -169,13 +165,6 @@ class AccessReviews:
     def _verdict(self, call: Call, kind: str, spec: Object, user: User) -> Object:
         decision = self.authorizer.authorize(attributes_of(spec, user))
         return _answer(call, kind, AUTHORIZATION, spec, _status(decision))
-
-
-_MATCH_NAMESPACE = "must match metadata.namespace"
-_DISALLOWED = "disallowed on this kind of request"
-_ONE_OF = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-_NOT_BOTH = "cannot be specified in combination with resourceAttributes"
-_NOBODY = "at least one of user or group must be specified"
 
 
 def attributes_of(spec: Object, user: User) -> Attributes:
@@ -225,25 +214,6 @@ def _status(decision: Decision) -> Object:
     if decision.reason:
         status["reason"] = decision.reason
     return status
-
-
-def _attribute_faults(spec: Object) -> list[Cause]:
-    resource, paths = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if resource is not None and paths is not None:
-        return [_fault("spec.nonResourceAttributes", _path_text(paths), _NOT_BOTH)]
-    if resource is None and paths is None:
-        return [_fault("spec.resourceAttributes", "null", _ONE_OF)]
-    return []
-
-
-def _subject_faults(spec: Object) -> list[Cause]:
-    if spec.get("user") or spec.get("groups"):
-        return []
-    return [_fault("spec.user", '""', _NOBODY)]
-
-
-def _path_text(paths: Object) -> str:
-    return f'{{"Path":"{paths.get("path", "")}","Verb":"{paths.get("verb", "")}"}}'
 
 
 def _fault(field: str, value: str, why: str) -> Cause:
@@ -370,12 +340,13 @@ _BINDABLE = {
 
 
 def _check_address(metadata: Object, call: Call) -> None:
-    for field, own in (("name", call.name), ("namespace", call.namespace)):
-        given = metadata.get(field)
-        if given and given != own:
-            why = f"must match the service account {field} if specified"
-            fault = _fault(f"metadata.{field}", f'"{given}"', why)
-            raise invalid(AUTHENTICATION, "TokenRequest", call.name, [fault])
+    if metadata.get("namespace") not in (None, "", call.namespace):
+        raise BadRequest(OTHER_NAMESPACE)
+    given = metadata.get("name")
+    if given and given != call.name:
+        why = "must match the service account name if specified"
+        fault = _fault("metadata.name", f'"{given}"', why)
+        raise invalid(AUTHENTICATION, "TokenRequest", call.name, [fault])
 
 
 def _check_life(life_s: int) -> None:

@@ -47,7 +47,8 @@ def causes_of(change: Change) -> list[str]:
 )
 def test_what_was_signed(certificate: str, fault: str) -> None:
     def request(status: Any) -> dict[str, Any]:
-        return {"metadata": {"name": "a"}, "spec": {}, "status": status}
+        metadata = {"name": "a", "resourceVersion": "1"}
+        return {"metadata": metadata, "spec": {}, "status": status}
 
     change = Change(request({"certificate": certificate}), request({}), "status")
     path = "status.certificate: Invalid value"

@@ -44,3 +44,9 @@ def test_a_warning_holds_no_control_characters(mark):
     assert answer.code == 201
     assert len(warnings) == 1
     assert not any(ord(char) < 32 for char in warnings[0])
+
+
+def test_what_is_in_no_namespace_loses_the_one_it_names():
+    answer = ask("POST", "/api/v1/nodes", b'{"metadata":{"name":"a","namespace":"n"}}')
+    assert answer.code == 201
+    assert b'"namespace"' not in answer.body
