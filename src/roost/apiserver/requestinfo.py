@@ -34,6 +34,8 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
     legacy_watch: bool = False
+    #: Is the resource in the path of a namespace?
+    inside: bool = False
     is_resource: bool = True
     #: Whether there is such a resource; found out on the way.
     served: bool = False
@@ -59,6 +61,7 @@ def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:
     if parts[at] == "namespaces" and count > at + 1:
         info.namespace = parts[at + 1]
         if count > at + 2 and parts[at + 2] not in _NAMESPACE_PARTS:
+            info.inside = True
             at += 2
     info.resource = parts[at]
     if count > at + 1:

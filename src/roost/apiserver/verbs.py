@@ -143,6 +143,10 @@ class Verbs:
     @staticmethod
     def _route(kind: Kind, info: RequestInfo, method: str) -> None:
         """Raise NotFound or MethodNotAllowed unless the path exists and has the verb."""
+        if not is_custom(kind) and (
+            (info.inside and not kind.namespaced) or (info.rest and info.subresource != "proxy")
+        ):
+            raise failures.no_such_path()
         if method == "HEAD":
             raise failures.method_not_allowed()
         if info.subresource:

@@ -50,3 +50,20 @@ def test_what_is_in_no_namespace_loses_the_one_it_names():
     answer = ask("POST", "/api/v1/nodes", b'{"metadata":{"name":"a","namespace":"n"}}')
     assert answer.code == 201
     assert b'"namespace"' not in answer.body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces/n/nodes",
+        "/api/v1/namespaces/n/namespaces",
+        "/api/v1/namespaces/n/namespaces/n",
+        "/api/v1/namespaces/n/pods/p/log/more",
+        "/api/v1/namespaces/n/status/more",
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/n/clusterroles/cluster-admin",
+    ],
+)
+def test_paths_that_lead_nowhere(path):
+    answer = ask("GET", path)
+    assert answer.code == 404
+    assert b"the server could not find the requested resource" in answer.body
