@@ -7,6 +7,7 @@ passes only in `advance`, `run_until` and what else says so. Same seed, same com
 from __future__ import annotations
 
 import atexit
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -99,7 +100,7 @@ class Cluster(Trials):
         self.recording = Recording(options, self._store.note, self.loop.drain)
         choice = Choice(seed, controllers, addons, node_grace_s)
         self.plane = ControlPlane(self._store, self.clock, choice)
-        self.pace = Pace(self.advance)
+        self.pace = Pace(self.advance, self._step, self.loop.time)
         self.nodes: dict[str, SimulatedNode] = {}
         self._added = 0
         self._behaviours = Behaviours()
@@ -196,6 +197,13 @@ class Cluster(Trials):
         """Keep pace with the real clock, at `speed`, for so many real seconds."""
         self.pace.run(seconds)
         self._check()
+
+    async def keep_pace(self, seconds: float = math.inf) -> None:
+        """As `run_realtime`, beside whatever else the caller's own event loop has to do.
+
+        For a page, a notebook or a server: between two slices of a few milliseconds the loop goes on.
+        """
+        await self.pace.keep(seconds)
 
     def _do(self, coro: Coroutine[Any, Any, ResultT]) -> ResultT:
         return self.loop.finish(coro)
