@@ -86,7 +86,7 @@ class Recording:
     def _begin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         command: dict[str, Any] = {"do": name}
         last = self._commands[-1] if self._commands else command
-        if name == _STEP and last["do"] == name and last["with"] == list(args):
+        if name == _STEP and last["do"] == name and last.get("with") == list(args):
             last["times"] = last.get("times", 1) + 1
             return last
         if args:
