@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from roost.apiserver.admission.accounts import ServiceAccount
+from roost.apiserver.admission.adminaccess import DeviceAdminAccess
 from roost.apiserver.admission.base import Base
 from roost.apiserver.admission.certificates import (
     CertificateApproval,
@@ -68,6 +69,7 @@ def plugins(
         CertificateAuthor(),
         ResourceQuota(write_quota),
         RBACEscalation(authorizer),
+        DeviceAdminAccess(),
     ]
 
 
