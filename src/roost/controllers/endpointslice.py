@@ -2,26 +2,45 @@
 
 Endpoints stay in the slice they are in; what is new fills slices that change anyway, then the fullest
 slice that has room for all of it, then new ones. A Service without endpoints keeps one empty slice.
+Pods on nodes that are not known (yet) are left out.
+
+Hints are of two kinds: `trafficDistribution` gives every endpoint its own zone or node; the annotation
+`topology-mode: Auto`, which counts more, shares them out (roost.controllers.topologyhints).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from roost.api.values import Object
+from roost.controllers.topologyhints import (
+    DISABLED,
+    ENABLED,
+    HintMemory,
+    Hints,
+    Ratios,
+    Slice,
+    allot,
+    ratios_of,
+    wants_hints,
+)
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import (
     controller_reference,
     delete,
     deleting,
+    key_of,
     labels_of,
     name_of,
     namespace_of,
+    normal,
+    object_reference,
     owned_by,
     uid_of,
+    warning,
 )
-from roost.decisions.plan import Action, Create, Plan, Update
+from roost.decisions.plan import Action, Create, EmitEvent, Plan, Update
 from roost.decisions.pods import node_of, ready
 from roost.decisions.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from roost.decisions.services import (
@@ -46,18 +65,26 @@ MANAGER = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100
 _ZONE = "topology.kubernetes.io/zone"
 _BY_SERVICE = "service"
+#: How soon to look again for a node that is not known.
+_NODE_RETRY_S = 1.0
 
 Ports = tuple[tuple[tuple[str, str | int], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A Service (None: it is gone), its pods, its slices, and the zones of nodes."""
+    """A Service (None: it is gone), its pods, its slices, and the zones of the nodes that are known.
+
+    `ratios` is only of Services that want hints by zone; `hinted` says whether they have them.
+    """
 
     service: Object | None
     pods: tuple[Object, ...]
     slices: tuple[Object, ...]
     zones: tuple[tuple[str, str], ...]
+    now: float = 0.0
+    ratios: Ratios = None
+    hinted: bool = False
 
 
 def by_service(endpoint_slice: Object) -> Iterable[str]:
@@ -68,7 +95,7 @@ def by_service(endpoint_slice: Object) -> Iterable[str]:
     return (f"{namespace_of(endpoint_slice)}/{labels[SERVICE_NAME]}",)
 
 
-def view(caches: Caches, key: Key, _now: float) -> View | None:
+def view(caches: Caches, key: Key, now: float) -> View | None:
     """Collect what a decision on the slices of one Service rests on."""
     service = caches[SERVICES].get(*key)
     slices = tuple(caches[ENDPOINT_SLICES].by(_BY_SERVICE, f"{key.namespace}/{key.name}"))
@@ -78,31 +105,64 @@ def view(caches: Caches, key: Key, _now: float) -> View | None:
     names = dict.fromkeys(node_of(pod) for pod in pods)
     nodes = (caches[NODES].get("", name) for name in names)
     zones = tuple((name_of(n), labels_of(n).get(_ZONE, "")) for n in nodes if n is not None)
-    return View(service, pods, slices, zones)
+    ratios = ratios_of(caches[NODES].all()) if wants_hints(service) else None
+    return View(service, pods, slices, zones, now, ratios)
 
 
 def reconcile(view: View) -> Plan:
     """Decide which slices to make, change and delete."""
+    return decide(view)[0]
+
+
+def decide(view: View) -> tuple[Plan, Mapping[str, Hints]]:
+    """Decide on the slices; return also the hints by zone, by family."""
     service = view.service
     if service is None or deleting(service):
-        return Plan(tuple(delete(ENDPOINT_SLICES, s) for s in view.slices if not deleting(s)))
+        gone = tuple(delete(ENDPOINT_SLICES, s) for s in view.slices if not deleting(s))
+        return Plan(gone), {}
     actions: list[Action] = []
+    hints: dict[str, Hints] = {}
     families = service["spec"].get("ipFamilies") or ["IPv4"]
     for family in families:
         mine = [s for s in view.slices if s["addressType"] == family]
-        actions += _reconcile_family(view, service, family, mine)
+        plan = _reconcile_family(view, service, family, mine)
+        if wants_hints(service):
+            hints[family] = plan.hint(view.ratios)
+        actions += plan.actions()
     actions += [delete(ENDPOINT_SLICES, s) for s in view.slices if s["addressType"] not in families]
-    return Plan(tuple(actions))
+    actions += _events(view, service, hints, families)
+    zones = dict(view.zones)
+    waits = any(
+        is_endpoint(pod, terminating=True) and node_of(pod) not in zones for pod in view.pods
+    )
+    return Plan(tuple(actions), view.now + _NODE_RETRY_S if waits else None), hints
 
 
-def _reconcile_family(
-    view: View, service: Object, family: str, slices: list[Object]
-) -> Iterable[Action]:
+def _events(
+    view: View, service: Object, hints: Mapping[str, Hints], families: Iterable[str]
+) -> Iterable[EmitEvent]:
+    """Tell when hints by zone are put in or taken out, and each time why there can be none."""
+    regarding = object_reference(SERVICES, "Service", service)
+    if not hints:
+        for family in families if view.hinted else ():
+            text = f"{DISABLED}, addressType: {family}"
+            yield warning(regarding, "TopologyAwareHintsDisabled", text)
+    for family, found in hints.items():
+        if found.problem:
+            text = f"{found.problem}, addressType: {family}"
+            yield warning(regarding, "TopologyAwareHintsDisabled", text)
+        elif not view.hinted:
+            text = f"{ENABLED}, addressType: {family}"
+            yield normal(regarding, "TopologyAwareHintsEnabled", text)
+
+
+def _reconcile_family(view: View, service: Object, family: str, slices: list[Object]) -> _Repacking:
     zones = dict(view.zones)
     groups: dict[Ports, list[Object]] = {}
     for pod in sorted(view.pods, key=name_of):
         address = address_of(pod, ipv6=family == "IPv6")
-        if is_endpoint(pod, terminating=True) and address:
+        known = node_of(pod) in zones or publishes_not_ready(service)
+        if is_endpoint(pod, terminating=True) and address and known:
             endpoint = _endpoint(pod, service, address, zones.get(node_of(pod), ""))
             groups.setdefault(resolved_ports(service, pod), []).append(endpoint)
     plan = _Repacking(service, family)
@@ -111,7 +171,7 @@ def _reconcile_family(
         existing.setdefault(_ports_of(item), []).append(item)
     for ports in dict.fromkeys((*groups, *existing)):
         plan.group(ports, groups.get(ports, []), existing.get(ports, []))
-    return plan.actions()
+    return plan
 
 
 def _ports_of(endpoint_slice: Object) -> Ports:
@@ -154,7 +214,7 @@ def _endpoint(pod: Object, service: Object, address: str, zone: str) -> Object:
 def _hints(service: Object, endpoint: Object) -> Object:
     near = service["spec"].get("trafficDistribution")
     hints: Object = {}
-    if not near or not endpoint["conditions"]["ready"]:
+    if not near or wants_hints(service) or not endpoint["conditions"]["ready"]:
         return hints
     if near in {"PreferClose", "PreferSameZone", "PreferSameNode"} and "zone" in endpoint:
         hints["forZones"] = [{"name": endpoint["zone"]}]
@@ -173,8 +233,9 @@ class _Repacking:
     def __init__(self, service: Object, family: str) -> None:
         self._service = service
         self._family = family
-        self._kept: list[tuple[Object, Object]] = []  # (the slice, what it should be)
-        self._made: list[Object] = []
+        self._keeps_hints = wants_hints(service)
+        self._kept: list[tuple[Object, Ports, Slice]] = []  # (the slice, what it should hold)
+        self._made: list[tuple[Ports, Slice]] = []
         self._emptied: list[Object] = []
 
     def group(self, ports: Ports, wanted: list[Object], slices: list[Object]) -> None:
@@ -183,7 +244,9 @@ class _Repacking:
         contents: list[tuple[Object, list[Object], bool]] = []
         for item in slices:
             old = item.get("endpoints") or []
-            new = [missing.pop(_identity(e)) for e in old if _identity(e) in missing]
+            new = [
+                self._either(e, missing.pop(_identity(e))) for e in old if _identity(e) in missing
+            ]
             contents.append((item, new, new != old))
         rest = list(missing.values())
         for _, endpoints, changed in contents:
@@ -197,27 +260,39 @@ class _Repacking:
             if not endpoints and rest:
                 rest = _fill(endpoints, rest)
             if endpoints:
-                self._kept.append((item, self._slice(ports, endpoints, item)))
+                old = item.get("endpoints") or []
+                self._kept.append((item, ports, Slice(endpoints, endpoints != old)))
             else:
                 self._emptied.append(item)
         while rest:
             endpoints = []
             rest = _fill(endpoints, rest)
-            self._made.append(self._slice(ports, endpoints, None))
+            self._made.append((ports, Slice(endpoints, changed=True)))
+
+    def _either(self, old: Object, new: Object) -> Object:
+        """Return the old form of an endpoint, if only hints that may stay are otherwise."""
+        if not self._keeps_hints or "hints" not in old:
+            return new
+        return old if {**new, "hints": old["hints"]} == old else new
+
+    def hint(self, ratios: Ratios) -> Hints:
+        """Share the endpoints out among the zones."""
+        return allot([*(s for _, _, s in self._kept), *(s for _, s in self._made)], ratios)
 
     def actions(self) -> Iterable[Action]:
         """Return the writes; one empty slice stays where there would be none."""
         if not self._kept and not self._made:
             if self._emptied:
                 first = self._emptied.pop(0)
-                self._kept.append((first, self._slice((), [], first)))
+                self._kept.append((first, (), Slice([], changed=True)))
             else:
-                self._made.append(self._slice((), [], None))
-        for old, new in self._kept:
+                self._made.append(((), Slice([], changed=True)))
+        for old, ports, content in self._kept:
+            new = self._slice(ports, content.endpoints, old)
             if new != old:
                 yield Update(ENDPOINT_SLICES, new)
-        for new in self._made:
-            yield Create(ENDPOINT_SLICES, new)
+        for ports, content in self._made:
+            yield Create(ENDPOINT_SLICES, self._slice(ports, content.endpoints, None))
         for old in self._emptied:
             if not deleting(old):
                 yield delete(ENDPOINT_SLICES, old)
@@ -270,18 +345,31 @@ def _slice_keys(endpoint_slice: Object, _caches: Caches) -> Iterable[Key]:
     return ()
 
 
-def _no_keys(_obj: Object, _caches: Caches) -> Iterable[Key]:
-    return ()
+def endpoint_slices() -> Controller[View]:
+    """Return the controller, with a memory of its own."""
+    memory = HintMemory()
 
+    def remembering(caches: Caches, key: Key, now: float) -> View | None:
+        found = view(caches, key, now)
+        if found is None or found.service is None:
+            memory.hinted.pop(key, None)
+            return found
+        return replace(found, hinted=key in memory.hinted)
 
-CONTROLLER = Controller(
-    name="endpointslice-controller",
-    watches=(
-        Watch(SERVICES, own_key, {BY_SELECTOR: by_selector}),
-        Watch(PODS, service_keys),
-        Watch(ENDPOINT_SLICES, _slice_keys, {_BY_SERVICE: by_service}),
-        Watch(NODES, _no_keys),
-    ),
-    view=view,
-    reconcile=reconcile,
-)
+    def decide_and_note(found: View) -> Plan:
+        plan, hints = decide(found)
+        if found.service is not None:
+            memory.note(key_of(found.service), hints)
+        return plan
+
+    return Controller(
+        name="endpointslice-controller",
+        watches=(
+            Watch(SERVICES, own_key, {BY_SELECTOR: by_selector}),
+            Watch(PODS, service_keys),
+            Watch(ENDPOINT_SLICES, _slice_keys, {_BY_SERVICE: by_service}),
+            Watch(NODES, memory.moved),
+        ),
+        view=remembering,
+        reconcile=decide_and_note,
+    )

@@ -15,16 +15,22 @@ from roost.decisions.meta import (
     labels_of,
     name_of,
     namespace_of,
+    object_reference,
+    warning,
 )
 from roost.decisions.plan import Action, Create, Plan, Update
 from roost.decisions.resources import ENDPOINT_SLICES, ENDPOINTS, SERVICES
-from roost.decisions.services import selector_of
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
+#: What the slices do not take over.
+_NOT_COPIED = (
+    "endpoints.kubernetes.io/last-change-trigger-time",
+    "kubectl.kubernetes.io/last-applied-configuration",
+)
 #: More addresses of one subset than this are left out, as in Kubernetes.
 MAX_ENDPOINTS = 1000
 _BY_SERVICE = "mirrored"
@@ -47,7 +53,7 @@ def by_service(endpoint_slice: Object) -> Iterable[str]:
 
 
 def _mirrored(endpoints: Object | None, service: Object | None) -> bool:
-    if endpoints is None or service is None or selector_of(service):
+    if endpoints is None or service is None or (service.get("spec") or {}).get("selector"):
         return False
     if labels_of(endpoints).get(SKIP) == "true" or LEADER in annotations_of(endpoints):
         return False
@@ -84,19 +90,30 @@ def _port(port: Object) -> Object:
     return found
 
 
-def _wanted(endpoints: Object) -> list[Object]:
-    """Return addressType, ports and endpoints of each slice there should be."""
+def _wanted(endpoints: Object) -> tuple[list[Object], int]:
+    """Return addressType, ports and endpoints of each slice there should be, and how many addresses
+    are left out. Subsets with the same ports share their slices."""
     wanted: list[Object] = []
+    skipped = 0
     for subset in endpoints.get("subsets") or ():
         found = [_address(a, ready=True) for a in subset.get("addresses") or ()]
         found += [_address(a, ready=False) for a in subset.get("notReadyAddresses") or ()]
+        skipped += len(found[MAX_ENDPOINTS:])
         ports = [_port(port) for port in subset.get("ports") or ()]
-        for family in ("IPv4", "IPv6"):
-            here = [e for e in found if (":" in e["addresses"][0]) == (family == "IPv6")]
-            if here:
-                content = {"addressType": family, "ports": ports, "endpoints": here[:MAX_ENDPOINTS]}
-                wanted.append(content)
-    return wanted
+        for endpoint in found[:MAX_ENDPOINTS]:
+            content: Object = {
+                "addressType": "IPv6" if ":" in endpoint["addresses"][0] else "IPv4",
+                "ports": ports,
+            }
+            for known in wanted:
+                if known.items() >= content.items():
+                    break
+            else:
+                known = {**content, "endpoints": []}
+                wanted.append(known)
+            if len(known["endpoints"]) < MAX_ENDPOINTS:
+                known["endpoints"].append(endpoint)
+    return wanted, skipped
 
 
 def reconcile(view: View) -> Plan:
@@ -105,20 +122,36 @@ def reconcile(view: View) -> Plan:
     if endpoints is None:
         return Plan(tuple(delete(ENDPOINT_SLICES, s) for s in view.slices if not deleting(s)))
     labels = {
-        **{k: v for k, v in labels_of(endpoints).items() if k != SKIP},
+        **labels_of(endpoints),
         SERVICE_NAME: name_of(endpoints),
         MANAGED_BY: MANAGER,
     }
+    annotations = {k: v for k, v in annotations_of(endpoints).items() if k not in _NOT_COPIED}
     left = list(view.slices)
     actions: list[Action] = []
-    for content in _wanted(endpoints):
+    wanted, skipped = _wanted(endpoints)
+    if skipped:
+        text = (
+            f"A max of {MAX_ENDPOINTS} addresses can be mirrored to EndpointSlices per Endpoints "
+            f"subset. {skipped} addresses were skipped"
+        )
+        regarding = object_reference(ENDPOINTS, "Endpoints", endpoints)
+        actions.append(warning(regarding, "TooManyAddressesToMirror", text))
+    for content in wanted:
         family = content["addressType"]
         old = next((s for s in left if s["addressType"] == family), None)
         if old is None:
-            actions.append(Create(ENDPOINT_SLICES, _slice(endpoints, labels, content)))
+            made = _slice(endpoints, labels, content)
+            if annotations:
+                made["metadata"]["annotations"] = annotations
+            actions.append(Create(ENDPOINT_SLICES, made))
             continue
         left.remove(old)
-        new = {**old, **content, "metadata": {**old["metadata"], "labels": labels}}
+        metadata = {k: v for k, v in old["metadata"].items() if k != "annotations"}
+        metadata["labels"] = labels
+        if annotations:
+            metadata["annotations"] = annotations
+        new = {**old, **content, "metadata": metadata}
         if new != old:
             actions.append(Update(ENDPOINT_SLICES, new))
     return Plan((*actions, *(delete(ENDPOINT_SLICES, s) for s in left if not deleting(s))))

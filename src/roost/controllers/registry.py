@@ -20,7 +20,6 @@ from roost.controllers import (
     deployment,
     disruption,
     endpoints,
-    endpointslice,
     endpointslicemirroring,
     ephemeralvolume,
     ipaddresses,
@@ -38,6 +37,7 @@ from roost.controllers import (
     volumeexpand,
 )
 from roost.controllers.certificates import CertificateRules
+from roost.controllers.endpointslice import endpoint_slices
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
 from roost.controllers.nodelifecycle import GRACE_S, node_lifecycle
@@ -121,7 +121,6 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 deployment.CONTROLLER,
                 disruption.CONTROLLER,
                 endpoints.CONTROLLER,
-                endpointslice.CONTROLLER,
                 endpointslicemirroring.CONTROLLER,
                 ephemeralvolume.CONTROLLER,
                 job.CONTROLLER,
@@ -143,6 +142,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
             )
         },
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
+        "endpointslice-controller": lambda _setup: endpoint_slices(),
         "taint-eviction-controller": lambda _setup: taint_eviction(),
         "service-lb-controller": lambda setup: service_load_balancer(_ports(setup)),
         "pod-garbage-collector-controller": lambda _setup: pod_collector(),
