@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from roost.api.values import Object
+
+_WAITING_WORDS: Final = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
 
 
 class Entry(NamedTuple):
@@ -146,3 +153,22 @@ def tail_offset(blocks: Iterable[tuple[int, bytes]], count: int) -> int:
     first = parse_entry(rest)
     whole = first is None or not first.partial
     return len(rest) if rest and whole and seen + 1 > count else 0
+
+
+def waiting(pods: Iterable[Object], namespace: str, pod: str, container: str) -> str:
+    """Return that, and why, a container has not been started yet, as a kubelet says it of logs."""
+    why = _waits_for(pods, namespace, pod, container)
+    return f'container "{container}" in pod "{pod}" is waiting to start: {why}'
+
+
+def _waits_for(pods: Iterable[Object], namespace: str, pod: str, container: str) -> str:
+    for one in pods:
+        metadata, status = one["metadata"], one.get("status") or {}
+        if (metadata.get("namespace"), metadata["name"]) == (namespace, pod):
+            for kind in ("initContainerStatuses", "containerStatuses"):
+                for known in status.get(kind) or ():
+                    waiting: Object = known.get("state", {}).get("waiting") or {}
+                    reason = str(waiting.get("reason", ""))
+                    if known["name"] == container and reason:
+                        return _WAITING_WORDS.get(reason, reason)
+    return "ContainerCreating"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from roost.ports.port import Chance
 from roost.runtimes.port import (
     ContainerSpec,
     ContainerStatus,
@@ -43,6 +44,25 @@ class Behaviour:
     message: str = ""
     start_fault: tuple[str, str] | None = None  # (reason, message) of a start that fails
     output: tuple[str, ...] = ()  # lines on stdout
+    start_spread_s: float = 0.0  # a start takes so much longer at most, by chance
+    run_spread_s: float = 0.0  # and so a life
+    crash_odds: float = 0.0  # of 1: how many attempts end before their time, with code 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crash_odds <= 1:
+            raise ValueError(f"crash_odds is a share from 0 to 1, not {self.crash_odds}")
+
+    def drawn(self, chance: Chance) -> Behaviour:
+        """Return how one attempt goes of those that this stands for. One that crashes does so at
+        some time of its life, or of its first minute if that has no end."""
+        start_s = self.start_s + self.start_spread_s * chance.uniform()
+        run_s = None if self.run_s is None else self.run_s + self.run_spread_s * chance.uniform()
+        crashes, when = chance.uniform() < self.crash_odds, chance.uniform()
+        certain = replace(self, start_spread_s=0.0, run_spread_s=0.0, crash_odds=0.0)
+        if crashes:
+            at_s = (60.0 if run_s is None else run_s) * when
+            return replace(certain, start_s=start_s, run_s=at_s, exit_code=1, reason="", message="")
+        return replace(certain, start_s=start_s, run_s=run_s)
 
 
 class Program(Protocol):

@@ -106,7 +106,7 @@ class Cluster(Trials):
         self._behaviours = Behaviours()
         self._containers = Containers(self.nodes, self._pod)
         self.machines = Machines(
-            self.plane, self._behaviours.find, strict=not any_image, latency=latency
+            self.plane, self._behaviours, strict=not any_image, latency=latency
         )
         world = World(self.plane, self.machines, self._store, self.nodes, self.loop, seed)
         self.faults = Injector(world, self._store.note)
@@ -244,12 +244,13 @@ class Cluster(Trials):
     # -- containers ---------------------------------------------------------------------------
 
     @recorded
-    def behave(self, name: str, behaviour: Behaviour) -> None:
+    def behave(self, name: str, behaviour: Behaviour, *, labels: str = "") -> None:
         """Let containers behave so from their next start on.
 
-        `name` is a pattern (as of file names) of container names or images; the last that fits counts.
+        `name` is a pattern (as of file names) of container names or images, `labels` a selector of
+        their pods ("app=web,tier!=db"); the last that fits counts.
         """
-        self._behaviours.add(name, behaviour)
+        self._behaviours.add(name, behaviour, labels)
 
     def _pod(self, namespace: str, name: str) -> Object:
         return self.client.get("pods", name, namespace)

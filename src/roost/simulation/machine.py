@@ -11,7 +11,7 @@ import fnmatch
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from roost.adapters.virtual.chance import SeededChance
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
@@ -20,7 +20,7 @@ from roost.apiserver.inprocess import Manner
 from roost.client.informer import Informers
 from roost.network.plan import DNS_ADDRESS
 from roost.node.podnetwork import PodNetwork
-from roost.ports.port import Network
+from roost.ports.port import Chance, Network
 from roost.runtimes.images.reference import InvalidName, parse
 from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
 from roost.runtimes.simulated import Behaviour, Program, Registry, SimulatedRuntime
@@ -50,8 +50,17 @@ _ENV: Final = {
 #: The first numbers of the addresses outside.
 _OUTSIDE: Final = "203.0.113"
 
-#: What was chosen for a container of an image, if anything: (spec, reference) -> behaviour.
-Behave = Callable[[ContainerSpec, str], Behaviour | None]
+
+class Behave(Protocol):
+    """What was chosen for containers."""
+
+    def knows(self, image: str) -> bool: ...
+
+    def find(
+        self, spec: ContainerSpec, image: str, labels: Callable[[], Mapping[str, str]]
+    ) -> Behaviour | None:
+        """Return what was chosen for a container of an image, if anything."""
+        ...
 
 
 @dataclass(slots=True)
@@ -133,7 +142,9 @@ class Machines:
         for pattern, why in self.unpullable:
             if fnmatch.fnmatchcase(reference, pattern):
                 return f"failed to pull and unpack image {reference!r}: {why}"
-        return self.catalogue.refusal(reference) if self._strict else ""
+        if not self._strict or self._behave.knows(reference):
+            return ""
+        return self.catalogue.refusal(reference)
 
     def pod_network(self, node: SimulatedNode) -> PodNetwork:
         return self._boxes[node.name].pods
@@ -163,13 +174,18 @@ class Machines:
 
     def _chosen(self, node: SimulatedNode, box: _Box, spec: ContainerSpec) -> Behaviour | Program:
         reference = box.runtime.reference_of(spec.image)
-        behaviour = self._behave(spec, reference)
+        pod_uid = box.runtime.sandbox_specs[spec.sandbox_id].pod_uid
+
+        def labels() -> Mapping[str, str]:
+            return {} if node.agent is None else node.agent.labels_of(pod_uid)
+
+        behaviour = self._behave.find(spec, reference, labels)
         kind = None if behaviour is not None else self.catalogue.find(reference)
         if kind is None:
-            host = box.pods.host(box.runtime.sandbox_specs[spec.sandbox_id].pod_uid)
+            host = box.pods.host(pod_uid)
             if host is not None:
                 host.open = True
-            return behaviour or Behaviour()
+            return (behaviour or Behaviour()).drawn(self._chance(spec))
         image = _made(kind)
         argv = command_of(image, spec)
         if not argv and kind.run is Image.run:
@@ -188,12 +204,16 @@ class Machines:
         box.programs[spec.id] = program
         return program
 
+    def _chance(self, spec: ContainerSpec) -> Chance:
+        """Return the chance of one attempt at a container."""
+        self._started += 1
+        return SeededChance(derived(self._plane.choice.seed, spec.id, self._started))
+
     def _world(self, node: SimulatedNode, box: _Box, image: Image, spec: ContainerSpec) -> World:
         sandbox = box.runtime.sandbox_specs[spec.sandbox_id]
         host = box.host if sandbox.host_network else box.pods.host(sandbox.pod_uid)
         if host is None:
             raise RuntimeFault("CreateContainerError", "the pod has no network")
-        self._started += 1
         files = ContainerFiles(
             node.files, f"/run/containers/{spec.id}", spec.mounts,
             folder=spec.working_dir or "/", read_only=spec.security.read_only_root,
@@ -205,7 +225,7 @@ class Machines:
         )
         return World(
             pod, spec.name, host, self.fabric, self.names, self._plane.clock,
-            SeededChance(derived(self._plane.choice.seed, spec.id, self._started)),
+            self._chance(spec),
             files, Tasks(self._guard),
             {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
             spec.limits.memory_bytes, sandbox.hostname,

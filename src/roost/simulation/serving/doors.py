@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
-from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, waits_for, wanted_of
+from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, wanted_of
 from roost.adapters.real.kubelet.sessions import serve_command, serve_ports
 from roost.api.errors import RequestEntityTooLarge, StatusError
 from roost.apiserver.http.connection import Connection, Sent, invite
@@ -29,7 +29,7 @@ from roost.apiserver.http.proxying import (
 from roost.apiserver.messages import Answer, Proxy
 from roost.apiserver.server import error_answer
 from roost.node.agent import NodeAgent
-from roost.node.logs import LogOptions, Selection, parse_options
+from roost.node.logs import LogOptions, Selection, parse_options, waiting
 from roost.node.streaming.port import FoundContainer
 from roost.ports.port import WallClock
 from roost.runtimes.port import Exec, Process, RuntimeFault
@@ -152,8 +152,7 @@ class Doors:
             text = f'previous terminated container "{container}" in pod "{pod}" not found'
             return web.Response(status=400, text=text)
         if not found.container_id:
-            why = waits_for(agent.pods(), namespace, pod, container)
-            text = f'container "{container}" in pod "{pod}" is waiting to start: {why}'
+            text = waiting(agent.pods(), namespace, pod, container)
             return web.Response(status=400, text=text)
         reader = self._reader(node, agent, found, (namespace, pod, container), options)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
@@ -286,14 +285,13 @@ class Doors:
     # -- pods and services
 
     async def _fetch(self, request: web.BaseRequest, proxy: Proxy) -> Answer:
-        if proxy.scheme != "http":
-            raise OSError(f"only http is simulated, not {proxy.scheme}")
         headers = forwarded_headers(request, proxy)
         target = f"{proxy.path}?{proxy.query}" if proxy.query else proxy.path
         body = await _body(request) if proxy.body is None else proxy.body
-        made = self._request(
-            None, f"http://{proxy.host}:{proxy.port}", request.method, target, dict(headers), body
-        )
+        # Nothing is encrypted in the virtual network, and no certificate is looked at.
+        base = f"http://{proxy.host}:{proxy.port}"
+        source = None if proxy.extension is None else self._machines.server
+        made = self._request(source, base, request.method, target, dict(headers), body)
         return await self._across.run(lambda: made, hurry=True)
 
     async def _request(

@@ -1,19 +1,10 @@
-"""What a request to a kubelet means: its path, its streams, and why a container is not there."""
+"""What a request to a kubelet means: its path and its streams."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import Final
 
 from aiohttp import web
 
 from roost.adapters.real.kubelet.sessions import Wanted, is_spdy, is_websocket
-from roost.api.values import Object
-
-_WAITING_WORDS: Final = {
-    "ErrImagePull": "image can't be pulled",
-    "ImagePullBackOff": "trying and failing to pull image",
-}
 
 
 def container_path(parts: list[str]) -> tuple[str, str, str]:
@@ -38,17 +29,3 @@ def wanted_of(request: web.BaseRequest) -> Wanted:
     if not wanted.any():
         raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
     return wanted
-
-
-def waits_for(pods: Iterable[Object], namespace: str, pod: str, container: str) -> str:
-    """Return why a container has not been started yet, in the words of `kubectl logs`."""
-    for one in pods:
-        metadata, status = one["metadata"], one.get("status") or {}
-        if (metadata.get("namespace"), metadata["name"]) == (namespace, pod):
-            for kind in ("initContainerStatuses", "containerStatuses"):
-                for known in status.get(kind) or ():
-                    waiting: Object = known.get("state", {}).get("waiting") or {}
-                    reason = str(waiting.get("reason", ""))
-                    if known["name"] == container and reason:
-                        return _WAITING_WORDS.get(reason, reason)
-    return "ContainerCreating"

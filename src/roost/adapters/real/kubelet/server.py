@@ -15,10 +15,10 @@ import msgspec
 from aiohttp import web
 
 from roost.adapters.real.kubelet.access import Access
-from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, waits_for, wanted_of
+from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, wanted_of
 from roost.adapters.real.kubelet.sessions import serve_command, serve_ports
 from roost.adapters.real.tail import read_log
-from roost.node.logs import parse_options
+from roost.node.logs import parse_options, waiting
 from roost.node.streaming.port import Agent, FoundContainer
 from roost.ports.port import WallClock
 from roost.runtimes.port import Attach, Exec, PortForward, Process, RuntimeFault
@@ -116,8 +116,7 @@ class KubeletServer:
             text = f'previous terminated container "{container}" in pod "{pod}" not found'
             return web.Response(status=400, text=text)
         if not found.container_id:
-            why = waits_for(self._agent.pods(), namespace, pod, container)
-            text = f'container "{container}" in pod "{pod}" is waiting to start: {why}'
+            text = waiting(self._agent.pods(), namespace, pod, container)
             return web.Response(status=400, text=text)
 
         def is_running() -> bool:
