@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from roost.api.errors import StatusError
+from roost.api.errors import NAMESPACE_ENDS, StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
-from roost.decisions.affinity import node_matches
+from roost.controllers.daemonpods import is_updated, placement, pod_of, target_of
 from roost.decisions.asking import Inquiry, Told
 from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
 from roost.decisions.controller import (
@@ -22,7 +22,6 @@ from roost.decisions.controller import (
 )
 from roost.decisions.meta import (
     by_controller,
-    controller_reference,
     created_at,
     delete,
     deleting,
@@ -33,33 +32,15 @@ from roost.decisions.meta import (
     object_reference,
     warning,
 )
-from roost.decisions.plan import Action, Create, Plan, Update
+from roost.decisions.plan import NOTHING, Action, Create, Delete, Plan, Update
 from roost.decisions.pods import available, finished, next_available, node_of, phase_of, ready
 from roost.decisions.resources import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
-from roost.decisions.revisions import POD_LABEL, digest_of, history, surplus
-from roost.decisions.templates import pod_from
-from roost.decisions.tolerations import NO_EXECUTE, NO_SCHEDULE, first_untolerated
+from roost.decisions.revisions import POD_LABEL, Found, History, adoption, digest_of, find, history
 
 BURST = 250
 #: How long a node rests after its daemon pod failed, at first and at most.
 FIRST_REST_S = 1.0
 LAST_REST_S = 900.0
-GENERATION_LABEL = "pod-template-generation"
-_NODE_TAINT = "node.kubernetes.io/"
-
-
-def _tolerates(taint: str, effect: str) -> Object:
-    return {"key": f"{_NODE_TAINT}{taint}", "operator": "Exists", "effect": effect}
-
-
-_TOLERATIONS = (
-    _tolerates("not-ready", NO_EXECUTE),
-    _tolerates("unreachable", NO_EXECUTE),
-    _tolerates("disk-pressure", NO_SCHEDULE),
-    _tolerates("memory-pressure", NO_SCHEDULE),
-    _tolerates("pid-pressure", NO_SCHEDULE),
-    _tolerates("unschedulable", NO_SCHEDULE),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +50,10 @@ class View:
     daemon_set: Object
     owned: tuple[Object, ...]
     orphans: tuple[Object, ...]
-    revisions: tuple[Object, ...]
+    revisions: Found
     nodes: tuple[Object, ...]
     now: float
-    #: Node -> (when a failed pod was last deleted there, how long that delays the next).
+    #: "generation/node" -> (when a failed pod was last deleted there, how long that delays the next).
     failures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -86,50 +67,15 @@ def view(caches: Caches, key: Key, now: float) -> View | None:
     if daemon_set is None:
         return None
     selector = label_selector(daemon_set["spec"].get("selector"))
+    revisions = caches[CONTROLLER_REVISIONS]
     return View(
         daemon_set,
         owned(caches[PODS], daemon_set),
         orphans(caches[PODS], daemon_set, selector),
-        owned(caches[CONTROLLER_REVISIONS], daemon_set),
+        find(revisions, daemon_set, owned(revisions, daemon_set), selector),
         tuple(caches[NODES].all()),
         now,
     )
-
-
-def _tolerations(spec: Object) -> list[Object]:
-    extra = list(_TOLERATIONS)
-    if spec.get("hostNetwork"):
-        extra.append(_tolerates("network-unavailable", NO_SCHEDULE))
-    known = spec.get("tolerations") or []
-    return [*known, *(item for item in extra if item not in known)]
-
-
-def placement(daemon_set: Object, node: Object) -> tuple[bool, bool]:
-    """Return whether a pod should be made on the node, and whether one there may stay."""
-    spec = daemon_set["spec"]["template"]["spec"]
-    if spec.get("nodeName") not in (None, "", name_of(node)):
-        return False, False
-    if not node_matches(spec, labels_of(node), name_of(node)):
-        return False, False
-    tolerations = _tolerations(spec)
-    taints = (node.get("spec") or {}).get("taints") or ()
-    runs = first_untolerated(tolerations, taints, (NO_SCHEDULE, NO_EXECUTE)) is None
-    stays = first_untolerated(tolerations, taints, (NO_EXECUTE,)) is None
-    return runs, stays
-
-
-def target_of(pod: Object) -> str:
-    """Return the node of a pod: where it is, or where it has to go."""
-    if node_of(pod):
-        return node_of(pod)
-    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    for term in required.get("nodeSelectorTerms") or ():
-        for one in term.get("matchFields") or ():
-            if one["key"] == "metadata.name" and len(one.get("values") or ()) == 1:
-                name: str = one["values"][0]
-                return name
-    return ""
 
 
 class _Step:
@@ -141,7 +87,8 @@ class _Step:
         self.spec = self.set["spec"]
         self.update = update
         self.by_node: dict[str, list[Object]] = {}
-        for pod in sorted(pods, key=lambda p: (created_at(p), name_of(p))):
+        here = (pod for pod in pods if not (finished(pod) and deleting(pod)))
+        for pod in sorted(here, key=lambda p: (not node_of(p), created_at(p), name_of(p))):
             self.by_node.setdefault(target_of(pod), []).append(pod)
         self.places = {name_of(node): placement(self.set, node) for node in view.nodes}
         known = view.failures.items()
@@ -149,7 +96,9 @@ class _Step:
         self.wakes: list[float] = []
         self.wanted = [node for node, (runs, _) in self.places.items() if runs]
         self.strategy: Object = self.spec.get("updateStrategy") or {}
-        self.surge = self._share((self.strategy.get("rollingUpdate") or {}).get("maxSurge", 0))
+        self.rolling: Object = self.strategy.get("rollingUpdate") or {}
+        self.rolls = self.strategy.get("type", "RollingUpdate") == "RollingUpdate"
+        self.surges = self.rolls and self.rolling.get("maxSurge", 0) not in {0, "0%"}
         self.min_ready_s = self.spec.get("minReadySeconds", 0)
         self.regarding = object_reference(DAEMON_SETS, "DaemonSet", self.set)
 
@@ -160,7 +109,7 @@ class _Step:
         return value
 
     def _is_updated(self, pod: Object) -> bool:
-        return labels_of(pod).get(POD_LABEL) == digest_of(self.update)
+        return is_updated(self.set, self.update, pod)
 
     def actions(self) -> list[Action]:
         """Return which pods to make and delete."""
@@ -169,19 +118,18 @@ class _Step:
         failed: list[Object] = []
         for node, (runs, stays) in self.places.items():
             pods = self.by_node.get(node, [])
-            living = [pod for pod in pods if not finished(pod)]
-            ended = [pod for pod in pods if finished(pod) and not deleting(pod)]
             if not stays:
-                gone += living
+                gone += pods
                 continue
-            failed += [pod for pod in ended if self._may_go(node, pod)]
-            if runs and not pods:
+            failed += [
+                pod
+                for pod in pods
+                if finished(pod) and not deleting(pod) and self._may_go(node, pod)
+            ]
+            kept = [pod for pod in pods if not finished(pod) and not deleting(pod)]
+            if runs and not (kept if self.surges else pods):
                 missing.append(node)
-            kept = sorted(
-                (p for p in living if not deleting(p)),
-                key=lambda p: (not node_of(p), created_at(p), name_of(p)),
-            )
-            gone += self._beside(kept) if self.surge else kept[1:]
+            gone += self._beside(kept) if self.surges else kept[1:]
         gone += [
             pod
             for node, pods in self.by_node.items()
@@ -190,38 +138,48 @@ class _Step:
             if not node_of(pod)
         ]
         gone = [pod for pod in gone if not deleting(pod)]
-        if not missing and not gone:
-            gone, missing = self._surging() if self.surge else (self._outdated(), [])
-        return [*self._told_failed(failed), *self._remove([*failed, *gone]), *self._make(missing)]
+        if self.rolls and not (missing or gone or failed):
+            gone, missing = self._surging() if self.surges else (self._outdated(), [])
+        removed = [*failed, *gone][:BURST]
+        return [*self._told_failed(failed), *self._remove(removed), *self._make(missing)]
+
+    def _pairs(self) -> Iterable[tuple[str, Object | None, Object | None, bool]]:
+        """Yield nodes with their new and old pod, or neither and true if there are several of a kind."""
+        for node in dict.fromkeys([*self.wanted, *(n for n in self.by_node if n in self.places)]):
+            pods = [pod for pod in self.by_node.get(node, []) if not deleting(pod)]
+            new = [pod for pod in pods if self._is_updated(pod)]
+            old = [pod for pod in pods if not self._is_updated(pod)]
+            if len(new) > 1 or len(old) > 1:
+                yield node, None, None, True
+            else:
+                yield node, new[0] if new else None, old[0] if old else None, False
 
     def _outdated(self) -> list[Object]:
         """Return the pods that an update replaces now."""
-        if self.strategy.get("type", "RollingUpdate") != "RollingUpdate":
-            return []
-        limit = self._share((self.strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1))
+        limit = self._share(self.rolling.get("maxUnavailable", 1))
         limit = max(limit, 1)  # nothing at all would never end
         down = 0
         broken: list[Object] = []
         fine: list[Object] = []
-        for node in self.wanted:
-            pods = [pod for pod in self.by_node.get(node, []) if not deleting(pod)]
-            is_up = any(self._available(pod) for pod in pods)
-            down += not is_up
-            for pod in pods:
-                if not self._is_updated(pod):
-                    (fine if is_up else broken).append(pod)
+        for _, new, old, _ in self._pairs():
+            if old is not None and new is None:
+                (fine if self._available(old) else broken).append(old)
+                down += not self._available(old)
+            else:
+                down += new is None or old is not None or not self._available(new)
         return [*broken, *fine[: max(limit - down, 0)]]
 
     def _may_go(self, node: str, pod: Object) -> bool:
         """Say whether a pod that ended may be deleted now: kubelets that refuse pods get rest."""
         if phase_of(pod) != "Failed":
             return True
-        last, delay_s = self.failures.get(node, (0.0, 0.0))
+        mark = f"{(self.set.get('status') or {}).get('observedGeneration', 0)}/{node}"
+        last, delay_s = self.failures.get(mark, (0.0, 0.0))
         if last + delay_s > self.view.now:
             self.wakes.append(last + delay_s)
             return False
         again = last and self.view.now < last + 2 * LAST_REST_S
-        self.failures[node] = (
+        self.failures[mark] = (
             self.view.now, min(delay_s * 2, LAST_REST_S) if again else FIRST_REST_S,
         )  # fmt: skip
         return True
@@ -239,26 +197,31 @@ class _Step:
         return extra
 
     def _surging(self) -> tuple[list[Object], list[str]]:
-        """Return the pods whose replacements are available, and the nodes that get a replacement."""
-        if self.strategy.get("type", "RollingUpdate") != "RollingUpdate":
-            return [], []
+        """Return the pods whose replacements are available, and the nodes that get a replacement.
+
+        What may only stay on its node goes once more pods are available than are wanted.
+        """
         replaced: list[Object] = []
+        staying: list[Object] = []
         must: list[str] = []
         may: list[str] = []
-        count = 0
-        for node in self.wanted:
-            pods = [pod for pod in self.by_node.get(node, []) if not deleting(pod)]
-            new = [pod for pod in pods if self._is_updated(pod)]
-            old = [pod for pod in pods if not self._is_updated(pod)]
-            if not old:
-                continue
-            if not new:
-                (may if self._available(old[0]) else must).append(node)
-            elif self._available(new[0]):
-                replaced += old
+        under_way = up = 0
+        for node, new, old, crowded in self._pairs():
+            runs, _ = self.places[node]
+            oldest = old or new
+            up += oldest is not None and self._available(oldest)
+            if old is None:
+                under_way += crowded
+            elif new is not None:
+                replaced += [old] if self._available(new) else []
+                under_way += not self._available(new)
+            elif self._available(old):
+                (may.append(node) if runs else staying.append(old))
             else:
-                count += 1
-        return replaced, [*must, *may[: max(self.surge - count, 0)]]
+                (must.append(node) if runs else replaced.append(old))
+        most = self._share(self.rolling.get("maxSurge", 0))
+        replaced += staying[: max(up - len(self.wanted), 0)]
+        return replaced, [*must, *may[: max(most - under_way, 0)]]
 
     def _available(self, pod: Object) -> bool:
         return available(pod, self.min_ready_s, self.view.now)
@@ -280,23 +243,15 @@ class _Step:
             yield normal(self.regarding, "SuccessfulDelete", text)
 
     def _make(self, nodes: list[str]) -> Iterable[Action]:
-        owner = controller_reference(DAEMON_SETS, "DaemonSet", self.set)
-        base = pod_from(self.spec["template"], self.set, owner)
-        labels = {**(base["metadata"].get("labels") or {}), POD_LABEL: digest_of(self.update)}
-        generation = (self.set["metadata"].get("annotations") or {}).get(
-            "deprecated.daemonset.template.generation"
-        )
-        if generation:
-            labels[GENERATION_LABEL] = generation
-        metadata = {**base["metadata"], "labels": labels}
         event = normal(self.regarding, "SuccessfulCreate", "Created pod: {name}")
         for node in nodes[:BURST]:
-            spec = {
-                **base["spec"],
-                "affinity": _pinned(base["spec"].get("affinity") or {}, node),
-                "tolerations": _tolerations(base["spec"]),
-            }
-            yield Create(PODS, {**base, "metadata": metadata, "spec": spec}, announce=event)
+            yield Create(PODS, pod_of(self.set, self.update, node), announce=event)
+
+    def collision(self) -> Update:
+        """Count that the name of a new revision is taken: the next one is another."""
+        status = dict(self.set.get("status") or {})
+        status["collisionCount"] = status.get("collisionCount", 0) + 1
+        return Update(DAEMON_SETS, {**self.set, "status": status}, "status")
 
     def status(self) -> Object:
         """Return the counts as they are now."""
@@ -305,7 +260,7 @@ class _Step:
              "numberReady", "updatedNumberScheduled", "numberAvailable"), 0,
         )  # fmt: skip
         for node, (runs, _) in self.places.items():
-            pods = [pod for pod in self.by_node.get(node, []) if not finished(pod)]
+            pods = self.by_node.get(node, [])
             if not runs:
                 counts["numberMisscheduled"] += bool(pods)
                 continue
@@ -326,43 +281,31 @@ class _Step:
         return {k: v for k, v in {**counts, **more}.items() if v or k in kept}
 
 
-def _pinned(affinity: Object, node: str) -> Object:
-    """Return the affinity with every required term bound to one node."""
-    here = {"key": "metadata.name", "operator": "In", "values": [node]}
-    node_affinity = affinity.get("nodeAffinity") or {}
-    field = "requiredDuringSchedulingIgnoredDuringExecution"
-    terms = (node_affinity.get(field) or {}).get("nodeSelectorTerms") or [{}]
-    pinned = [{**term, "matchFields": [here]} for term in terms]
-    return {**affinity, "nodeAffinity": {**node_affinity, field: {"nodeSelectorTerms": pinned}}}
-
-
 def reconcile(view: View) -> Plan:
     """Decide which pods to make, replace and delete, and what the status is."""
     daemon_set = view.daemon_set
+    if deleting(daemon_set):
+        return NOTHING
     owner = Owner(DAEMON_SETS, "DaemonSet", daemon_set, PODS)
     selector = label_selector(daemon_set["spec"].get("selector"))
     claimed = claim(owner, selector, view.owned, view.orphans)
-    if claimed.actions:
+    adopted = adoption(DAEMON_SETS, "DaemonSet", daemon_set, view.revisions, selector)
+    if claimed.actions or adopted:
         # What is adopted comes back by the watch.
-        return Plan(claimed.actions, remember=dict(view.failures) or None)
+        return Plan((*claimed.actions, *adopted), remember=dict(view.failures) or None)
     old = daemon_set.get("status") or {}
-    past = history(
-        DAEMON_SETS, "DaemonSet", daemon_set, view.revisions, old.get("collisionCount", 0)
-    )
+    collisions = old.get("collisionCount", 0)
+    past = history(DAEMON_SETS, "DaemonSet", daemon_set, view.revisions, collisions)
     step = _Step(view, claimed.kept, past.update)
-    actions: list[Action] = []
-    managed: list[Action] = []
-    if not deleting(daemon_set):
-        managed = list(step.actions())
-        actions += [*past.actions, *(a for a in managed if not isinstance(a, Create))]
+    if past.collides:
+        return Plan((step.collision(),), remember=step.failures or None)
+    managed = list(step.actions())
+    actions = [*past.actions, *(a for a in managed if not isinstance(a, Create))]
     status = step.status()
     if status != {k: v for k, v in old.items() if v or k in status}:
         actions.append(Update(DAEMON_SETS, {**daemon_set, "status": status}, "status"))
     used = {labels_of(pod).get(POD_LABEL) for pod in claimed.kept}
-    live = [name_of(r) for r in past.revisions if digest_of(r) in used or r is past.update]
-    if not deleting(daemon_set):
-        limit = daemon_set["spec"].get("revisionHistoryLimit", 10)
-        actions += surplus(past.revisions, live, limit)
+    actions += _forgotten(past, used, daemon_set["spec"].get("revisionHistoryLimit", 10))
     # Last: what is refused (by a quota, in a namespace that ends) must not keep from counting.
     actions += [action for action in managed if isinstance(action, Create)]
     wakes = [next_available(claimed.kept, step.min_ready_s, view.now), *step.wakes]
@@ -370,12 +313,25 @@ def reconcile(view: View) -> Plan:
     return Plan(tuple(actions), wake_at, remember=step.failures or None)
 
 
+def _forgotten(past: History, used: Collection[str | None], limit: int) -> Iterable[Action]:
+    """Return the deletions of old revisions beyond `limit`, the oldest that no pod uses."""
+    old = [revision for revision in past.revisions if revision is not past.update]
+    idle = [revision for revision in old if digest_of(revision) not in used]
+    return (delete(CONTROLLER_REVISIONS, one) for one in idle[: max(len(old) - limit, 0)])
+
+
 def refused(view: View, action: Action, error: StatusError) -> Plan:
-    """Tell why a pod could not be made."""
-    if not isinstance(action, Create) or action.resource != PODS:
-        return Plan()
+    """Tell why a pod could not be made or deleted."""
+    if isinstance(action, Create) and action.resource == PODS:
+        reason, what = "FailedCreate", "creating"
+    elif isinstance(action, Delete) and action.ref.resource == PODS:
+        reason, what = "FailedDelete", "deleting"
+    else:
+        return NOTHING
+    if error.has_cause(NAMESPACE_ENDS):
+        return NOTHING
     regarding = object_reference(DAEMON_SETS, "DaemonSet", view.daemon_set)
-    return Plan((warning(regarding, "FailedCreate", f"Error creating: {error.message}"),))
+    return Plan((warning(regarding, reason, f"Error {what}: {error.message}"),))
 
 
 def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:

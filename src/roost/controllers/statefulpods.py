@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from roost.api.values import Object
 from roost.decisions.meta import (
     controller_reference,
+    deleting,
     name_of,
     namespace_of,
     normal,
@@ -19,6 +20,23 @@ from roost.decisions.templates import pod_from
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
+
+
+def identity_of(stateful_set: Object, ordinal: int) -> dict[str, str]:
+    """Return the labels by which a pod is told from the others."""
+    return {
+        POD_NAME_LABEL: f"{name_of(stateful_set)}-{ordinal}",
+        POD_INDEX_LABEL: str(ordinal),
+    }
+
+
+def ending_claims(stateful_set: Object, ordinal: int, claims: Iterable[Object]) -> list[str]:
+    """Return the names of the claims of an ordinal that are being deleted."""
+    ending = {name_of(claim) for claim in claims if deleting(claim)}
+    owner = name_of(stateful_set)
+    templates = stateful_set["spec"].get("volumeClaimTemplates") or ()
+    names = (f"{template['metadata']['name']}-{owner}-{ordinal}" for template in templates)
+    return [name for name in names if name in ending]
 
 
 def missing_claims(
@@ -66,8 +84,7 @@ def pod_of(stateful_set: Object, ordinal: int, revision: Object) -> Object:
     metadata["name"] = name
     metadata["labels"] = {
         **(metadata.get("labels") or {}),
-        POD_NAME_LABEL: name,
-        POD_INDEX_LABEL: str(ordinal),
+        **identity_of(stateful_set, ordinal),
         POD_LABEL: name_of(revision),
     }
     templates = [t["metadata"]["name"] for t in spec.get("volumeClaimTemplates") or ()]

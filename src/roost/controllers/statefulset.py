@@ -13,7 +13,7 @@ from roost.api.errors import StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.controllers.claimretention import claim_owner
-from roost.controllers.statefulpods import missing_claims, pod_of
+from roost.controllers.statefulpods import ending_claims, identity_of, missing_claims, pod_of
 from roost.decisions.claims import (
     BY_CONTROLLER,
     Claim,
@@ -42,9 +42,11 @@ from roost.decisions.meta import (
     namespace_of,
     normal,
     object_reference,
+    ref_of,
+    uid_of,
     warning,
 )
-from roost.decisions.plan import NOTHING, Action, Create, Delete, Plan, Update
+from roost.decisions.plan import Action, Create, Delete, Patch, Plan, Update
 from roost.decisions.pods import available, finished, next_available, phase_of, ready
 from roost.decisions.resources import (
     CONTROLLER_REVISIONS,
@@ -52,7 +54,7 @@ from roost.decisions.resources import (
     PODS,
     STATEFUL_SETS,
 )
-from roost.decisions.revisions import POD_LABEL, History, history, surplus
+from roost.decisions.revisions import POD_LABEL, Found, History, adoption, find, history, surplus
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class View:
     stateful_set: Object
     owned: tuple[Object, ...]
     orphans: tuple[Object, ...]
-    revisions: tuple[Object, ...]
+    revisions: Found
     claims: tuple[Object, ...]
     now: float
 
@@ -82,7 +84,8 @@ def view(caches: Caches, key: Key, now: float) -> View | None:
     )
     found = caches[PERSISTENT_VOLUME_CLAIMS].all(key.namespace) if prefixes else ()
     claims = tuple(claim for claim in found if name_of(claim).startswith(prefixes))
-    revisions = owned(caches[CONTROLLER_REVISIONS], stateful_set)
+    known = caches[CONTROLLER_REVISIONS]
+    revisions = find(known, stateful_set, owned(known, stateful_set), selector)
     return View(stateful_set, owned(pods, stateful_set), tuple(free), revisions, claims, now)
 
 
@@ -126,16 +129,17 @@ class _Step:
             if waits and self.in_order:
                 return
         condemned = sorted((at for at in self.pods if not self._wanted(at)), reverse=True)
+        first_broken = min((at for at in self.pods if not self.healthy(self.pods[at])), default=-1)
         for ordinal in condemned:
             pod = self.pods[ordinal]
-            if deleting(pod):
-                if self.in_order:
-                    return
-                continue
-            yield from self._remove(pod)
+            waits = not self.healthy(pod) and ordinal != first_broken
+            if self.in_order and (deleting(pod) or waits):
+                return
+            if not deleting(pod):
+                yield from self._remove(pod)
             if self.in_order:
                 return
-        if self.rolls and not condemned:
+        if self.rolls:
             yield from self._roll()
 
     def _replica(self, ordinal: int) -> Generator[Action, None, bool]:
@@ -151,7 +155,20 @@ class _Step:
             return True
         if phase_of(pod) == "Pending" and not deleting(pod):
             yield from missing_claims(self.set, ordinal, self.view.claims)
-        return not self.healthy(pod)
+        if self.in_order and not self.healthy(pod):
+            return True
+        yield from self._identify(ordinal, pod)
+        return False
+
+    def _identify(self, ordinal: int, pod: Object) -> Iterator[Action]:
+        """Give a pod back the labels that say who it is."""
+        wanted = identity_of(self.set, ordinal)
+        if wanted.items() <= labels_of(pod).items():
+            return
+        metadata = {"uid": uid_of(pod), "labels": {**labels_of(pod), **wanted}}
+        yield Patch(ref_of(PODS, pod), {"metadata": metadata})
+        text = f"update Pod {name_of(pod)} in StatefulSet {name_of(self.set)} successful"
+        yield normal(self.regarding, "SuccessfulUpdate", text)
 
     def retention(self) -> Iterator[Action]:
         """Return what makes the claims belong to whom the retention policy wants."""
@@ -182,36 +199,28 @@ class _Step:
         return self.start <= ordinal < self.end
 
     def _roll(self) -> Iterator[Action]:
-        limit = self._max_unavailable()
-        least = self.start + self.rolling.get("partition", 0)
+        """Replace the last pod that is not of the update, once all behind it are well."""
+        least = self.start + (self.rolling.get("partition") or 0)
         digest = name_of(self.past.update)
-        down = sum(
-            1
-            for at in range(self.start, self.end)
-            if at not in self.pods or not self.healthy(self.pods[at])
-        )
         for ordinal in range(self.end - 1, least - 1, -1):
             pod = self.pods.get(ordinal)
-            if pod is None:
-                continue
+            if pod is None or finished(pod):
+                return
             if labels_of(pod).get(POD_LABEL) != digest and not deleting(pod):
-                if down >= limit and self.healthy(pod):
-                    return
-                down += self.healthy(pod)
                 yield from self._remove(pod)
-            if down >= limit:
+                return
+            if not self.healthy(pod):
                 return
 
-    def _max_unavailable(self) -> int:
-        value: int | str = self.rolling.get("maxUnavailable", 1)
-        if isinstance(value, str):
-            share: int = int(value.rstrip("%")) * self.spec.get("replicas", 1)
-            value = -(-share // 100)
-        return max(value, 1)
-
     def _make(self, ordinal: int) -> Iterator[Action]:
-        yield from missing_claims(self.set, ordinal, self.view.claims)
         name = f"{name_of(self.set)}-{ordinal}"
+        ending = ending_claims(self.set, ordinal, self.view.claims)
+        if ending:
+            why = ", ".join(f"pvc {claim} is being deleted" for claim in ending)
+            text = f"create Pod {name} in StatefulSet {name_of(self.set)} failed error: {why}"
+            yield warning(self.regarding, "FailedCreate", text)
+            return
+        yield from missing_claims(self.set, ordinal, self.view.claims)
         text = f"create Pod {name} in StatefulSet {name_of(self.set)} successful"
         event = normal(self.regarding, "SuccessfulCreate", text)
         pod = pod_of(self.set, ordinal, self._revision_for(ordinal))
@@ -251,6 +260,12 @@ class _Step:
         if status != (self.set.get("status") or {}):
             yield Update(STATEFUL_SETS, {**self.set, "status": status}, "status")
 
+    def collision(self) -> Update:
+        """Count that the name of a new revision is taken: the next one is another."""
+        status = dict(self.set.get("status") or {})
+        status["collisionCount"] = status.get("collisionCount", 0) + 1
+        return Update(STATEFUL_SETS, {**self.set, "status": status}, "status")
+
     def status(self) -> Object:
         """Return the status as the pods are now."""
         old = self.set.get("status") or {}
@@ -286,12 +301,16 @@ def reconcile(view: View) -> Plan:
     """Decide the next step and the status."""
     stateful_set = view.stateful_set
     claimed = _claim(view)
-    if claimed.actions:
-        return Plan(claimed.actions)  # what is adopted comes back by the watch
+    selector = label_selector(stateful_set["spec"].get("selector"))
+    adopted = adoption(STATEFUL_SETS, "StatefulSet", stateful_set, view.revisions, selector)
+    if claimed.actions or adopted:
+        return Plan((*claimed.actions, *adopted))  # what is adopted comes back by the watch
     past = _history(view)
-    if deleting(stateful_set):
-        return NOTHING
     step = _Step(view, claimed.kept, past)
+    if deleting(stateful_set):
+        return Plan(tuple(step.report()))
+    if past.collides:
+        return Plan((step.collision(),))
     actions: list[Action] = [*past.actions, *step.actions(), *step.report()]
     status = step.status()
     live = {labels_of(pod).get(POD_LABEL, "") for pod in claimed.kept}
@@ -304,23 +323,34 @@ def reconcile(view: View) -> Plan:
 
 def refused(view: View, action: Action, error: StatusError) -> Plan:
     """Tell why a pod could not be made or deleted, and how many there are all the same."""
-    if isinstance(action, Create) and action.resource == PODS:
+    step = _Step(view, _claim(view).kept, _history(view))
+    owner, told = name_of(view.stateful_set), []
+    if isinstance(action, Create) and action.resource == PERSISTENT_VOLUME_CLAIMS:
+        verb, claim_name = "create", name_of(action.object)
+        name = f"{owner}-{claim_name.rpartition('-')[2]}"
+        told.append(
+            f"create Claim {claim_name} for Pod {name} in StatefulSet {owner} failed "
+            f"error: {error.message}"
+        )
+    elif isinstance(action, Create) and action.resource == PODS:
         verb, name = "create", name_of(action.object)
-    elif isinstance(action, Delete) and action.ref.resource == PODS:
-        verb, name = "delete", action.ref.name
+    elif isinstance(action, Delete | Patch) and action.ref.resource == PODS:
+        verb, name = "delete" if isinstance(action, Delete) else "update", action.ref.name
     else:
         return Plan()
-    stateful_set = view.stateful_set
-    step = _Step(view, _claim(view).kept, _history(view))
-    text = f"{verb} Pod {name} in StatefulSet {name_of(stateful_set)} failed error: {error.message}"
-    event = warning(step.regarding, f"Failed{verb.capitalize()}", text)
-    return Plan((event, *step.report()))
+    told.append(f"{verb} Pod {name} in StatefulSet {owner} failed error: {error.message}")
+    events = (warning(step.regarding, f"Failed{verb.capitalize()}", text) for text in told)
+    return Plan((*events, *step.report()))
 
 
 def _claim(view: View) -> Claim:
     owner = Owner(STATEFUL_SETS, "StatefulSet", view.stateful_set, PODS)
     selector = label_selector(view.stateful_set["spec"].get("selector"))
-    return claim(owner, selector, view.owned, view.orphans)
+
+    def is_ours(pod: Object) -> bool:
+        return ordinal_of(view.stateful_set, pod) is not None
+
+    return claim(owner, selector, view.owned, view.orphans, member=is_ours)
 
 
 def _history(view: View) -> History:
@@ -336,7 +366,13 @@ def _pod_keys(pod: Object, caches: Caches) -> Iterable[Key]:
 
 
 def _claim_keys(claim: Object, caches: Caches) -> Iterable[Key]:
-    """A claim that a pod owned is perhaps gone: its set may make that pod again."""
+    """A claim that a pod owned, or that ends, is perhaps gone: its set may make that pod again."""
+    if deleting(claim):
+        for one in caches[STATEFUL_SETS].all(namespace_of(claim)):
+            templates = one["spec"].get("volumeClaimTemplates") or ()
+            prefixes = (f"{t['metadata']['name']}-{name_of(one)}-" for t in templates)
+            if name_of(claim).startswith(tuple(prefixes)):
+                yield key_of(one)
     for reference in claim["metadata"].get("ownerReferences") or ():
         if reference["kind"] == "Pod":
             for one in caches[STATEFUL_SETS].all(namespace_of(claim)):

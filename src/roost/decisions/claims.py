@@ -7,7 +7,7 @@ deleted with its dependents orphaned would get them collected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from roost.api.kind import Resource
@@ -66,16 +66,18 @@ def claim(
     mine: Iterable[Object],
     free: Iterable[Object],
     finalizer: str = "",
+    member: Callable[[Object], bool] | None = None,
 ) -> Claim:
     """Keep what is `mine` and matches, release the rest of it, and adopt what is `free`.
 
-    `finalizer` is added on adoption and removed on release (a Job's).
+    `finalizer` is added on adoption and removed on release (a Job's); what is not a `member` does not
+    match, whatever its labels.
     """
     kept: list[Object] = []
     actions: list[Action] = []
     going = deleting(owner.object)
     for obj in mine:
-        if selector.matches(labels_of(obj)):
+        if selector.matches(labels_of(obj)) and (member is None or member(obj)):
             kept.append(obj)
         elif not going:
             actions.append(_release(owner, obj, finalizer))

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from roost.api.kind import Resource
+from roost.api.selectors import LabelSelector
 from roost.api.values import Object
+from roost.decisions.claims import Owner, claim, orphans
+from roost.decisions.controller import Lister
 from roost.decisions.hashes import template_hash
 from roost.decisions.meta import (
     annotations_of,
@@ -29,12 +32,38 @@ POD_LABEL = "controller-revision-hash"
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Revisions that matter to an owner.
+
+    `orphans` have nobody and the labels that its selector wants: they are its own of before, when it
+    was deleted without its dependents. `named` has the name that a new revision would get.
+    """
+
+    owned: tuple[Object, ...]
+    orphans: tuple[Object, ...] = ()
+    named: Object | None = None
+
+
+def find(lister: Lister, owner: Object, mine: tuple[Object, ...], selector: LabelSelector) -> Found:
+    """Find the revisions for an owner of which `mine` are owned."""
+    collisions = (owner.get("status") or {}).get("collisionCount", 0)
+    name = _name(owner, _digest(owner, collisions))
+    named = lister.get(namespace_of(owner), name)
+    return Found(mine, orphans(lister, owner, selector), named)
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """The revisions of an owner, oldest first, `update` among them, and what to write for it."""
+    """The revisions of an owner, oldest first, `update` among them, and what to write for it.
+
+    With `collides` the name of a new revision is taken by another one: count the collision, and
+    decide again.
+    """
 
     revisions: tuple[Object, ...]
     update: Object
     actions: tuple[Action, ...]
+    collides: bool = False
 
 
 def _data(owner: Object) -> Object:
@@ -56,26 +85,49 @@ def by_number(revisions: Iterable[Object]) -> list[Object]:
     return sorted(revisions, key=lambda r: (r.get("revision", 0), name_of(r)))
 
 
-def history(
-    resource: Resource, kind: str, owner: Object, owned: Iterable[Object], collisions: int
-) -> History:
+def _digest(owner: Object, collisions: int) -> str:
+    return template_hash(owner["spec"]["template"], collisions)
+
+
+def _name(owner: Object, digest: str) -> str:
+    return f"{name_of(owner)}-{digest}"
+
+
+def adoption(
+    resource: Resource, kind: str, owner: Object, found: Found, selector: LabelSelector
+) -> tuple[Action, ...]:
+    """Return what adopts the revisions that nobody has."""
+    about = Owner(resource, kind, owner, CONTROLLER_REVISIONS)
+    return claim(about, selector, (), found.orphans).actions
+
+
+def history(resource: Resource, kind: str, owner: Object, found: Found, collisions: int) -> History:
     """Find the revision of the owner's template, move it to the end, or make it."""
-    revisions = by_number(owned)
+    revisions = by_number(found.owned)
     data = _data(owner)
     latest = revisions[-1].get("revision", 0) if revisions else 0
-    for found in reversed(revisions):
-        if found["data"] != data:
+    for known in reversed(revisions):
+        if known["data"] != data:
             continue
-        if found is revisions[-1]:
-            return History(tuple(revisions), found, ())
-        moved = {**found, "revision": latest + 1}
-        rest = [revision for revision in revisions if revision is not found]
-        ref = Ref(CONTROLLER_REVISIONS, namespace_of(found), name_of(found))
-        body = {"metadata": {"uid": found["metadata"].get("uid")}, "revision": latest + 1}
+        if known is revisions[-1]:
+            return History(tuple(revisions), known, ())
+        moved = {**known, "revision": latest + 1}
+        rest = [revision for revision in revisions if revision is not known]
+        ref = Ref(CONTROLLER_REVISIONS, namespace_of(known), name_of(known))
+        body = {"metadata": {"uid": known["metadata"].get("uid")}, "revision": latest + 1}
         return History((*rest, moved), moved, (Patch(ref, body),))
-    digest = template_hash(owner["spec"]["template"], collisions)
+    if found.named is not None and found.named["data"] == data:
+        return History((*revisions, found.named), found.named, ())
+    digest = _digest(owner, collisions)
+    made = _made(resource, kind, owner, digest, latest + 1)
+    if found.named is not None:
+        return History(tuple(revisions), made, (), collides=True)
+    return History((*revisions, made), made, (Create(CONTROLLER_REVISIONS, made),))
+
+
+def _made(resource: Resource, kind: str, owner: Object, digest: str, number: int) -> Object:
     metadata: Object = {
-        "name": f"{name_of(owner)}-{digest}",
+        "name": _name(owner, digest),
         "namespace": namespace_of(owner),
         "labels": {
             **_template_labels(owner),
@@ -83,21 +135,15 @@ def history(
         },
         "ownerReferences": [controller_reference(resource, kind, owner)],
     }
-    annotations = {
-        key: value
-        for key, value in annotations_of(owner).items()
-        if key == "kubernetes.io/change-cause"
-    }
-    if annotations:
-        metadata["annotations"] = annotations
-    made = {
+    if annotations_of(owner):
+        metadata["annotations"] = dict(annotations_of(owner))
+    return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": metadata,
-        "data": data,
-        "revision": latest + 1,
+        "data": _data(owner),
+        "revision": number,
     }
-    return History((*revisions, made), made, (Create(CONTROLLER_REVISIONS, made),))
 
 
 def _template_labels(owner: Object) -> dict[str, str]:

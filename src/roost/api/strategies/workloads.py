@@ -36,6 +36,18 @@ def _drop_of_bare(change: Change) -> None:
     drop_of_template(change, "template")
 
 
+def _rolling(value: Object | None) -> Object:
+    strategy = ((value or {}).get("spec") or {}).get("updateStrategy") or {}
+    found: Object = strategy.get("rollingUpdate") or {}
+    return found
+
+
+def _drop_of_stateful_set(change: Change) -> None:
+    drop_of_template(change)
+    if _rolling(change.old).get("maxUnavailable") is None:
+        _rolling(change.object).pop("maxUnavailable", None)
+
+
 DEPLOYMENT = Strategy(
     status={},
     counted=("spec",),
@@ -47,7 +59,10 @@ REPLICA_SET = REPLICATION_CONTROLLER = Strategy(
     status={"replicas": 0}, counted=("spec",), create=_drop, update=_drop
 )
 STATEFUL_SET = Strategy(
-    status={"replicas": 0, "availableReplicas": 0}, counted=("spec",), create=_drop, update=_drop
+    status={"replicas": 0, "availableReplicas": 0},
+    counted=("spec",),
+    create=_drop_of_stateful_set,
+    update=_drop_of_stateful_set,
 )
 POD_TEMPLATE = Strategy(counted=("template",), create=_drop_of_bare, update=_drop_of_bare)
 

@@ -57,6 +57,19 @@ def test_of_templates(strategy: Any, path: tuple[str, ...]) -> None:
     assert value["spec"] == DROPPED
 
 
+def test_of_a_stateful_set() -> None:
+    def one(**rolling: Any) -> dict[str, Any]:
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1, **rolling}}
+        return {"metadata": {"name": "x"}, "spec": {"updateStrategy": strategy, "template": {}}}
+
+    made = one(maxUnavailable=2)
+    workloads.STATEFUL_SET(Change(made))
+    assert made["spec"] == one()["spec"]
+    kept = one(maxUnavailable=2)
+    workloads.STATEFUL_SET(Change(kept, one(maxUnavailable=3)))
+    assert kept["spec"] == one(maxUnavailable=2)["spec"]
+
+
 SNAPSHOT = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}
 OTHER = {"apiGroup": "g.io", "kind": "K", "name": "s"}
 
