@@ -197,6 +197,39 @@ def test_bounds_hold_without_metrics_and_zero_switches_off() -> None:
     run(scenario())
 
 
+def test_two_autoscalers_of_the_same_pods_are_both_refused() -> None:
+    async def scenario() -> None:
+        figures = Figures()
+        figures.cpu = "50m"
+        async with world(metrics=figures) as w:
+            await w.kubelets.add("n1")
+            await w.client.create(DEPLOYMENTS, deployment(), "default")
+            await asyncio.sleep(320)
+            await know_pods(w, figures)
+            await w.client.create(HPAS, autoscaler(), "default")
+            second = autoscaler()
+            second["metadata"]["name"] = "again"
+            await w.client.create(HPAS, second, "default")
+            await asyncio.sleep(20)
+            figures.cpu = "90m"
+            await asyncio.sleep(40)
+            _, found = await state(w)
+            text = (
+                "pods by selector app=web are controlled by multiple HPAs: "
+                "[{again default} {web default}]"
+            )
+            assert found["ScalingActive"] == ("False", "AmbiguousSelector", text)
+            assert {e["reason"] for e in await w.all(EVENTS)} >= {"AmbiguousSelector"}
+            assert (await w.get(DEPLOYMENTS, "web"))["spec"]["replicas"] == 2
+            await w.client.delete(HPAS, "again", "default")
+            await asyncio.sleep(40)
+            _, found = await state(w)
+            assert found["ScalingActive"][:2] == ("True", "ValidMetricFound")
+            assert (await w.get(DEPLOYMENTS, "web"))["spec"]["replicas"] == 4
+
+    run(scenario())
+
+
 def test_a_custom_resource_scales_by_external_pods_and_object_metrics() -> None:
     async def scenario() -> None:
         figures = Figures()

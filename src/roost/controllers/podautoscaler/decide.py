@@ -50,7 +50,10 @@ class Kinds:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An autoscaler, the pods of its namespace, what was answered, and what it remembers."""
+    """An autoscaler, the pods of its namespace, what was answered, and what it remembers.
+
+    `others` are the autoscalers beside it that have been looked at: name and selector.
+    """
 
     hpa: Object
     pods: tuple[Object, ...]
@@ -58,6 +61,7 @@ class View:
     kinds: Kinds
     answers: Answers
     memory: Memory
+    others: tuple[tuple[str, str], ...] = ()
 
     @property
     def target(self) -> Resource | None:
@@ -218,10 +222,39 @@ def _by_metrics(view: View, scale: Object, draft: Draft) -> tuple[int, str] | No
             )
             draft.tell("Warning", "InvalidSelector", fault)
             draft.condition("ScalingActive", "False", "InvalidSelector", fault)
-    if fault:
-        draft.tell("Warning", "FailedComputeMetricsReplicas", fault)
-        return None
-    return _largest(view, view.scope(scale, selector, text), draft)
+        else:
+            scope = view.scope(scale, selector, text)
+            rivals = _rivals(view, scope)
+            if not rivals:
+                return _largest(view, scope, draft)
+            namespace = namespace_of(view.hpa)
+            named = " ".join(f"{{{name} {namespace}}}" for name in rivals)
+            fault = f"pods by selector {text} are controlled by multiple HPAs: [{named}]"
+            draft.tell("Warning", "AmbiguousSelector", fault)
+            draft.condition("ScalingActive", "False", "AmbiguousSelector", fault)
+    draft.tell("Warning", "FailedComputeMetricsReplicas", fault)
+    return None
+
+
+def _rivals(view: View, scope: Scope) -> list[str]:
+    """Return the autoscalers that pods of this one belong to, if it is not the only one."""
+    found = [
+        name
+        for name, text in view.others
+        if any(parse_labels(text).matches(labels_of(pod)) for pod in scope.pods)
+    ]
+    return sorted([*found, name_of(view.hpa)]) if found else []
+
+
+def selector_of(view: View) -> str:
+    """Return the selector of the target's pods as the server gave it, "" if it cannot be read."""
+    scale = view.scale
+    text: str = (scale.get("status") or {}).get("selector", "") if isinstance(scale, dict) else ""
+    try:
+        parse_labels(text)
+    except ValueError:
+        return ""
+    return text
 
 
 def _largest(view: View, scope: Scope, draft: Draft) -> tuple[int, str] | None:
@@ -276,13 +309,24 @@ def _refused(view: View, action: Action, error: StatusError) -> Plan:
 def horizontal_pod_autoscaler(served: Iterable[Served]) -> Controller[View]:
     """Return the controller for what the server serves now."""
     kinds = Kinds(tuple((one.resource.group, one.kind, one.resource) for one in served))
+    #: By namespace and name of autoscalers.
+    selectors: dict[str, dict[str, str]] = {}
 
     def view(caches: Caches, key: Key, now: float) -> View | None:
         hpa = caches[HORIZONTAL_POD_AUTOSCALERS].get(*key)
+        beside = selectors.get(key.namespace, {})
         if hpa is None:
+            beside.pop(key.name, None)
             return None
+        others = tuple((name, text) for name, text in beside.items() if name != key.name)
         pods = tuple(sorted(caches[PODS].all(key.namespace), key=name_of))
-        return View(hpa, pods, now, kinds, {}, Memory())
+        return View(hpa, pods, now, kinds, {}, Memory(), others)
+
+    def noting(view: View) -> Plan:
+        text = selector_of(view)
+        if text:
+            selectors.setdefault(namespace_of(view.hpa), {})[name_of(view.hpa)] = text
+        return reconcile(view)
 
     return Controller(
         name="horizontal-pod-autoscaler-controller",
@@ -292,7 +336,7 @@ def horizontal_pod_autoscaler(served: Iterable[Served]) -> Controller[View]:
             Watch(PODS, lambda _pod, _caches: ()),
         ),
         view=view,
-        reconcile=reconcile,
+        reconcile=noting,
         refused=_refused,
         inquiry=Inquiry(_asks, _told),
     )
