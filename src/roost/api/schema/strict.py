@@ -12,6 +12,7 @@ from roost.api.schema import scalars
 from roost.api.schema.node import Node
 from roost.api.schema.nodes import node as node_of
 from roost.api.schema.scalars import Mismatch
+from roost.api.schema.texttypes import text_type
 from roost.api.values import Object, Value
 
 #: A strict decoder stops counting here.
@@ -26,44 +27,6 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "integer": (int,),
     "number": (int, float),
-}
-#: Go's names of text types, where they are not just `string`.
-_TEXT_TYPES = {
-    "Container.imagePullPolicy": "v1.PullPolicy",
-    "Container.restartPolicy": "v1.ContainerRestartPolicy",
-    "Container.terminationMessagePolicy": "v1.TerminationMessagePolicy",
-    "ContainerPort.protocol": "v1.Protocol",
-    "CronJobSpec.concurrencyPolicy": "v1.ConcurrencyPolicy",
-    "DaemonSetUpdateStrategy.type": "v1.DaemonSetUpdateStrategyType",
-    "DeploymentStrategy.type": "v1.DeploymentStrategyType",
-    "EmptyDirVolumeSource.medium": "v1.StorageMedium",
-    "EndpointSlice.addressType": "v1.AddressType",
-    "HTTPGetAction.scheme": "v1.URIScheme",
-    "HTTPIngressPath.pathType": "v1.PathType",
-    "HostPathVolumeSource.type": "v1.HostPathType",
-    "JobSpec.completionMode": "v1.CompletionMode",
-    "LabelSelectorRequirement.operator": "v1.LabelSelectorOperator",
-    "NodeSelectorRequirement.operator": "v1.NodeSelectorOperator",
-    "ObjectMeta.uid": "types.UID",
-    "OwnerReference.uid": "types.UID",
-    "PersistentVolumeClaimSpec.volumeMode": "v1.PersistentVolumeMode",
-    "PersistentVolumeSpec.persistentVolumeReclaimPolicy": "v1.PersistentVolumeReclaimPolicy",
-    "PodSpec.dnsPolicy": "v1.DNSPolicy",
-    "PodSpec.preemptionPolicy": "v1.PreemptionPolicy",
-    "PodSpec.restartPolicy": "v1.RestartPolicy",
-    "PodStatus.phase": "v1.PodPhase",
-    "Secret.type": "v1.SecretType",
-    "ServicePort.protocol": "v1.Protocol",
-    "ServiceSpec.externalTrafficPolicy": "v1.ServiceExternalTrafficPolicy",
-    "ServiceSpec.internalTrafficPolicy": "v1.ServiceInternalTrafficPolicy",
-    "ServiceSpec.ipFamilyPolicy": "v1.IPFamilyPolicy",
-    "ServiceSpec.sessionAffinity": "v1.ServiceAffinity",
-    "ServiceSpec.type": "v1.ServiceType",
-    "StatefulSetSpec.podManagementPolicy": "v1.PodManagementPolicyType",
-    "StatefulSetUpdateStrategy.type": "v1.StatefulSetUpdateStrategyType",
-    "Taint.effect": "v1.TaintEffect",
-    "Toleration.effect": "v1.TaintEffect",
-    "Toleration.operator": "v1.TolerationOperator",
 }
 
 
@@ -224,13 +187,12 @@ def go_type(node: Node, place: _Place | None = None) -> str:
             return "v1.ResourceList"
         return f"map[string]{go_type(node.values)}"
     if node.type == "array" and node.items is not None:
-        return f"[]{go_type(node.items)}"
+        return f"[]{go_type(node.items, place)}"
     if node.name:
         return ".".join(node.name.rsplit(".", 2)[1:])
     if node.format == "byte":
         return "[]uint8"
     if node.type == "string" and place is not None:
-        last = place.trail.rpartition(".")[2]
-        return _TEXT_TYPES.get(f"{place.struct}.{last}", "string")
+        return text_type(place.struct, place.trail.rpartition(".")[2])
     plain = {"boolean": "bool", "number": "float64", "integer": node.format or "int64"}
     return plain.get(node.type, node.type or "interface {}")

@@ -238,3 +238,27 @@ def test_what_is_written_of_an_absent_structure_is_shared_by_nobody():
 def test_required_pointers_stay_absent():
     assert "selector" not in decoded({}, "io.k8s.api.apps.v1.DeploymentSpec")
     assert "sideEffects" not in decoded({}, "io.k8s.api.admissionregistration.v1.MutatingWebhook")
+
+
+@pytest.mark.parametrize(
+    ("definition", "value", "wanted"),
+    [
+        ("core.v1.PodCondition", {"status": 1}, "PodCondition.status of type v1.ConditionStatus"),
+        ("core.v1.Capabilities", {"add": "X"}, "Capabilities.add of type []v1.Capability"),
+        ("core.v1.Capabilities", {"add": [1]}, "Capabilities.add of type v1.Capability"),
+        ("core.v1.ServiceSpec", {"ipFamilies": [1]}, "ServiceSpec.ipFamilies of type v1.IPFamily"),
+        ("core.v1.ServiceSpec", {"externalIPs": [1]}, "ServiceSpec.externalIPs of type string"),
+        (
+            "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy",
+            {"whenScaled": 1},
+            "StatefulSetPersistentVolumeClaimRetentionPolicy.whenScaled of type "
+            "v1.PersistentVolumeClaimRetentionPolicyType",
+        ),
+        ("autoscaling.v2.MetricSpec", {"type": 1}, "MetricSpec.type of type v2.MetricSourceType"),
+        ("rbac.v1.Subject", {"kind": 1}, "Subject.kind of type string"),
+    ],
+)
+def test_a_wrong_text_names_the_type_that_was_wanted(definition, value, wanted):
+    with pytest.raises(Mismatch) as wrong:
+        decoded(value, f"io.k8s.api.{definition}")
+    assert str(wrong.value).endswith(f"into Go struct field {wanted}")
