@@ -251,8 +251,10 @@ def test_required_pointers_stay_absent():
         (
             "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy",
             {"whenScaled": 1},
-            "StatefulSetPersistentVolumeClaimRetentionPolicy.whenScaled of type "
-            "v1.PersistentVolumeClaimRetentionPolicyType",
+            (
+                "StatefulSetPersistentVolumeClaimRetentionPolicy.whenScaled of type "
+                "v1.PersistentVolumeClaimRetentionPolicyType"
+            ),
         ),
         ("autoscaling.v2.MetricSpec", {"type": 1}, "MetricSpec.type of type v2.MetricSourceType"),
         ("rbac.v1.Subject", {"kind": 1}, "Subject.kind of type string"),
