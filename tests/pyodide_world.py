@@ -42,11 +42,12 @@ class World:
     folder: Path
 
     def run(
-        self, program: str, *argv: str, seed: str = "0", timeout_s: int = 300
+        self, program: str, *argv: str, seed: str = "0", awaits: bool = False, timeout_s: int = 300
     ) -> tuple[int, bytes, str]:
         """Run a program to its end; return its code, what it wrote and what it complained of.
 
-        Its path is as it is inside, where /tests and /src are.
+        Its path is as it is inside, where /tests and /src are. `awaits`: it is its `main` that the
+        page's own event loop runs.
         """
         plan = {
             "mounts": {
@@ -60,6 +61,7 @@ class World:
             "cache": "/compiled",
             "program": program,
             "argv": argv,
+            "awaits": awaits,
             "seed": seed,
         }
         # Files, because a write into a pipe may be cut short.

@@ -28,8 +28,8 @@ from roost.store.memory import MemoryStore
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 FOLDERS = sorted(path for path in EXAMPLES.iterdir() if path.is_dir())
-#: Examples that are programs; the tests of the simulation run them.
-PROGRAMS = ("10-operator-test",)
+#: Examples that are programs; the tests of the simulation and of the browser run them.
+PROGRAMS = ("10-operator-test", "11-cluster-in-a-page")
 MANIFESTS = [folder for folder in FOLDERS if folder.name not in PROGRAMS]
 ADMIN = User("admin", ("system:masters",))
 ACCOUNTS = Resource("", "v1", "serviceaccounts")

@@ -5,6 +5,7 @@
 //   cache    where compiled modules are kept
 //   program  the file that it is
 //   argv     its arguments
+//   awaits   whether the page's own event loop runs its `main`, with the arguments
 //   seed     of the order of sets
 // Facts for the reader's log go to the standard error: one JSON object with times in milliseconds.
 
@@ -28,7 +29,7 @@ for (const [there, here] of Object.entries(plan.mounts)) {
   python.FS.mount(python.FS.filesystems.NODEFS, { root: here }, there);
 }
 python.globals.set("plan", python.toPy(plan));
-const code = python.runPython(`
+let code = python.runPython(`
 import runpy, sys
 
 sys.path[:0] = plan["path"]
@@ -36,12 +37,15 @@ sys.pycache_prefix = plan["cache"]
 sys.argv = [plan["program"], *plan["argv"]]
 code = 0
 try:
-    runpy.run_path(plan["program"], run_name="__main__")
+    found = runpy.run_path(plan["program"], run_name="page" if plan["awaits"] else "__main__")
 except SystemExit as end:
     code = end.code if isinstance(end.code, int) else int(end.code is not None)
 sys.stdout.flush()
 code
 `);
+if (plan.awaits) {
+  code = await python.runPythonAsync('await found["main"](*plan["argv"])');
+}
 const done = performance.now();
 console.error(JSON.stringify({ loaded_ms: loaded - began, ran_ms: done - loaded }));
 process.exitCode = code;

@@ -104,6 +104,17 @@ def test_a_page_needs_nothing_that_no_page_has(world: World):
     assert json.loads(told)["absent"] == []
 
 
+def test_a_cluster_lives_beside_the_loop_of_a_page(world: World):
+    code, told, complaints = world.run("/tests/browser/beside.py", awaits=True)
+    assert code == 0, complaints[-2000:]
+    found = json.loads(told)
+    assert found["ready"] == 3
+    assert found["now"] >= 20
+    assert found["cancelled"]
+    # Both timers of the page and tasks of its loop had their turns while time passed.
+    assert min(found["ticks"], found["timers"]) > 5
+
+
 def test_one_seed_tells_one_history_in_all_worlds(world: World):
     scenario = ROOT / "tests" / "simulation" / "eventful.py"
 
