@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from roost.simulation.workloads.conditions import holds
 from roost.simulation.workloads.expansion import evaluate, expand
-from roost.simulation.workloads.script import Script, Simple, Unknown
+from roost.simulation.workloads.script import Condition, Script, Simple, Unknown
 from roost.simulation.workloads.syntax import parse
 
 
@@ -66,9 +67,40 @@ def test_words(text: str, expected: list[str]):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[[ $X ]]", True),
+        ("[[ -z $NONE ]]", True),
+        ("[[ $X == '1 2' ]]", True),
+        ("[[ $X != 1* ]]", False),
+        ("[[ $X == '1*' ]]", False),
+        ("[[ $P =~ ^/a/.$ ]]", False),
+        ("[[ $P =~ ^/a/./c$ ]]", True),
+        ("[[ a < b && ! b < a ]]", True),
+        ("[[ -n '' || $N2 -gt 3 && -n x ]]", True),
+        ("[[ ( -n x || -n y ) && -n '' ]]", False),
+    ],
+)
+def test_conditions(text: str, expected: bool):
+    command = parse(text).steps[0].pipe.commands[0]
+    assert isinstance(command, Condition)
+
+    def truth(words: list[str]) -> bool:
+        match words:
+            case ["-z", word]:
+                return not word
+            case [one, "-gt", other]:
+                return int(one) > int(other)
+        return bool(words[-1])
+
+    around = Around(X="1 2", P="/a/b/c", N2="4")
+    assert asyncio.run(holds(command.test, around, truth)) is expected
+
+
+@pytest.mark.parametrize(
     "text",
     ["if true; then", "while x; do y", "a |", "a &&", "( a", "echo 'a", "done", "a ;; b", "a > ",
-     "cat << E", "[[ a ]]", "function f"],
+     "cat << E", "[[ a", "[[ ]]", "[[ a && ]]", "[[ a | b ]]", "function f"],
 )  # fmt: skip
 def test_what_is_no_script_is_refused(text: str):
     with pytest.raises(Unknown):

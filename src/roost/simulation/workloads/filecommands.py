@@ -158,21 +158,22 @@ async def _test(ctx: Context, argv: tuple[str, ...]) -> int:
             return 2
         words.pop()
     try:
-        return int(not _truth(ctx, words))
+        return int(not is_true(ctx, words))
     except ValueError as error:
         ctx.error(f"{argv[0]}: {error}")
         return 2
 
 
-def _truth(ctx: Context, words: list[str]) -> bool:
+def is_true(ctx: Context, words: list[str]) -> bool:
+    """Return whether the words of `test` are true; raises ValueError for what it does not know."""
     for operator in ("-o", "-a"):
         if operator in words[1:-1]:
             at = words.index(operator)
-            first, second = _truth(ctx, words[:at]), _truth(ctx, words[at + 1 :])
+            first, second = is_true(ctx, words[:at]), is_true(ctx, words[at + 1 :])
             return first or second if operator == "-o" else first and second
     match words:
         case ["!", *rest] if rest:
-            return not _truth(ctx, rest)
+            return not is_true(ctx, rest)
         case [] | [_]:
             return bool(words and words[0])
         case [operator, word] if operator in _TESTS:

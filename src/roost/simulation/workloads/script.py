@@ -107,6 +107,36 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Test:
+    """The words of one question within [[ ]]."""
+
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """! question."""
+
+    inner: Test | Not | Both
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Two questions with && or || between them."""
+
+    operator: str
+    first: Test | Not | Both
+    second: Test | Not | Both
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """[[ questions ]]."""
+
+    test: Test | Not | Both
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """{ script; }, or as a subshell (script)."""
 
@@ -130,7 +160,7 @@ class Redirected:
     redirects: tuple[Redirect, ...]
 
 
-Command: TypeAlias = "Simple | If | Loop | For | Case | Group | Function | Redirected"
+Command: TypeAlias = "Simple | If | Loop | For | Case | Condition | Group | Function | Redirected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,20 @@ takes no time takes a millisecond, else it would stop the clock.
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from roost.simulation.workloads.builtins import BUILTINS, Break, Continue, Return
+from roost.simulation.workloads.conditions import body_of, holds
 from roost.simulation.workloads.context import Context, Exited
-from roost.simulation.workloads.expansion import expand, expand_one, expand_pattern
+from roost.simulation.workloads.expansion import expand, expand_one
+from roost.simulation.workloads.filecommands import is_true
 from roost.simulation.workloads.script import (
     Case,
     Command,
+    Condition,
     For,
     Function,
     Group,
@@ -39,6 +42,8 @@ _SYNTAX_CODE: Final = 2
 _INTERRUPTED: Final = 143
 _ROUND_S: Final = 0.001
 _DEPTH: Final = 100
+#: $RANDOM is less.
+_RANDOM: Final = 0x8000
 
 #: Runs a command that is no part of the shell: (context, argv) -> exit code.
 Runner = Callable[[Context, Sequence[str]], Any]
@@ -198,8 +203,12 @@ class Shell:
                     self.positional[1:] if words is None else await self._expanded(words, streams)
                 )
                 await self._rounds(self._each(name, chosen), body, streams)
-            case Case(word, choices):
-                await self._case(word, choices, streams)
+            case Case():
+                body, self.code = await body_of(command, _Around(self, streams)), 0
+                await self.run(body, streams)
+            case Condition(test):
+                truth = partial(is_true, self.ctx)
+                self.code = int(not await holds(test, _Around(self, streams), truth))
             case Group(script, subshell):
                 if subshell:
                     self.code = await self.copy().captured(script, streams)
@@ -261,16 +270,6 @@ class Shell:
                 jump.leave()
                 self.code = 0
                 break
-
-    async def _case(self, word: Any, choices: Any, streams: Streams) -> None:
-        around = _Around(self, streams)
-        value = await expand_one(word, around)
-        self.code = 0
-        for patterns, body in choices:
-            for pattern in patterns:
-                if fnmatch.fnmatchcase(value, await expand_pattern(pattern, around)):
-                    await self.run(body, streams)
-                    return
 
     # -- simple commands
 
@@ -351,6 +350,8 @@ class Shell:
         if name in ("@", "*"):
             return " ".join(self.positional[1:])
         found = self.variables.get(name, self.ctx.env.get(name))
+        if found is None and name == "RANDOM":
+            return str(int(self.ctx.chance.uniform() * _RANDOM))
         if found is None and self.stop_at_unset:
             raise Unknown(f"{name}: parameter not set")
         return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from roost.simulation.network.messages import Fault, Reply, Request
+from roost.simulation.network.messages import Reply, Request
+from roost.simulation.workloads.agnhost import Agnhost, options
 from roost.simulation.workloads.context import Context
 from roost.simulation.workloads.image import Image
+
+_TESTS: Final = "registry.k8s.io/e2e-test-images"
 
 
 class Busybox(Image):
@@ -37,22 +39,18 @@ class HelloWorld(Image):
         return 0
 
 
-class Nginx(Image):
-    """Serves the files of /usr/share/nginx/html on port 80."""
+class _Files(Image):
+    """Serves the files of one folder on port 80, unless another command is given."""
 
-    name, version = "nginx", "*"
-    command = ("nginx", "-g", "daemon off;")
-    files: ClassVar = {
-        "/usr/share/nginx/html/index.html": "<h1>Welcome to nginx!</h1>\n",
-    }
+    folder: ClassVar[str]
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
-        if argv[:1] != ("nginx",):
+        if argv[:1] != self.command[:1]:
             return await self.exec(ctx, argv)
 
         def page(request: Request) -> Reply:
             path = urlsplit(request.path).path
-            file = "/usr/share/nginx/html" + path + ("index.html" if path.endswith("/") else "")
+            file = self.folder + path + ("index.html" if path.endswith("/") else "")
             ctx.print(f'{request.source} "{request.method} {request.path}"')
             try:
                 return ctx.files.read(file)
@@ -62,6 +60,24 @@ class Nginx(Image):
         return await ctx.serve(80, page)
 
 
+class Nginx(_Files):
+    """Serves the files of /usr/share/nginx/html on port 80."""
+
+    name, version = "nginx", "*"
+    command = ("nginx", "-g", "daemon off;")
+    folder = "/usr/share/nginx/html"
+    files: ClassVar = {f"{folder}/index.html": "<h1>Welcome to nginx!</h1>\n"}
+
+
+class Httpd(_Files):
+    """Serves the files of /usr/local/apache2/htdocs on port 80."""
+
+    name, version = "httpd", "*"
+    command = ("httpd-foreground",)
+    folder = "/usr/local/apache2/htdocs"
+    files: ClassVar = {f"{folder}/index.html": "<html><body><h1>It works!</h1></body></html>\n"}
+
+
 class HttpEcho(Image):
     """Answers every request with one text: -text=... -listen=:5678."""
 
@@ -69,107 +85,32 @@ class HttpEcho(Image):
     entrypoint = ("/http-echo",)
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
-        options = _options(argv[1:])
-        if "text" not in options:
+        given = options(argv[1:])
+        if "text" not in given:
             ctx.error("missing -text option!")
             return 127
-        port = int(options.get("listen", ":5678").rpartition(":")[2])
-        return await ctx.serve(port, lambda _request: options["text"] + "\n")
+        port = int(given.get("listen", ":5678").rpartition(":")[2])
+        return await ctx.serve(port, lambda _request: given["text"] + "\n")
 
 
-class Agnhost(Image):
-    """The parts of the test image that people use by hand: netexec, pause, serve-hostname."""
+class TestBusybox(Busybox):
+    """The one of Kubernetes' own tests."""
 
-    name, version = "registry.k8s.io/e2e-test-images/agnhost", "*"
-    entrypoint = ("/agnhost",)
-    command = ("pause",)
-
-    async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
-        words = argv[1:] if argv[0].endswith("agnhost") else argv
-        match words[:1]:
-            case ("pause",) | ():
-                return await self.exec(ctx, ("pause",))
-            case ("netexec",):
-                port = int(_options(words[1:]).get("http-port", "8080"))
-                return await ctx.serve(port, _Netexec(ctx).answer)
-            case ("serve-hostname",):
-                port = int(_options(words[1:]).get("port", "9376"))
-                return await ctx.serve(port, lambda _request: ctx.env.get("HOSTNAME", ctx.pod.name))
-            case _:
-                return await self.exec(ctx, words)
+    name = f"{_TESTS}/busybox"
 
 
-class _Netexec:
-    """The web server of agnhost netexec."""
+class TestHttpd(Httpd):
+    """The one of Kubernetes' own tests."""
 
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._healthy = True
-
-    async def answer(self, request: Request) -> Reply:
-        parts = urlsplit(request.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        ctx = self._ctx
-        match parts.path:
-            case "/" | "":
-                return f"NOW: {ctx.now()}"
-            case "/hostname" | "/hostName":
-                return ctx.env.get("HOSTNAME", ctx.pod.name)
-            case "/clientip":
-                return request.source
-            case "/echo":
-                status = int(query.get("code", "200"))
-                return status, query.get("msg", "")
-            case "/healthz":
-                return "ok" if self._healthy else (412, "unhealthy")
-            case "/exit":
-                ctx.spawn(_exit(ctx, int(query.get("code", "0"))))
-                return "exiting"
-            case "/shell":
-                return await self._shell(query.get("cmd") or query.get("shellCommand", ""))
-            case "/dial":
-                return await self._dial(query)
-            case _:
-                return 404, "404 page not found\n"
-
-    async def _shell(self, command: str) -> Reply:
-        printed: list[str] = []
-        child = self._ctx.child(("sh", "-c", command), lambda _stream, text: printed.append(text))
-        code = await Image().exec(child, child.argv)
-        error = f"exit status {code}" if code else ""
-        return {"output": "".join(printed), **({"error": error} if error else {})}
-
-    async def _dial(self, query: dict[str, str]) -> Reply:
-        host, port = query.get("host", ""), query.get("port", "80")
-        responses, errors = [], []
-        for _ in range(int(query.get("tries", "1"))):
-            try:
-                answer = await self._ctx.fetch(f"http://{host}:{port}/{query.get('request', '')}")
-                responses.append(answer.text)
-            except (Fault, ValueError) as error:
-                errors.append(str(error))
-        found = {"responses": responses, **({"errors": errors} if errors else {})}
-        return json.dumps(found)
+    name = f"{_TESTS}/httpd"
 
 
-async def _exit(ctx: Context, code: int) -> None:
-    ctx.exit(code)
+class TestNginx(Nginx):
+    """The one of Kubernetes' own tests."""
 
-
-def _options(argv: tuple[str, ...]) -> dict[str, str]:
-    """Return -name=value and --name value options."""
-    found: dict[str, str] = {}
-    name = ""
-    for word in argv:
-        if word.startswith("-"):
-            name, equals, value = word.lstrip("-").partition("=")
-            found[name] = value if equals else "true"
-        elif name:
-            found[name] = word
-            name = ""
-    return found
+    name = f"{_TESTS}/nginx"
 
 
 SHIPPED: Final[tuple[type[Image], ...]] = (
-    Busybox, Pause, HelloWorld, Nginx, HttpEcho, Agnhost,
+    Busybox, Pause, HelloWorld, Nginx, Httpd, HttpEcho, Agnhost, TestBusybox, TestHttpd, TestNginx,
 )  # fmt: skip

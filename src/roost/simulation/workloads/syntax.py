@@ -1,8 +1,8 @@
 """The grammar of the simulated shell: text in, a script out. Pure.
 
-It knows what scripts in manifests use: lists, pipes, `if`, `for`, `while`, `until`, `case`, functions,
-groups, subshells, `&`, redirections, quotes, `$(...)`, `${NAME:-word}` and `$((...))`. What it does not
-know it refuses by name (Unknown), and never guesses.
+It knows what scripts in manifests use: lists, pipes, `if`, `for`, `while`, `until`, `case`, `[[`,
+functions, groups, subshells, `&`, redirections, quotes, `$(...)`, `${NAME:-word}` and `$((...))`. What
+it does not know it refuses by name (Unknown), and never guesses.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from typing import Final
 
 from roost.simulation.workloads.lexer import Lexer, Token
 from roost.simulation.workloads.script import (
+    Both,
     Case,
     Command,
+    Condition,
     For,
     Function,
     Group,
     If,
     Loop,
+    Not,
     Pipe,
     Redirect,
     Redirected,
     Script,
     Simple,
     Step,
+    Test,
     Text,
     Unknown,
     Word,
@@ -231,6 +235,43 @@ class _Parser:
         self._take("esac")
         return Case(token.word, tuple(branches))
 
+    def _condition(self) -> Command:
+        made = Condition(self._any())
+        self._take("]]")
+        return made
+
+    def _any(self) -> Test | Not | Both:
+        return self._chained("||", lambda: self._chained("&&", self._question))
+
+    def _chained(self, operator: str, part: Callable[[], Test | Not | Both]) -> Test | Not | Both:
+        made = part()
+        self._skip("\n")
+        while self.here() == operator:
+            self._at += 1
+            made = Both(operator, made, part())
+            self._skip("\n")
+        return made
+
+    def _question(self) -> Test | Not | Both:
+        self._skip("\n")
+        if self.here() == "!":
+            self._at += 1
+            return Not(self._question())
+        if self.here() == "(":
+            self._at += 1
+            made = self._any()
+            self._take(")")
+            return made
+        words: list[Word] = []
+        while (token := self.next()) is not None and self.here() != "]]":
+            if token.operator not in ("", "<", ">"):
+                break
+            words.append((Text(token.operator, quoted=True),) if token.operator else token.word)
+            self._at += 1
+        if not words:
+            raise Unknown(f"syntax error: unexpected {self.here() or 'end of file'!r}")
+        return Test(tuple(words))
+
     def _group(self) -> Command:
         script = self.script()
         self._take("}")
@@ -248,7 +289,7 @@ class _Parser:
 _COMPOUND: Final[Mapping[str, Callable[[_Parser], Command]]] = {
     "if": _Parser._if, "while": _Parser._while, "until": _Parser._until, "for": _Parser._for,
     "case": _Parser._case, "{": _Parser._group, "(": _Parser._subshell,
-    "function": _Parser._refuse, "select": _Parser._refuse, "[[": _Parser._refuse,
+    "[[": _Parser._condition, "function": _Parser._refuse, "select": _Parser._refuse,
 }  # fmt: skip
 
 
