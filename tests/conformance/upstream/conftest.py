@@ -15,6 +15,7 @@ import pytest
 from bare_server import BareServer
 from conformance_names import unique
 from goclient import MERGE, GoClient
+from simulated_server import SimulatedServer
 
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -46,6 +47,15 @@ def renew(api: GoClient, names: Sequence[str], stop: threading.Event) -> None:
         for name in names:
             renewed = {"spec": {"renewTime": now()[:-1] + ".000000Z"}}
             leases.patch("kube-node-lease", name, renewed, MERGE)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedServer]:
+    """A simulated cluster with two nodes, for all tests that want one."""
+    server = SimulatedServer(tmp_path_factory.mktemp("simulated"), nodes=2)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="package")

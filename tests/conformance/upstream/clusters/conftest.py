@@ -1,6 +1,6 @@
-"""What the conformance programme finds: a server with all controllers and two ready nodes.
+"""What the conformance programme finds: a cluster with all controllers and two ready nodes.
 
-Nodes are stand-ins that say that pods run; a pod with the image "never-starts" stays pending.
+Every test is run twice: with stand-ins for nodes, which say that pods run, and in a simulated cluster.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from framework import Framework, make_namespace
 from kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
-from standin import Nodes
+from scenes import Scene, Simulated, WithStandIns
 from typedclient import GoClient, Thing, until
 
-from bare_server import BareServer
+from simulated_server import SimulatedServer
 
 
 def left(namespaces: list[Thing]) -> dict[str, list[str]]:
@@ -32,30 +32,35 @@ def left(namespaces: list[Thing]) -> dict[str, list[str]]:
     }
 
 
-@pytest.fixture(scope="package")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BareServer, Nodes]]:
-    server = BareServer(tmp_path_factory.mktemp("upstream"))
-    server.start()
-    nodes = Nodes(GoClient(server.kubeconfig), ("node-a", "node-b"))
-    nodes.start()
-    yield server, nodes
-    namespaces = GoClient(server.kubeconfig).typed(NAMESPACES)
+@pytest.fixture(scope="package", params=["stand-ins", "simulated"])
+def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    scene: WithStandIns | Simulated
+    if request.param == "simulated":
+        server: SimulatedServer = request.getfixturevalue("simulated")
+        scene = Simulated(server.kubeconfig, server.nodes)
+    else:
+        scene = WithStandIns(tmp_path_factory.mktemp("upstream"))
+        scene.start()
+    yield scene
+    namespaces = GoClient(scene.kubeconfig).typed(NAMESPACES)
     until(lambda: not namespaces.items("e2e-framework"), 30, lambda: left(namespaces.items()))
-    nodes.stop()
-    server.stop()
+    if isinstance(scene, WithStandIns):
+        scene.stop()
 
 
 @pytest.fixture
-def f(scene: tuple[BareServer, Nodes], request: pytest.FixtureRequest) -> Iterator[Framework]:
-    server, nodes = scene
-    client = GoClient(server.kubeconfig)
-    base = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:36]
+def f(scene: Scene, request: pytest.FixtureRequest) -> Iterator[Framework]:
+    client = GoClient(scene.kubeconfig)
+    name = request.node.originalname.removeprefix("test_").lower()
+    base = re.sub("[^a-z0-9]+", "-", name)[:36]
     unique = f"{base.strip('-')}-{uuid.uuid4().hex[:4]}"
     namespace = make_namespace(client, unique)
     for kind, name in ((SERVICE_ACCOUNTS, "default"), (CONFIG_MAPS, "kube-root-ca.crt")):
         with client.typed(kind, namespace).watch(fields=f"metadata.name={name}") as watch:
             watch.until("ADDED")
-    framework = Framework(client, namespace, unique, nodes, server, [namespace])
+    framework = Framework(client, namespace, unique, scene, [namespace])
     yield framework
     for name in framework.namespaces:
         client.typed(NAMESPACES).delete(name)

@@ -6,10 +6,8 @@ import uuid
 from dataclasses import dataclass
 
 from kinds import NAMESPACES
-from standin import Nodes
+from scenes import Scene
 from typedclient import GoClient, Kind, Resource, Thing
-
-from bare_server import BareServer
 
 
 @dataclass
@@ -19,9 +17,13 @@ class Framework:
     client: GoClient
     namespace: str
     unique: str
-    nodes: Nodes
-    server: BareServer
+    scene: Scene
     namespaces: list[str]  # to be deleted after the test
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the cluster's nodes."""
+        return self.scene.nodes
 
     def typed(self, kind: Kind, namespace: str | None = None) -> Resource:
         """Return a typed client, in the test's namespace if the kind has one."""

@@ -68,3 +68,16 @@ ACCESS_REVIEWS = Kind(
 LOCAL_ACCESS_REVIEWS = Kind(
     "authorization.k8s.io/v1", "LocalSubjectAccessReview", "localsubjectaccessreviews"
 )
+ROLE_BINDINGS = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+VALIDATING_WEBHOOKS = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+MUTATING_WEBHOOKS = Kind(
+    "admissionregistration.k8s.io/v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    namespaced=False,
+)

@@ -1,8 +1,7 @@
 """Stand-ins for nodes: Node objects with leases, and a kubelet that says that pods run.
 
-Pods bound to such a node become Running and Ready at once; those whose container is named below end as
-its name says. Deleted pods vanish. With `pause()` nothing happens to pods, as with nodes that are only
-objects.
+Pods bound to such a node become Running and Ready at once; commands of busybox have ended, unless they
+sleep. Deleted pods vanish. With `pause()` nothing happens to pods, as with nodes that are only objects.
 """
 
 from __future__ import annotations
@@ -11,12 +10,14 @@ import contextlib
 import itertools
 import threading
 from datetime import UTC, datetime
+from typing import Final
 
+from e2eimages import BUSYBOX, NOWHERE
 from kinds import LEASES, NODES, PODS
 from typedclient import GoClient, Refused, Thing
 
-#: What ends by itself, by the name of the image.
-SUCCEEDS, FAILS, STAYS_PENDING = "succeeds", "fails", "never-starts"
+#: Nobody listens on this port.
+_CLOSED: Final = 81
 
 
 def now() -> str:
@@ -121,42 +122,59 @@ class Nodes:
                                      "status": status}, sub="status")  # fmt: skip
 
     def _status(self, pod: Thing) -> Thing:
-        images = {item["image"] for item in pod["spec"]["containers"]}
-        if STAYS_PENDING in images:
+        """Return how a pod is once its containers were started; {}: as before."""
+        spec = pod["spec"]
+        if any(item["image"] == NOWHERE for item in spec["containers"]):
             return {}
-        moment = now()
-        if images & {SUCCEEDS, FAILS}:
-            phase = "Failed" if FAILS in images else "Succeeded"
-            code = int(phase == "Failed")
-            state: Thing = {"terminated": {"exitCode": code, "startedAt": moment,
-                                           "finishedAt": moment}}  # fmt: skip
-        else:
-            phase, state = "Running", {"running": {"startedAt": moment}}
-        ready = phase == "Running" and "unready" not in images
         number = next(self._addresses)
+        begun = [
+            _begun(item, number, spec["restartPolicy"]) for item in spec.get("initContainers", ())
+        ]
+        running = [_begun(item, number, spec["restartPolicy"]) for item in spec["containers"]]
+        ended = [item["state"].get("terminated") for item in running]
+        if all(ended):
+            phase = "Failed" if any(item["exitCode"] for item in ended) else "Succeeded"
+        else:
+            phase = "Running"
+        ready = all(item["ready"] for item in running) and phase == "Running"
         address = f"10.244.{number // 250}.{number % 250 + 1}"
-        condition = {"status": "True" if ready else "False", "lastTransitionTime": moment}
+        conditions = {"Ready": ready, "ContainersReady": ready, "Initialized": True}
         return {
             "phase": phase,
-            "startTime": moment,
+            "startTime": now(),
             "hostIP": "192.0.2.1",
             "hostIPs": [{"ip": "192.0.2.1"}],
             "podIP": address,
             "podIPs": [{"ip": address}],
             "conditions": [
-                {"type": kind, **condition} for kind in ("Ready", "ContainersReady", "Initialized")
+                {"type": kind, "status": str(true), "lastTransitionTime": now()}
+                for kind, true in conditions.items()
             ],
-            "containerStatuses": [
-                {
-                    "name": item["name"],
-                    "image": item["image"],
-                    "imageID": f"sha256:{item['image']}",
-                    "containerID": f"standin://{number}",
-                    "ready": ready,
-                    "started": phase == "Running",
-                    "restartCount": 0,
-                    "state": state,
-                }
-                for item in pod["spec"]["containers"]
-            ],
+            "initContainerStatuses": begun,
+            "containerStatuses": running,
         }
+
+
+def _begun(container: Thing, number: int, policy: str) -> Thing:
+    """Return the status of a container that was started, and may have ended."""
+    words = " ".join([*container.get("command", ()), *container.get("args", ())])
+    runs = container["image"] != BUSYBOX or not words or "sleep" in words
+    code = int("false" in words)
+    ended = {"terminated": {"exitCode": code, "startedAt": now(), "finishedAt": now(),
+                            "reason": "Error" if code else "Completed"}}  # fmt: skip
+    state: Thing = {"running": {"startedAt": now()}} if runs else ended
+    last: Thing = {}
+    if not runs and code and policy != "Never":
+        state, last = {"waiting": {"reason": "CrashLoopBackOff"}}, ended
+    probe = container.get("readinessProbe", {}).get("httpGet", {})
+    return {
+        "name": container["name"],
+        "image": container["image"],
+        "imageID": f"sha256:{container['image']}",
+        "containerID": f"standin://{number}",
+        "ready": probe.get("port") != _CLOSED if runs else not code,
+        "started": runs,
+        "restartCount": int(bool(last)),
+        "state": state,
+        "lastState": last,
+    }

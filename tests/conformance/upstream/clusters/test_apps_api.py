@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from discovery import check_discovery
+from e2eimages import NOWHERE
 from framework import Framework
 from kinds import CRON_JOBS, PDBS, PODS, QUOTAS, RCS
 from typedclient import MERGE, Refused, Thing, until
@@ -26,7 +27,7 @@ def cron_job(name: str, schedule: str, policy: str, **spec: Any) -> Thing:
         "volumes": [{"name": "data", "emptyDir": {}}],
         "containers": [
             {
-                "name": "c", "image": "never-starts", "command": ["sleep", "300"],
+                "name": "c", "image": NOWHERE, "command": ["sleep", "300"],
                 "volumeMounts": [{"mountPath": "/data", "name": "data"}],
             }
         ],
@@ -227,7 +228,7 @@ def replicas(f: Framework, name: str) -> int:
 def test_replication_controller_scale(f: Framework):
     """ReplicationController should get and update a ReplicationController scale"""
     rcs = f.typed(RCS)
-    rcs.create(rc("e2e-rc", 1, {"name": "e2e-rc"}, "never-starts"))
+    rcs.create(rc("e2e-rc", 1, {"name": "e2e-rc"}, NOWHERE))
     until(lambda: replicas(f, "e2e-rc") == 1)
     scale = rcs.get("e2e-rc", "scale")
     assert (scale["kind"], scale["status"]["replicas"]) == ("Scale", 1)
@@ -240,7 +241,7 @@ def test_replication_controller_scale(f: Framework):
 def test_replication_controller_releases(f: Framework):
     """ReplicationController should release no longer matching pods"""
     rcs, pods, name = f.typed(RCS), f.typed(PODS), "pod-release"
-    value = rc(name, 1, {"name": name}, "never-starts")
+    value = rc(name, 1, {"name": name}, NOWHERE)
     value["spec"]["selector"] = {"name": name}
     made = rcs.create(value)
     [pod] = until(lambda: pods.items(f"name={name}"))
@@ -256,7 +257,7 @@ def test_replication_controller_with_exceeded_quota(f: Framework):
     quotas, rcs, name = f.typed(QUOTAS), f.typed(RCS), "condition-test"
     quotas.create({"metadata": {"name": name}, "spec": {"hard": {"pods": "2"}}})
     until(lambda: quotas.get(name).get("status", {}).get("hard", {}).get("pods") == "2")
-    made = rcs.create(rc(name, 3, {"name": name}, "never-starts"))
+    made = rcs.create(rc(name, 3, {"name": name}, NOWHERE))
 
     def failing(generation: int) -> bool | None:
         status = rcs.get(name).get("status", {})

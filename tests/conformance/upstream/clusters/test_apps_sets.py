@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from e2eimages import AGNHOST, HTTPD, HTTPD_NEW, PAUSE
 from framework import Framework
 from kinds import (
     CONTROLLER_REVISIONS,
@@ -140,7 +141,7 @@ def test_replica_set_replace_and_patch(f: Framework):
     sets.create(replica_set(name, 1, _SAMPLE))
     running(f, "name=sample-pod", 1)
     sets.retry(name, lambda o: o["spec"].update(replicas=2))
-    containers = [{"name": name, "image": "pause"}]
+    containers = [{"name": name, "image": PAUSE}]
     sets.patch(
         name,
         {
@@ -157,7 +158,7 @@ def test_replica_set_replace_and_patch(f: Framework):
     with sets.watch("test-rs=patched", version=begun) as watch:
         found = watch.until("", lambda o: o["status"].get("availableReplicas") == 3)
     assert found["status"]["readyReplicas"] == 3
-    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "pause"
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == PAUSE
 
 
 def test_replica_set_collection(f: Framework):
@@ -231,7 +232,7 @@ def test_stateful_set_collection(f: Framework):
             "template": {
                 "spec": {
                     "terminationGracePeriodSeconds": 0,
-                    "containers": [{"name": "test-ss", "image": "pause"}],
+                    "containers": [{"name": "test-ss", "image": PAUSE}],
                 }
             },
         },
@@ -241,7 +242,7 @@ def test_stateful_set_collection(f: Framework):
     until(lambda: sets.get("test-ss")["status"].get("updatedReplicas") == 2)
     assert patched["metadata"]["labels"]["test-ss"] == "patched"
     images = [item["image"] for item in patched["spec"]["template"]["spec"]["containers"]]
-    assert images == ["pause", "httpd"]
+    assert images == [PAUSE, HTTPD]
     assert len(f.typed(STATEFUL_SETS, "").items("test-ss=patched")) == 1
     sets.delete_collection("test-ss=patched", gracePeriodSeconds=1)
     assert f.typed(STATEFUL_SETS, "").items("test-ss=patched") == []
@@ -275,7 +276,7 @@ def test_stateful_set_phased(f: Framework):
     assert revisions() == [old] * 3
 
     def change(value: Thing) -> None:
-        value["spec"]["template"]["spec"]["containers"][0]["image"] = "httpd-new"
+        value["spec"]["template"]["spec"]["containers"][0]["image"] = HTTPD_NEW
 
     sets.retry("ss2", change)
     updated = until(
@@ -298,17 +299,17 @@ def test_stateful_set_phased(f: Framework):
         settled(f, "ss2", 3)
         until(partial(came_back, name, revision))
     assert revisions() == [old, old, new]
-    assert images() == ["httpd", "httpd", "httpd-new"]
+    assert images() == [HTTPD, HTTPD, HTTPD_NEW]
     for partition in (1, 0):
         sets.retry("ss2", lambda o: o["spec"].update(updateStrategy=rolling(partition)))  # noqa: B023
         wanted = [old] * partition + [new] * (3 - partition)
         until(lambda: revisions() == wanted)  # noqa: B023
         settled(f, "ss2", 3)
-    assert images() == ["httpd-new"] * 3
+    assert images() == [HTTPD_NEW] * 3
     until(lambda: sets.get("ss2")["status"]["currentRevision"] == new)
 
 
-def daemon_set(name: str, labels: dict[str, str], image: str = "httpd") -> Thing:
+def daemon_set(name: str, labels: dict[str, str], image: str = HTTPD) -> Thing:
     made = template(labels, image, "app")
     return {
         "metadata": {"name": name, "labels": labels},
@@ -348,11 +349,11 @@ def daemons_done(f: Framework, name: str) -> bool:
 def test_daemon_set_simple(f: Framework):
     """Daemon set should run and stop simple daemon"""
     f.typed(DAEMON_SETS).create(daemon_set("daemon-set", {"daemonset-name": "ds"}))
-    pods = on_nodes(f, "daemonset-name=ds", "node-a", "node-b")
+    pods = on_nodes(f, "daemonset-name=ds", *f.nodes)
     until(lambda: daemons_done(f, "daemon-set"))
     f.typed(PODS).delete(pods[0]["metadata"]["name"])
     until(lambda: not f.typed(PODS).exists(pods[0]["metadata"]["name"]))
-    on_nodes(f, "daemonset-name=ds", "node-a", "node-b")
+    on_nodes(f, "daemonset-name=ds", *f.nodes)
 
 
 def test_daemon_set_complex(f: Framework):
@@ -365,10 +366,10 @@ def test_daemon_set_complex(f: Framework):
     on_nodes(f, chosen)
 
     def paint(colour: str) -> None:
-        nodes.retry("node-a", lambda o: o["metadata"]["labels"].update({label: colour}))
+        nodes.retry(f.nodes[0], lambda o: o["metadata"]["labels"].update({label: colour}))
 
     paint("blue")
-    on_nodes(f, chosen, "node-a")
+    on_nodes(f, chosen, f.nodes[0])
     until(lambda: daemons_done(f, "daemon-set"))
     paint("green")
     on_nodes(f, chosen)
@@ -379,21 +380,21 @@ def test_daemon_set_complex(f: Framework):
         }
     }
     sets.patch("daemon-set", patch, STRATEGIC)
-    on_nodes(f, chosen, "node-a")
+    on_nodes(f, chosen, f.nodes[0])
     until(lambda: daemons_done(f, "daemon-set"))
-    nodes.retry("node-a", lambda o: o["metadata"]["labels"].pop(label))
+    nodes.retry(f.nodes[0], lambda o: o["metadata"]["labels"].pop(label))
 
 
 def test_daemon_set_retries(f: Framework):
     """Daemon set should retry creating failed daemon pods"""
     f.typed(DAEMON_SETS).create(daemon_set("daemon-set", {"daemonset-name": "ds"}))
-    pods = on_nodes(f, "daemonset-name=ds", "node-a", "node-b")
+    pods = on_nodes(f, "daemonset-name=ds", *f.nodes)
     failed = f.typed(PODS).get(pods[0]["metadata"]["name"])
     failed["metadata"]["resourceVersion"] = ""
     failed["status"]["phase"] = "Failed"
     f.typed(PODS).update_status(failed)
     until(lambda: not f.typed(PODS).exists(failed["metadata"]["name"]))
-    on_nodes(f, "daemonset-name=ds", "node-a", "node-b")
+    on_nodes(f, "daemonset-name=ds", *f.nodes)
 
 
 def test_daemon_set_rolling_update(f: Framework):
@@ -402,7 +403,7 @@ def test_daemon_set_rolling_update(f: Framework):
     value = daemon_set("daemon-set", {"daemonset-name": "ds"})
     value["spec"]["updateStrategy"] = {"type": "RollingUpdate"}
     sets.create(value)
-    on_nodes(f, chosen, "node-a", "node-b")
+    on_nodes(f, chosen, *f.nodes)
 
     def revision() -> tuple[int, str]:
         newest = max(f.typed(CONTROLLER_REVISIONS).items(chosen), key=lambda o: int(o["revision"]))
@@ -419,17 +420,17 @@ def test_daemon_set_rolling_update(f: Framework):
     assert hashes() == {hashed}
     # In the programme this field is outside the spec by mistake, and so ignored.
     patch = {
-        "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "agnhost"}]}}},
+        "spec": {"template": {"spec": {"containers": [{"name": "app", "image": AGNHOST}]}}},
         "updateStrategy": {"type": "RollingUpdate"},
     }
     sets.patch("daemon-set", patch, STRATEGIC)
 
     def updated() -> bool:
         pods = f.typed(PODS).items(chosen)
-        return [item["spec"]["containers"][0]["image"] for item in pods] == ["agnhost"] * 2
+        return [item["spec"]["containers"][0]["image"] for item in pods] == [AGNHOST] * 2
 
     until(updated)
-    on_nodes(f, chosen, "node-a", "node-b")
+    on_nodes(f, chosen, *f.nodes)
     number, hashed = revision()
     assert number == 2
     assert hashes() == {hashed}
@@ -440,7 +441,7 @@ def test_daemon_set_collection(f: Framework):
     labels = {"daemonset-name": f.unique}
     chosen = f"daemonset-name={f.unique}"
     f.typed(DAEMON_SETS).create(daemon_set("daemon-set", labels))
-    on_nodes(f, chosen, "node-a", "node-b")
+    on_nodes(f, chosen, *f.nodes)
     assert len(f.typed(DAEMON_SETS, "").items(chosen)) == 1
     f.typed(DAEMON_SETS).delete_collection(chosen, gracePeriodSeconds=1)
     assert f.typed(DAEMON_SETS, "").items(chosen) == []
@@ -450,7 +451,7 @@ def test_daemon_set_status(f: Framework):
     """Daemon set should verify changes to a daemon set status"""
     labels = {"daemonset-name": f.unique}
     f.typed(DAEMON_SETS).create(daemon_set("daemon-set", labels))
-    on_nodes(f, f"daemonset-name={f.unique}", "node-a", "node-b")
+    on_nodes(f, f"daemonset-name={f.unique}", *f.nodes)
     check_status(f, DAEMON_SETS, "daemon-set", f"daemonset-name={f.unique}")
 
 
@@ -460,7 +461,7 @@ def test_controller_revision(f: Framework):
     chosen = f"daemonset-name={f.unique}"
     sets, revisions = f.typed(DAEMON_SETS), f.typed(CONTROLLER_REVISIONS)
     sets.create(daemon_set(name, labels))
-    on_nodes(f, chosen, "node-a", "node-b")
+    on_nodes(f, chosen, *f.nodes)
     until(lambda: daemons_done(f, name))
     owner = sets.get(name)
     [initial] = f.typed(CONTROLLER_REVISIONS, "").items(chosen)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 
 import pytest
+from certificates import self_signed
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from discovery import check_discovery
+from e2eimages import NOWHERE
 from framework import Framework
 from kinds import (
     ACCESS_REVIEWS,
@@ -33,13 +35,6 @@ def signing_request() -> str:
     made = x509.CertificateSigningRequestBuilder().subject_name(name)
     signed = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
     return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
-
-
-def certificate(f: Framework) -> str:
-    """Return some certificate in PEM and base64."""
-    pem = f.server.kubeconfig.with_name("go-client-certificate.pem").read_bytes()
-    first = pem.split(b"-----END CERTIFICATE-----")[0] + b"-----END CERTIFICATE-----\n"
-    return base64.b64encode(first).decode()
 
 
 def test_certificate_signing_requests(f: Framework):
@@ -91,7 +86,7 @@ def test_certificate_signing_requests(f: Framework):
 
     read = dynamic.get(name, "status")
     assert (read["kind"], read["metadata"]["uid"]) == ("CertificateSigningRequest", uid)
-    issued = certificate(f)
+    issued, _ = self_signed("e2e.example.com")
     patch = {
         "metadata": {"annotations": {"patchedstatus": "true"}}, "status": {"certificate": issued}
     }  # fmt: skip
@@ -119,7 +114,7 @@ def test_automount(f: Framework, of_account: bool | None, of_pod: bool | None):
     until(lambda: f.typed(SERVICE_ACCOUNTS).get("default"))
     f.typed(SERVICE_ACCOUNTS).create(account)
     spec = {
-        "containers": [{"name": "token-test", "image": "never-starts"}],
+        "containers": [{"name": "token-test", "image": NOWHERE}],
         "restartPolicy": "Never",
         "serviceAccountName": "sa",
     }
@@ -222,7 +217,7 @@ def test_subject_reviews(f: Framework):
             connection.endheaders = endheaders
             return connection
 
-    as_account = Impersonated(f.server.kubeconfig)
+    as_account = Impersonated(f.scene.kubeconfig)
     path = as_account.typed(CONFIG_MAPS, f.namespace).root
     code = as_account.send("GET", path, Accept=f"{PROTOBUF}, */*")[0]
     assert code in (200, 403)

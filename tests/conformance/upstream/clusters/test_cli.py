@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from e2eimages import AGNHOST, BUSYBOX, HTTPD, PAUSE
 from framework import Framework
 from kinds import PODS, RCS
 from typedclient import until
@@ -44,8 +45,7 @@ _CONTROLLER = {
             "spec": {
                 "containers": [
                     {
-                        "name": "agnhost-primary", "image": "example.com/agnhost:2",
-                        "args": ["serve-hostname"],
+                        "name": "agnhost-primary", "image": AGNHOST,
                         "ports": [{"name": "agnhost-server", "containerPort": 6379}],
                     }
                 ]
@@ -72,7 +72,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def command(f: Framework) -> list[str]:
-    return ["kubectl", f"--kubeconfig={f.server.kubeconfig}", f"--namespace={f.namespace}"]
+    return ["kubectl", f"--kubeconfig={f.scene.kubeconfig}", f"--namespace={f.namespace}"]
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_describe(f: Framework, kubectl: Kubectl):
         ("Name:", "agnhost-primary-"), ("Namespace:", f.namespace), ("Node:",),
         ("Labels:", "app=agnhost"), ("role=primary",), ("Annotations:",), ("Status:", "Running"),
         ("IP:",), ("Controlled By:", "ReplicationController/agnhost-primary"),
-        ("Image:", "example.com/agnhost:2"), ("State:", "Running"), ("QoS Class:", "BestEffort"),
+        ("Image:", AGNHOST), ("State:", "Running"), ("QoS Class:", "BestEffort"),
     )  # fmt: skip
     until(lambda: f.typed(RCS).get("agnhost-primary")["status"].get("readyReplicas") == 1)
     needed(
@@ -186,7 +186,7 @@ def test_describe(f: Framework, kubectl: Kubectl):
         ("Selector:", "app=agnhost,role=primary"), ("Labels:", "app=agnhost"), ("role=primary",),
         ("Annotations:",), ("Replicas:", "1 current", "1 desired"),
         ("Pods Status:", "1 Running", "0 Waiting", "0 Succeeded", "0 Failed"), ("Pod Template:",),
-        ("Image:", "example.com/agnhost:2"), ("Events:",),
+        ("Image:", AGNHOST), ("Events:",),
     )  # fmt: skip
     needed(
         kubectl("describe", "service", "agnhost-primary"),
@@ -196,8 +196,8 @@ def test_describe(f: Framework, kubectl: Kubectl):
         ("Session Affinity:", "None"),
     )  # fmt: skip
     needed(
-        kubectl("describe", "node", "node-a"),
-        ("Name:", "node-a"), ("Labels:",), ("Annotations:",), ("CreationTimestamp:",),
+        kubectl("describe", "node", f.nodes[0]),
+        ("Name:", f.nodes[0]), ("Labels:",), ("Annotations:",), ("CreationTimestamp:",),
         ("Conditions:",), ("Type", "Status", "LastHeartbeatTime", "LastTransitionTime", "Reason",
         "Message"), ("Addresses:",), ("Capacity:",), ("Version:",), ("Kubelet Version:",), ("Pods:",),
     )  # fmt: skip
@@ -209,7 +209,7 @@ def test_describe(f: Framework, kubectl: Kubectl):
 
 def test_label(f: Framework, kubectl: Kubectl):
     """Kubectl label should update the label on a resource"""
-    kubectl("run", "pause", "--image=pause", "--labels=name=pause")
+    kubectl("run", "pause", f"--image={PAUSE}", "--labels=name=pause")
     running(f, "name=pause", 1)
     kubectl("label", "pods", "pause", "testing-label=testing-label-value")
     said = kubectl("get", "pod", "pause", "-L", "testing-label")
@@ -232,22 +232,20 @@ def test_patch(f: Framework, kubectl: Kubectl):
 def test_replace(f: Framework, kubectl: Kubectl):
     """Kubectl replace should update a single-container pod's image"""
     name = "e2e-test-httpd-pod"
-    kubectl("run", name, "--image=httpd", f"--labels=run={name}")
+    kubectl("run", name, f"--image={HTTPD}", f"--labels=run={name}")
     running(f, f"run={name}", 1)
-    text = kubectl("get", "pod", name, "-o", "json").replace("httpd", "busybox", 1)
     value = json.loads(kubectl("get", "pod", name, "-o", "json"))
-    assert text
-    value["spec"]["containers"][0]["image"] = "busybox"
+    value["spec"]["containers"][0]["image"] = BUSYBOX
     kubectl("replace", "-f", "-", given=json.dumps(value))
-    assert f.typed(PODS).get(name)["spec"]["containers"][0]["image"] == "busybox"
+    assert f.typed(PODS).get(name)["spec"]["containers"][0]["image"] == BUSYBOX
     kubectl("delete", "pods", name)
 
 
 def test_run(f: Framework, kubectl: Kubectl):
     """Kubectl run pod should create a pod from an image when restart is Never"""
-    kubectl("run", "e2e-test-httpd-pod", "--restart=Never", "--image=httpd")
+    kubectl("run", "e2e-test-httpd-pod", "--restart=Never", f"--image={HTTPD}")
     pod = f.typed(PODS).get("e2e-test-httpd-pod")
-    assert pod["spec"]["containers"][0]["image"] == "httpd"
+    assert pod["spec"]["containers"][0]["image"] == HTTPD
     assert pod["spec"]["restartPolicy"] == "Never"
     kubectl("delete", "pods", "e2e-test-httpd-pod")
 
@@ -255,8 +253,8 @@ def test_run(f: Framework, kubectl: Kubectl):
 def test_server_side_dry_run(f: Framework, kubectl: Kubectl):
     """Kubectl server-side dry-run should check if kubectl can dry-run update Pods"""
     name = "e2e-test-httpd-pod"
-    kubectl("run", name, "--image=httpd", f"--labels=run={name}")
-    patch = {"spec": {"containers": [{"name": name, "image": "busybox"}]}}
+    kubectl("run", name, f"--image={HTTPD}", f"--labels=run={name}")
+    patch = {"spec": {"containers": [{"name": name, "image": BUSYBOX}]}}
     kubectl("patch", "pod", name, "-p", json.dumps(patch), "--dry-run=server")
-    assert f.typed(PODS).get(name)["spec"]["containers"][0]["image"] == "httpd"
+    assert f.typed(PODS).get(name)["spec"]["containers"][0]["image"] == HTTPD
     kubectl("delete", "pods", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from e2eimages import AGNHOST, HTTPD, HTTPD_NEW, NOWHERE
 from framework import Framework
 from kinds import DEPLOYMENTS, PODS, REPLICA_SETS
 from test_apps_sets import check_scale, check_status
@@ -64,7 +65,7 @@ def test_rolling_update_adopts(f: Framework):
     value["metadata"]["annotations"] = {_REVISION: "3546343826724305832"}
     old = f.typed(REPLICA_SETS).create(value)
     running(f, "name=sample-pod", 1)
-    f.typed(DEPLOYMENTS).create(deployment("test-rolling-update-deployment", 1, _SAMPLE, "agnhost"))
+    f.typed(DEPLOYMENTS).create(deployment("test-rolling-update-deployment", 1, _SAMPLE, AGNHOST))
     made = complete(f, "test-rolling-update-deployment")
     assert made["metadata"]["annotations"][_REVISION] == "3546343826724305833"
     sets = sets_of(f, made)
@@ -72,24 +73,24 @@ def test_rolling_update_adopts(f: Framework):
     assert old["metadata"]["uid"] in [item["metadata"]["uid"] for item in sets]
     assert new_set(f, made)["spec"]["replicas"] == 1
     pods = running(f, "name=sample-pod", 1)
-    assert pods[0]["spec"]["containers"][0]["image"] == "agnhost"
+    assert pods[0]["spec"]["containers"][0]["image"] == AGNHOST
 
 
 def test_recreate(f: Framework):
     """Deployment RecreateDeployment should delete old pods and create new ones"""
-    value = deployment("test-recreate-deployment", 1, {"name": "sample-pod-3"}, "agnhost")
+    value = deployment("test-recreate-deployment", 1, {"name": "sample-pod-3"}, AGNHOST)
     value["spec"]["strategy"] = {"type": "Recreate"}
     f.typed(DEPLOYMENTS).create(value)
     complete(f, "test-recreate-deployment")
     begun = f.typed(PODS).list("name=sample-pod-3")["metadata"]["resourceVersion"]
 
     def change(found: Thing) -> None:
-        found["spec"]["template"]["spec"]["containers"][0]["image"] = "httpd"
+        found["spec"]["template"]["spec"]["containers"][0]["image"] = HTTPD
 
     with f.typed(PODS).watch("name=sample-pod-3", version=begun) as watch:
         f.typed(DEPLOYMENTS).retry("test-recreate-deployment", change)
-        alive = {"agnhost"}
-        while alive != {"httpd"}:
+        alive = {AGNHOST}
+        while alive != {HTTPD}:
             kind, pod = watch.next()
             image = pod["spec"]["containers"][0]["image"]
             if kind == "DELETED":
@@ -105,7 +106,7 @@ def test_old_replica_sets_go(f: Framework):
     labels = {"name": "cleanup-pod", "pod": "httpd"}
     f.typed(REPLICA_SETS).create(replica_set("test-cleanup-controller", 1, labels))
     running(f, "name=cleanup-pod", 1)
-    value = deployment("test-cleanup-deployment", 1, {"name": "cleanup-pod"}, "agnhost")
+    value = deployment("test-cleanup-deployment", 1, {"name": "cleanup-pod"}, AGNHOST)
     value["spec"]["revisionHistoryLimit"] = 0
     made = f.typed(DEPLOYMENTS).create(value)
     until(lambda: f.typed(REPLICA_SETS).exists("test-cleanup-controller") is False)
@@ -119,7 +120,7 @@ def test_rollover(f: Framework):
     f.typed(REPLICA_SETS).create(replica_set("test-rollover-controller", 1, labels))
     running(f, "name=rollover-pod", 1)
     name = "test-rollover-deployment"
-    value = deployment(name, 1, {"name": "rollover-pod"}, "never-starts")
+    value = deployment(name, 1, {"name": "rollover-pod"}, NOWHERE)
     value["spec"]["minReadySeconds"] = 1
     limits = {"maxUnavailable": 0, "maxSurge": 1}
     value["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": limits}
@@ -132,7 +133,7 @@ def test_rollover(f: Framework):
 
     def change(found: Thing) -> None:
         container = found["spec"]["template"]["spec"]["containers"][0]
-        container.update(name="agnhost", image="agnhost")
+        container.update(name="agnhost", image=AGNHOST)
 
     f.typed(DEPLOYMENTS).retry(name, change)
     made = complete(f, name)
@@ -163,7 +164,7 @@ def test_lifecycle(f: Framework):
             "template": {
                 "spec": {
                     "terminationGracePeriodSeconds": 0,
-                    "containers": [{"name": name, "image": "agnhost"}],
+                    "containers": [{"name": name, "image": AGNHOST}],
                 }
             },
         },
@@ -175,7 +176,7 @@ def test_lifecycle(f: Framework):
         lambda o: (
             ready(1)(o)
             and o["spec"]["replicas"] == 1
-            and o["spec"]["template"]["spec"]["containers"][0]["image"] == "agnhost"
+            and o["spec"]["template"]["spec"]["containers"][0]["image"] == AGNHOST
         ),
     )
     [found] = f.typed(DEPLOYMENTS, "").items(chosen)
@@ -186,7 +187,7 @@ def test_lifecycle(f: Framework):
                           "creationTimestamp": None}  # fmt: skip
     made = value["spec"]["template"]
     made["metadata"]["creationTimestamp"] = None
-    made["spec"]["containers"][0] |= {"image": "httpd-new", "resources": {}}
+    made["spec"]["containers"][0] |= {"image": HTTPD_NEW, "resources": {}}
     value |= {"status": {}}
     value["spec"]["strategy"] = {}
     f.dynamic(DEPLOYMENTS).update(value)
@@ -205,11 +206,11 @@ def test_lifecycle(f: Framework):
 
     def check_updated() -> None:
         found = f.dynamic(DEPLOYMENTS).get(name, "status")
-        assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "httpd-new"
+        assert found["spec"]["template"]["spec"]["containers"][0]["image"] == HTTPD_NEW
         assert found["metadata"]["labels"]["test-deployment"] == "updated"
 
     check_updated()
-    watch.until("", right("httpd-new"))
+    watch.until("", right(HTTPD_NEW))
     status = {
         "metadata": {"labels": {"test-deployment": "patched-status"}},
         "status": {"readyReplicas": 0, "availableReplicas": 0},
@@ -217,7 +218,7 @@ def test_lifecycle(f: Framework):
     f.dynamic(DEPLOYMENTS).patch(name, status, STRATEGIC, "status")
     watch.until("MODIFIED")
     check_updated()
-    watch.until("", right("httpd-new"))
+    watch.until("", right(HTTPD_NEW))
     deployments.delete_collection(chosen, gracePeriodSeconds=1)
     watch.until("DELETED")
     watch.stop()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from e2eimages import BUSYBOX
 from framework import Framework
 from kinds import JOBS, PDBS, PODS, REPLICA_SETS
 from standin import now
@@ -14,10 +15,11 @@ from typedclient import MERGE, STRATEGIC, Refused, Thing, newer, until
 from workloads import pod, replica_set, running
 
 pytestmark = pytest.mark.slow
+_FAILS_ONCE = "if [[ -r /data/foo ]] ; then exit 0 ; else touch /data/foo ; exit 1 ; fi"
 
 
 def job(
-    name: str, parallelism: int, completions: int, image: str = "succeeds", **spec: Any
+    name: str, parallelism: int, completions: int, script: str = "exit 0", **spec: Any
 ) -> Thing:
     """Return what NewTestJob makes."""
     labels = {"job-name": name}
@@ -26,7 +28,7 @@ def job(
         "volumes": [{"name": "data", "emptyDir": {}}],
         "containers": [
             {
-                "name": "c", "image": image, "command": ["/bin/sh", "-c", "exit 0"],
+                "name": "c", "image": BUSYBOX, "command": ["/bin/sh", "-c"], "args": [script],
                 "volumeMounts": [{"mountPath": "/data", "name": "data"}],
             }
         ],
@@ -77,7 +79,7 @@ def test_indexed_job(f: Framework):
 
 def test_job_with_local_restarts(f: Framework):
     """Job should run a job to completion when tasks sometimes fail and are locally restarted"""
-    f.typed(JOBS).create(job("fail-once-local", 2, 4, restart="OnFailure"))
+    f.typed(JOBS).create(job("fail-once-local", 2, 4, _FAILS_ONCE, restart="OnFailure"))
     completed(f, "fail-once-local", "CompletionsReached", 4)
     pods = f.typed(PODS).items("job-name=fail-once-local")
     assert [item["status"]["phase"] for item in pods] == ["Succeeded"] * 4
@@ -125,7 +127,9 @@ def test_job_lifecycle(f: Framework):
 @pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
 def test_job_that_is_deleted_while_it_runs(f: Framework, policy: str):
     """What the programme takes for granted: namespaces with such Jobs can be deleted."""
-    f.typed(JOBS).create(job("j", 2, 4, "pause"))
+    value = job("j", 2, 4, "sleep 1000000")
+    value["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 1
+    f.typed(JOBS).create(value)
     running(f, "job-name=j", 2)
     f.typed(JOBS).delete("j", propagationPolicy=policy)
     until(lambda: not f.typed(JOBS).exists("j"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from discovery import check_discovery
+from e2eimages import NOWHERE
 from framework import Framework
 from kinds import (
     CONFIG_MAPS,
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def pod(name: str, **spec: Any) -> Thing:
-    container = {"name": "main", "image": "never-starts", **spec.pop("container", {})}
+    container = {"name": "main", "image": NOWHERE, **spec.pop("container", {})}
     return {"metadata": {"name": name}, "spec": {"containers": [container], **spec}}
 
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from e2eimages import AGNHOST, BUSYBOX, HTTPD
 from framework import Framework
 from kinds import CONFIG_MAPS, EVENTS, NODES, PODS, PRIORITY_CLASSES, SECRETS
 from typedclient import MERGE, STRATEGIC, Refused, Thing, until
@@ -21,20 +22,17 @@ _FOO = "scheduling.k8s.io/foo"
 def test_generation(f: Framework):
     """Pods Extended (pod generation) Pod Generation custom-set generation on new pods and graceful
     delete"""
-    value = pod("p", {"time": f.unique})
+    value = pod("p", {"time": f.unique}, AGNHOST)
     value["metadata"]["generation"] = 100
     assert f.typed(PODS).create(value)["metadata"]["generation"] == 1
     [found] = running(f, f"time={f.unique}", 1)
     assert found["metadata"]["generation"] == 1
-    f.nodes.pause()
-    try:
+    with f.scene.held():
         answer = f.client.ask(
             "DELETE", f.typed(PODS).path("p"), {"gracePeriodSeconds": "60"}, Accept="*/*"
         )
         assert answer["metadata"]["deletionTimestamp"]
         assert f.typed(PODS).get("p")["metadata"]["generation"] == 2
-    finally:
-        f.nodes.go_on()
     until(lambda: not f.typed(PODS).exists("p"))
 
 
@@ -96,9 +94,11 @@ def test_lifecycle(f: Framework):
     }  # fmt: skip
     pods.create(
         pod(
-            name, {"test-pod-static": f.unique}, "agnhost", terminationGracePeriodSeconds=1,
+            name, {"test-pod-static": f.unique}, AGNHOST, terminationGracePeriodSeconds=1,
             container=container,
-            securityContext={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            securityContext={
+                "runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"},
+            },
         )
     )  # fmt: skip
     with pods.watch(chosen, version=begun) as watch:
@@ -108,7 +108,7 @@ def test_lifecycle(f: Framework):
     patch = {
         "metadata": {"labels": {"test-pod": "patched"}},
         "spec": {
-            "containers": [{"name": name, "image": "httpd", "resources": {}}],
+            "containers": [{"name": name, "image": HTTPD, "resources": {}}],
             "terminationGracePeriodSeconds": 1,
         },
         "status": {},
@@ -118,7 +118,7 @@ def test_lifecycle(f: Framework):
         watch.until("MODIFIED")
     found = pods.get(name)
     assert found["metadata"]["labels"]["test-pod"] == "patched"
-    assert found["spec"]["containers"][0]["image"] == "httpd"
+    assert found["spec"]["containers"][0]["image"] == HTTPD
 
     def unready(value: Thing) -> None:
         for condition in value["status"]["conditions"]:
@@ -211,23 +211,23 @@ def test_node_selector_that_does_not_match(f: Framework):
 def test_node_selector_that_matches(f: Framework):
     """SchedulerPredicates validates that NodeSelector is respected if matching"""
     key = f"kubernetes.io/e2e-{f.unique}"
-    f.typed(NODES).retry("node-b", lambda o: o["metadata"]["labels"].update({key: "42"}))
+    f.typed(NODES).retry(f.nodes[1], lambda o: o["metadata"]["labels"].update({key: "42"}))
     f.typed(PODS).create(pod("with-labels", {"name": "p"}, nodeSelector={key: "42"}))
     [found] = running(f, "name=p", 1)
-    assert found["spec"]["nodeName"] == "node-b"
-    f.typed(NODES).retry("node-b", lambda o: o["metadata"]["labels"].pop(key))
+    assert found["spec"]["nodeName"] == f.nodes[1]
+    f.typed(NODES).retry(f.nodes[1], lambda o: o["metadata"]["labels"].pop(key))
 
 
 def test_limits(f: Framework):
     """SchedulerPredicates validates resource limits of pods that are allowed to run"""
     requested = {"requests": {"cpu": "7"}, "limits": {"cpu": "7"}}
-    for node in f.nodes.names:
+    for node in f.nodes:
         f.typed(PODS).create(
             pod(f"filler-pod-{node}", {"name": "filler"}, container={"resources": requested},
                 nodeSelector={"kubernetes.io/hostname": node})
         )  # fmt: skip
     running(f, "name=filler", 2)
-    for node in f.nodes.names:
+    for node in f.nodes:
         said = outcome(f, f"filler-pod-{node}", "Scheduled")
         assert said == f"Successfully assigned {f.namespace}/filler-pod-{node} to {node}"
     f.typed(PODS).create(pod("additional-pod", container={"resources": requested}))
@@ -243,7 +243,7 @@ def scarce(f: Framework) -> Iterator[str]:
         f.typed(PRIORITY_CLASSES).create(
             {"metadata": {"name": f"{prefix}-{level}", "labels": {"e2e": f.unique}}, "value": value}
         )
-    for node in f.nodes.names:
+    for node in f.nodes:
         f.typed(NODES).patch(
             node, {"status": {"capacity": {_FOO: "5"}, "allocatable": {_FOO: "5"}}}, STRATEGIC,
             "status",
@@ -251,7 +251,7 @@ def scarce(f: Framework) -> Iterator[str]:
     yield prefix
     patch = [{"op": "remove", "path": f"/status/{kind}/scheduling.k8s.io~1foo"}
              for kind in ("capacity", "allocatable")]  # fmt: skip
-    for node in f.nodes.names:
+    for node in f.nodes:
         f.typed(NODES).patch(node, patch, "application/json-patch+json", "status")
     f.typed(PRIORITY_CLASSES).delete_collection(f"e2e={f.unique}")
 
@@ -288,11 +288,11 @@ def test_condition_of_the_preempted(f: Framework, scarce: str):
     """SchedulerPreemption validates pod disruption condition is added to the preempted pod"""
     pods = f.typed(PODS)
     victim = needing("victim-pod", f"{scarce}-low", 4, finalizers=["example.com/test-finalizer"])
-    victim["spec"]["nodeSelector"] = {"kubernetes.io/hostname": "node-a"}
+    victim["spec"]["nodeSelector"] = {"kubernetes.io/hostname": f.nodes[0]}
     pods.create(victim)
     running(f, "name=victim-pod", 1)
     preemptor = needing("preemptor-pod", f"{scarce}-high", 4)
-    preemptor["spec"]["nodeSelector"] = {"kubernetes.io/hostname": "node-a"}
+    preemptor["spec"]["nodeSelector"] = {"kubernetes.io/hostname": f.nodes[0]}
     pods.create(preemptor)
     until(lambda: pods.get("victim-pod")["metadata"].get("deletionTimestamp"))
     conditions = pods.get("victim-pod")["status"]["conditions"]
@@ -323,8 +323,15 @@ def test_wrapped_volumes(f: Framework):
 def test_failing_pod_can_be_deleted(f: Framework):
     """Kubelet when scheduling a busybox command that always fails in a pod should be possible to
     delete"""
-    f.typed(PODS).create(pod("bin-false", image="fails"))
-    until(lambda: f.typed(PODS).get("bin-false")["status"].get("phase") == "Failed")
+    f.typed(PODS).create(pod("bin-false", {}, BUSYBOX, container={"command": ["/bin/false"]}))
+
+    def ended() -> int | None:
+        [status] = f.typed(PODS).get("bin-false")["status"].get("containerStatuses", [{}])
+        state = status.get("lastState", {}).get("terminated") or {}
+        code: int | None = state.get("exitCode")
+        return code
+
+    assert until(ended) == 1
     f.typed(PODS).delete("bin-false")
     until(lambda: not f.typed(PODS).exists("bin-false"))
 

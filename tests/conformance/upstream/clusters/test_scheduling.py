@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from e2eimages import NOWHERE
 from framework import Framework
 from kinds import LIMIT_RANGES, PODS, PRIORITY_CLASSES
 from typedclient import STRATEGIC, Refused, Thing, until
@@ -52,7 +53,7 @@ def test_limit_range_defaults(f: Framework):
 
     def create(name: str, requests: Any, bounds: Any) -> Thing:
         resources = {"requests": requests, "limits": bounds}
-        pods.create(pod(name, image="never-starts", container={"resources": resources}))
+        pods.create(pod(name, image=NOWHERE, container={"resources": resources}))
         found: Thing = pods.get(name)["spec"]["containers"][0]["resources"]
         return found
 

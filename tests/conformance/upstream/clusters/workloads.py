@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from e2eimages import HTTPD, PAUSE
 from framework import Framework
 from kinds import PODS
 from typedclient import Thing, until
 
 
-def template(
-    labels: dict[str, str], image: str = "httpd", name: str = "httpd", **spec: Any
-) -> Thing:
+def template(labels: dict[str, str], image: str = HTTPD, name: str = "httpd", **spec: Any) -> Thing:
     container = {"name": name, "image": image, "securityContext": {}}
     return {
         "metadata": {"labels": labels},
@@ -19,13 +18,13 @@ def template(
     }
 
 
-def rc(name: str, replicas: int, labels: dict[str, str], image: str = "httpd") -> Thing:
+def rc(name: str, replicas: int, labels: dict[str, str], image: str = HTTPD) -> Thing:
     """Return a ReplicationController; without a selector, as newRC does."""
     made = template(labels, image, name)
     return {"metadata": {"name": name}, "spec": {"replicas": replicas, "template": made}}
 
 
-def replica_set(name: str, replicas: int, labels: dict[str, str], image: str = "httpd") -> Thing:
+def replica_set(name: str, replicas: int, labels: dict[str, str], image: str = HTTPD) -> Thing:
     return {
         "metadata": {"name": name, "labels": labels},
         "spec": {
@@ -39,9 +38,7 @@ def replica_set(name: str, replicas: int, labels: dict[str, str], image: str = "
 deployment = replica_set
 
 
-def pod(
-    name: str, labels: dict[str, str] | None = None, image: str = "pause", **spec: Any
-) -> Thing:
+def pod(name: str, labels: dict[str, str] | None = None, image: str = PAUSE, **spec: Any) -> Thing:
     container = {"name": "main", "image": image, **spec.pop("container", {})}
     metadata = {"name": name, "labels": labels or {}}
     return {"metadata": metadata, "spec": {"containers": [container], **spec}}
