@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from zoneinfo import ZoneInfoNotFoundError
 
+from roost.api.errors import NAMESPACE_ENDS, StatusError
 from roost.api.values import Object
 from roost.controllers.job.facts import is_finished
 from roost.decisions import conditions
 from roost.decisions.claims import BY_CONTROLLER, owned
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key, owner_keys
-from roost.decisions.cron import Schedule, parse
+from roost.decisions.cron import Schedule, is_zone, parse, zoned_stamp
 from roost.decisions.meta import (
+    annotations_of,
     by_controller,
     controller_reference,
     created_at,
@@ -27,7 +29,7 @@ from roost.decisions.meta import (
     uid_of,
     warning,
 )
-from roost.decisions.plan import NOTHING, Action, Create, Delete, Plan, Update
+from roost.decisions.plan import NOTHING, Action, Create, Delete, EmitEvent, Plan, Update
 from roost.decisions.resources import CRON_JOBS, JOBS
 
 _SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -53,24 +55,41 @@ def view(caches: Caches, key: Key, now: float) -> View | None:
 
 def reconcile(view: View) -> Plan:
     """Decide whether to start a Job now, what to tell, and what history to remove."""
-    cron_job, spec = view.cron_job, view.cron_job["spec"]
-    if deleting(cron_job):
-        return NOTHING
+    cron_job = view.cron_job
     status, told = _finished(view)
     actions: list[Action] = [*told, *_history(view)]
     wake_at = None
-    if not spec.get("suspend"):
-        try:
-            schedule = parse(spec["schedule"], spec.get("timeZone") or "UTC")
-        except (ValueError, ZoneInfoNotFoundError) as error:
-            regarding = object_reference(CRON_JOBS, "CronJob", cron_job)
-            text = f"unparseable schedule: {spec['schedule']} : {error}"
-            return Plan((*actions, warning(regarding, "UnparseableSchedule", text)))
-        actions += _start(view, schedule, status)
-        wake_at = schedule.next_after(view.now)
+    if not deleting(cron_job):
+        schedule, fault = _schedule(view, status)
+        if fault is not None:
+            actions.append(fault)
+        elif schedule is not None:
+            actions += _start(view, schedule, status)
+            wake_at = _next_look(view, schedule, status)
     if status != (cron_job.get("status") or {}):
         actions.append(Update(CRON_JOBS, {**cron_job, "status": status}, "status"))
     return Plan(tuple(actions), wake_at)
+
+
+def _schedule(view: View, status: Object) -> tuple[Schedule | None, EmitEvent | None]:
+    """Return the schedule, None if the CronJob is suspended; or an event that says what is wrong."""
+    cron_job, spec = view.cron_job, view.cron_job["spec"]
+    regarding = object_reference(CRON_JOBS, "CronJob", cron_job)
+    text, zone = spec["schedule"], spec.get("timeZone") or "UTC"
+    if not is_zone(zone):
+        fault = f'invalid timeZone: "{zone}": unknown time zone {zone}'
+        return None, warning(regarding, "UnknownTimeZone", fault)
+    if spec.get("suspend"):
+        return None, None
+    try:
+        schedule = parse(text, zone)
+    except ValueError as error:
+        fault = f'unparseable schedule: "{text}" : {error}'
+        return None, warning(regarding, "UnparseableSchedule", fault)
+    if schedule.next_after(_earliest(view, status)) is None:
+        why = "time difference between two schedules is less than 1 second"
+        return None, warning(regarding, "InvalidSchedule", f"invalid schedule: {text} : {why}")
+    return schedule, None
 
 
 def _job_reference(job: Object) -> Object:
@@ -97,11 +116,14 @@ def _finished(view: View) -> tuple[Object, list[Action]]:
         else:
             active.append(reference)
     listed = {reference["uid"] for reference in active}
-    active += [
-        _job_reference(job)
-        for uid, job in by_uid.items()
-        if uid not in listed and not is_finished(job)
-    ]
+    for uid, job in by_uid.items():
+        if uid in listed or is_finished(job):
+            continue
+        if _SCHEDULED in annotations_of(job):  # started by us: its uid is known only now
+            active.append(_job_reference(job))
+        else:
+            text = f"Saw a job that the controller did not create or forgot: {name_of(job)}"
+            told.append(warning(regarding, "UnexpectedJob", text))
     status.pop("active", None)
     if active:
         status["active"] = active
@@ -129,19 +151,40 @@ def _history(view: View) -> Iterable[Action]:
             if not deleting(job)
             and conditions.is_true((job.get("status") or {}).get("conditions"), kind)
         ]
-        ended.sort(key=lambda job: (created_at(job), name_of(job)))
+        ended.sort(key=_by_start)
         for job in ended[: max(len(ended) - limit, 0)]:
             yield Delete(ref_of(JOBS, job), propagation="Background")
             yield normal(regarding, "SuccessfulDelete", f"Deleted job {name_of(job)}")
 
 
+def _by_start(job: Object) -> tuple[float, str]:
+    started = (job.get("status") or {}).get("startTime")
+    return seconds_of(started) if started else math.inf, name_of(job)
+
+
+def _earliest(view: View, status: Object) -> float:
+    """Return the time since which a start may have been missed."""
+    return seconds_of(status.get("lastScheduleTime")) or created_at(view.cron_job)
+
+
+def _next_look(view: View, schedule: Schedule, status: Object) -> float | None:
+    """Return the next start: of a constant interval, counted from the last one."""
+    if not schedule.every_s:
+        return schedule.next_after(view.now)
+    since = _earliest(view, status)
+    return since + (int((view.now - since) / schedule.every_s) + 1) * schedule.every_s
+
+
 def _due(view: View, schedule: Schedule, status: Object) -> tuple[float | None, int]:
     """Return the latest start that is due, and how many were missed up to it."""
     cron_job = view.cron_job
-    earliest = seconds_of(status.get("lastScheduleTime")) or created_at(cron_job)
+    earliest = _earliest(view, status)
     deadline = cron_job["spec"].get("startingDeadlineSeconds")
     if deadline is not None:
         earliest = max(earliest, view.now - deadline)
+    if schedule.every_s:
+        count = max(int((view.now - earliest) / schedule.every_s), 0)
+        return (earliest + count * schedule.every_s if count else None), count
     latest: float | None = None
     count = 0
     at = schedule.next_after(earliest)
@@ -169,6 +212,8 @@ def _start(view: View, schedule: Schedule, status: Object) -> list[Action]:
     cron_job, spec = view.cron_job, view.cron_job["spec"]
     regarding = object_reference(CRON_JOBS, "CronJob", cron_job)
     at, missed = _due(view, schedule, status)
+    if at is not None and at == seconds_of(status.get("lastScheduleTime")):
+        return []
     actions: list[Action] = []
     if missed > _MISSED_MAX:
         text = (
@@ -207,7 +252,10 @@ def _job(cron_job: Object, name: str, at: float) -> Object:
     metadata: Object = {
         "name": name,
         "namespace": namespace_of(cron_job),
-        "annotations": {**(source.get("annotations") or {}), _SCHEDULED: stamp(at)},
+        "annotations": {
+            **(source.get("annotations") or {}),
+            _SCHEDULED: zoned_stamp(at, cron_job["spec"].get("timeZone") or "UTC"),
+        },
         "ownerReferences": [controller_reference(CRON_JOBS, "CronJob", cron_job)],
     }
     if source.get("labels"):
@@ -220,6 +268,20 @@ def _job(cron_job: Object, name: str, at: float) -> Object:
     }
 
 
+def refused(view: View, action: Action, error: StatusError) -> Plan:
+    """Tell why a Job could not be made or deleted."""
+    if error.has_cause(NAMESPACE_ENDS):
+        return NOTHING
+    if isinstance(action, Create):
+        reason, text = "FailedCreate", f"Error creating job: {error.message}"
+    elif isinstance(action, Delete):
+        reason, text = "FailedDelete", f"Deleted job: {error.message}"
+    else:
+        return NOTHING
+    regarding = object_reference(CRON_JOBS, "CronJob", view.cron_job)
+    return Plan((warning(regarding, reason, text),))
+
+
 CONTROLLER = Controller(
     name="cronjob-controller",
     watches=(
@@ -228,4 +290,5 @@ CONTROLLER = Controller(
     ),
     view=view,
     reconcile=reconcile,
+    refused=refused,
 )

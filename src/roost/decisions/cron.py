@@ -1,16 +1,20 @@
 """Cron schedules: five fields, or a name such as @hourly, in any time zone. Pure.
 
 As in Kubernetes (robfig/cron): when both days of the month and days of the week are restricted, either
-is enough. A local time that does not exist (clocks go forward) is skipped.
+is enough. A local time that does not exist (clocks go forward) is skipped, one that comes twice (clocks
+go back) counts twice.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from roost.decisions.meta import stamp
 
 _NAMED = {
     "@yearly": "0 0 1 1 *",
@@ -28,7 +32,11 @@ _MONTHS = {
 _DAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
 _HORIZON_DAYS = 366 * 5
 _EVERY = "@every "
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_UNITS = {
+    "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9,
+}  # fmt: skip
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(rf"[-+]?(?:0|(?:{_PART.pattern})+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +78,35 @@ class Schedule:
 
     def _first_on(self, day: date, epoch_s: float, zone: tzinfo) -> float | None:
         for hour in self.hours:
-            for minute in self.minutes:
-                local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
-                at = local.timestamp()
-                exists = datetime.fromtimestamp(at, zone).hour == hour
-                if at > epoch_s and exists:
-                    return at
+            for fold in (0, 1):  # an hour that clocks go through twice counts twice
+                for minute in self.minutes:
+                    local = datetime(
+                        day.year, day.month, day.day, hour, minute, tzinfo=zone, fold=fold
+                    )
+                    at = local.timestamp()
+                    if at > epoch_s and datetime.fromtimestamp(at, zone).hour == hour:
+                        return at
         return None
 
 
 def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def is_zone(name: str) -> bool:
+    """Say whether there is a time zone of this name."""
+    try:
+        _zone(name)
+    except (ValueError, OSError, KeyError):  # what zoneinfo raises for names that it cannot find
+        return False
+    return True
+
+
+def zoned_stamp(epoch_s: float, zone: str) -> str:
+    """Write a time in RFC 3339 as the clocks of a zone show it."""
+    if zone == "UTC":
+        return stamp(epoch_s)
+    return datetime.fromtimestamp(int(epoch_s), _zone(zone)).isoformat().replace("+00:00", "Z")
 
 
 def _number(text: str, names: Mapping[str, int]) -> int:
@@ -93,16 +119,16 @@ def _field(
     """Return the numbers that a field means, and whether it is unrestricted."""
     found: set[int] = set()
     unrestricted = False
-    for part in text.split(","):
+    for part in filter(None, text.split(",")):
         spread, _, step_text = part.partition("/")
         step = int(step_text) if step_text else 1
         if step < 1:
             raise ValueError(f"step of range should be a positive number: {part}")
-        if spread in {"*", "?"}:
+        low, dash, high = spread.partition("-")
+        if low in {"*", "?"}:
             first, last = least, most
             unrestricted = unrestricted or step == 1
         else:
-            low, dash, high = spread.partition("-")
             first = _number(low, names)
             last = _number(high, names) if dash else most if step_text else first
         if names is _DAYS and last == 7:
@@ -138,15 +164,10 @@ def parse(text: str, zone: str = "UTC") -> Schedule:
 
 
 def _duration_s(text: str) -> float:
-    total, number = 0.0, ""
-    for char in text:
-        if char.isdigit() or char == ".":
-            number += char
-        elif char in _UNITS and number:
-            total += float(number) * _UNITS[char]
-            number = ""
-        else:
-            raise ValueError(f"failed to parse duration @every {text}")
-    if number or total < 1:
+    """Read a duration of Go; a schedule is never shorter than a second, nor finer."""
+    whole = _DURATION.fullmatch(text)
+    if whole is None:
         raise ValueError(f"failed to parse duration @every {text}")
-    return total
+    parts = _PART.findall(text)
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return max(float(int(-total if text.startswith("-") else total)), 1.0)

@@ -37,6 +37,38 @@ def test_a_time_that_the_clock_skips_is_skipped() -> None:
     assert stamp(found) == "2027-03-29T00:30:00Z"
 
 
+def test_a_time_that_comes_twice_counts_twice() -> None:
+    schedule, found = parse("0,30 * * * *", "Europe/Berlin"), []
+    at = seconds_of("2027-10-31T00:10:00Z")
+    for _ in range(5):
+        following = schedule.next_after(at)
+        assert following is not None
+        at = following
+        found.append(stamp(at)[11:16])
+    assert found == ["00:30", "01:00", "01:30", "02:00", "02:30"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        ("1.5h", 5400),
+        ("90s", 90),
+        ("1m500ms", 60),
+        ("300ms", 1),
+        ("0", 1),
+        ("-1h", 1),
+        ("2s9ns", 2),
+    ],
+)
+def test_durations(duration: str, seconds: int) -> None:
+    assert parse(f"@every {duration}").next_after(100.0) == 100.0 + seconds
+
+
+def test_what_the_server_accepts_can_be_read() -> None:
+    assert parse("1,,3 * * * *").minutes == (1, 3)
+    assert parse("*-5 * * * *") == parse("* * * * *")
+
+
 def test_a_day_that_never_comes() -> None:
     assert parse("0 0 31 2 *").next_after(0.0) is None
 
