@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -280,8 +281,9 @@ def controller_page() -> str:
     """Return the page of all controllers."""
     rules = CertificateRules(read_request, lambda _spec, _subresource: False)
     setup = Setup(
-        quota=QuotaRules(usage_of, quota_matches), certificates=rules, node_ports=frozenset()
-    )
+        quota=QuotaRules(usage_of, quota_matches), certificates=rules, node_ports=frozenset(),
+        cluster_cidr=IPv4Network("10.244.0.0/16"),
+    )  # fmt: skip
     old_names: dict[str, list[str]] = {}
     for alias, name in ALIASES.items():
         old_names.setdefault(name, []).append(alias)

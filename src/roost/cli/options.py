@@ -26,6 +26,12 @@ Controllers = Annotated[
     str | None,
     typer.Option(help="Which controllers run: '*', 'name', '-name', by comma; also 'scheduler'."),
 ]
+ClusterCidr = Annotated[
+    str | None, typer.Option(help="Range of all pods; nodes get pieces of it as spec.podCIDR.")
+]
+NodeMask = Annotated[
+    int | None, typer.Option(help="How many bits long the pieces of --cluster-cidr are.")
+]
 SchedulerConfig = Annotated[
     str | None, typer.Option(help="File with a KubeSchedulerConfiguration: the profiles.")
 ]

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +77,7 @@ from roost.client.port import Client
 from roost.client.recorder import EVENTS_REST_S
 from roost.controllers.registry import ALL, EVERYWHERE, OWN, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
+from roost.controllers.servicecidr import DEFAULT_RANGE
 from roost.decisions.served import served_kinds
 from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
@@ -181,7 +183,7 @@ async def serve(
                 parts.registered.start()
                 started()
                 own_ports = frozenset({port, settings.kubelet_port}) if local_node else None
-                _start_control(tasks, parts, names, own_ports, profiles)
+                _start_control(tasks, parts, names, own_ports, profiles, _pod_range(settings))
                 admin = _write_admin(places, parts.authority, settings, port)
                 if local_node:
                     await add_addons(client)
@@ -272,17 +274,23 @@ async def _listen(settings: Settings, parts: Parts, address: str) -> tuple[HttpS
     return http, port
 
 
+def _pod_range(settings: Settings) -> tuple[IPv4Network | None, int]:
+    text = settings.cluster_cidr
+    return (IPv4Network(text) if text else None), settings.node_cidr_mask_size
+
+
 def _start_control(
     tasks: asyncio.TaskGroup,
     parts: Parts,
     names: Sequence[str],
     node_ports: frozenset[int] | None,
     profiles: Sequence[Profile],
+    pod_range: tuple[IPv4Network | None, int],
 ) -> None:
     """Start controllers and scheduler over one set of informers.
 
     `node_ports` are those of this machine, if it is a node too; then Services of type LoadBalancer get
-    its address.
+    its address. `pod_range` is what nodes get pieces of, and how many bits long these are.
     """
     setup = Setup(
         ca_pem=parts.authority.certificate.decode(),
@@ -291,6 +299,9 @@ def _start_control(
         certificates=certificate_rules(parts.authorizer),
         sign_token=partial(issue, parts.keys),
         node_ports=node_ports,
+        cluster_cidr=pod_range[0],
+        node_cidr_bits=pod_range[1],
+        service_cidr=IPv4Network(DEFAULT_RANGE),
     )
     manager: Client = parts.api.client(MANAGER, rest_s=_REST_S)
 

@@ -60,6 +60,8 @@ class Settings:
     advertise_address: str = ""
     extra_names: str = ""  # further names and addresses of the server's certificate, by comma
     controllers: str = "*"
+    cluster_cidr: str = ""  # nodes get pieces of this range as spec.podCIDR; "": they get none
+    node_cidr_mask_size: int = 24
     scheduler_config: str = ""  # KubeSchedulerConfiguration: profiles of the scheduler
     node_name: str = ""
     node_ip: str = ""
@@ -116,10 +118,27 @@ class Settings:
             raise SettingsError(
                 f"pod_cidr {self.pod_cidr!r} is no range of IPv4 addresses like 10.244.0.0/24: {error}"
             ) from error
+        self._check_cluster_range()
         name = node_name(self)
         if not _NODE_NAME.fullmatch(name) or len(name) > SUBDOMAIN_MAX_BYTES:
             raise SettingsError(
                 f"node_name {name!r} must consist of lower case letters, digits, '-' and '.'"
+            )
+
+    def _check_cluster_range(self) -> None:
+        if not self.cluster_cidr:
+            return
+        try:
+            bits = ipaddress.IPv4Network(self.cluster_cidr).prefixlen
+        except ValueError as error:
+            raise SettingsError(
+                f"cluster_cidr {self.cluster_cidr!r} is no range of IPv4 addresses like 10.244.0.0/16:"
+                f" {error}"
+            ) from error
+        if not bits <= self.node_cidr_mask_size <= min(bits + 16, 32):
+            raise SettingsError(
+                f"node_cidr_mask_size must be between {bits} and {min(bits + 16, 32)}, as cluster_cidr"
+                f" is {self.cluster_cidr}"
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from types import MappingProxyType
 
 from roost.controllers import (
@@ -40,6 +41,7 @@ from roost.controllers.certificates import CertificateRules
 from roost.controllers.endpointslice import endpoint_slices
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
+from roost.controllers.nodeipam import Ranges, node_ipam
 from roost.controllers.nodelifecycle import GRACE_S, node_lifecycle
 from roost.controllers.podautoscaler import horizontal_pod_autoscaler
 from roost.controllers.podgc import pod_collector
@@ -66,6 +68,11 @@ class Setup:
     #: TCP ports on which the nodes listen themselves; None where no node takes what comes for its own
     #: address, and Services of type LoadBalancer are left to others.
     node_ports: frozenset[int] | None = None
+    #: The range that nodes get pieces of for their pods (None: they get none), and how many bits long
+    #: these are; and the range of Services, which is left out.
+    cluster_cidr: IPv4Network | None = None
+    node_cidr_bits: int = 24
+    service_cidr: IPv4Network | None = None
 
 
 Make = Callable[[Setup], AnyController]
@@ -85,6 +92,12 @@ def _ports(setup: Setup) -> frozenset[int]:
     if setup.node_ports is None:
         raise ValueError("service-lb-controller needs to know what the nodes' own ports are")
     return setup.node_ports
+
+
+def _node_ipam(setup: Setup) -> AnyController:
+    if setup.cluster_cidr is None:
+        raise ValueError("node-ipam-controller needs the range of the cluster's pods")
+    return node_ipam(Ranges(setup.cluster_cidr, setup.node_cidr_bits, setup.service_cidr))
 
 
 def _certificates(setup: Setup) -> CertificateRules:
@@ -141,6 +154,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 volumeexpand.CONTROLLER,
             )
         },
+        "node-ipam-controller": _node_ipam,
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
         "endpointslice-controller": lambda _setup: endpoint_slices(),
         "taint-eviction-controller": lambda _setup: taint_eviction(),
@@ -193,6 +207,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
         "job": "job-controller",
         "namespace": "namespace-controller",
+        "nodeipam": "node-ipam-controller",
         "nodelifecycle": "node-lifecycle-controller",
         "persistentvolume-binder": "persistentvolume-binder-controller",
         "persistentvolume-expander": "persistentvolume-expander-controller",
@@ -241,9 +256,12 @@ def chosen(text: str, known: Iterable[str] = ALL) -> tuple[str, ...]:
 def controllers(names: Iterable[str], setup: Setup) -> tuple[AnyController, ...]:
     """Return the declarations of the named controllers.
 
-    Names that are not here are left out, and so are those that need an authority where there is none.
+    Names that are not here are left out, and so are those that need what the setup does not have: an
+    authority, ports of nodes, a range for pods.
     """
     able = ALL.keys() if setup.certificates is not None else ALL.keys() - AUTHORITY
     if setup.node_ports is None:
         able = able - {"service-lb-controller"}
+    if setup.cluster_cidr is None:
+        able = able - {"node-ipam-controller"}
     return tuple(ALL[name](setup) for name in names if name in able)

@@ -46,6 +46,13 @@ def test_the_settings_in_force_can_be_printed_and_read_again(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "environment", "text", "complaint"),
     [
+        ({"cluster_cidr": "10.0.0.1/8"}, {}, "", "cluster_cidr '10.0.0.1/8' is no range of IPv4"),
+        (
+            {"cluster_cidr": "10.0.0.0/12", "node_cidr_mask_size": 29},
+            {},
+            "",
+            "node_cidr_mask_size must be between 12 and 28, as cluster_cidr is 10.0.0.0/12",
+        ),
         ({}, {"ROOST_PROT": "1"}, None, "ROOST_PROT"),
         ({}, {}, "prot: 1", "'prot'"),
         ({}, {}, "- a", "must be a map"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 import pytest
 
 from roost.api.registry import builtin
@@ -40,7 +42,10 @@ def test_every_declaration_carries_its_registered_name() -> None:
     rules = QuotaRules(lambda group, plural, obj: {}, lambda spec, group, plural, obj: True)
     certificates = CertificateRules(lambda pem: Request("", (), (), (), ()), lambda spec, sub: True)
     served = served_kinds(builtin().kinds())
-    setup = Setup("PEM", served, rules, certificates, node_ports=frozenset())
+    setup = Setup(
+        "PEM", served, rules, certificates, node_ports=frozenset(),
+        cluster_cidr=IPv4Network("10.244.0.0/16"),
+    )  # fmt: skip
     made = controllers(ALL, setup)
     assert [c.name for c in made] == list(ALL)
     shared = {}
@@ -49,3 +54,8 @@ def test_every_declaration_carries_its_registered_name() -> None:
             for index, function in watch.indexes.items():
                 key = (watch.resource, index)
                 assert shared.setdefault(key, function) is function, key
+
+
+def test_what_the_setup_does_not_have_is_left_out() -> None:
+    made = controllers(("node-ipam-controller", "service-lb-controller"), Setup())
+    assert made == ()
