@@ -6,7 +6,7 @@ from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import READ_WRITE, Kind, Subresource
 from roost.api.strategies import extension as extension_strategy
-from roost.api.validation import flowcontrol as flowcontrol_rules
+from roost.api.validation import apiservices as apiservices_rules
 
 GROUP = "apiregistration.k8s.io"
 
@@ -25,6 +25,6 @@ KINDS = (
         unconditional_update=False,
         default=extension_defaults.api_service,
         prepare=extension_strategy.API_SERVICE,
-        validate=flowcontrol_rules.API_SERVICE,
+        validate=apiservices_rules.API_SERVICE,
     ),
 )

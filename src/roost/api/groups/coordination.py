@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.api.columns import control as control_columns
 from roost.api.defaults import extension as extension_defaults
 from roost.api.kind import Kind
-from roost.api.strategies.strategy import PLAIN
+from roost.api.strategies.disabled import prepare_lease
 from roost.api.validation import policy as policy_rules
 
 GROUP = "coordination.k8s.io"
@@ -23,7 +23,7 @@ KINDS = (
         create_on_update=True,
         unconditional_update=False,
         default=extension_defaults.lease,
-        prepare=PLAIN,
+        prepare=prepare_lease,
         validate=policy_rules.LEASE,
     ),
 )

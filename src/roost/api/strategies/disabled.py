@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from roost.api.kind import Change
+from roost.api.strategies.strategy import PLAIN
 from roost.api.values import Object
 
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
@@ -54,3 +55,12 @@ def drop_of_template(change: Change, *path: str) -> None:
         return value.get("spec") or {}
 
     drop_of_pod(template(change.object), template(change.old or {}))
+
+
+def prepare_lease(change: Change) -> None:
+    """Prepare a Lease: elections that the server coordinates are off."""
+    PLAIN(change)
+    spec, old = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
+    for key in ("strategy", "preferredHolder"):
+        if old.get(key) is None:
+            spec.pop(key, None)

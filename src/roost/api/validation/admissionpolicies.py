@@ -33,6 +33,7 @@ from roost.api.values import Object
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _AUDIT_MAX = 20
+_VALUE_MAX_BYTES = 5 * 1024
 #: Words of CEL that name nothing.
 _RESERVED = frozenset({
     "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function",
@@ -83,13 +84,16 @@ def _policy(change: Change, causes: Causes) -> None:
     for index, audit in enumerate(audits):
         path, key = f"spec.auditAnnotations[{index}]", audit.get("key") or ""
         name = f"{owner}/{key}" if owner else key
-        causes.faults(f"{path}.key", key, names.check_qualified_name(name))
-        if not (audit.get("valueExpression") or "").strip():
+        causes.faults(f"{path}.key", name, names.check_qualified_name(name))
+        source = (audit.get("valueExpression") or "").strip()
+        if not source:
             text = "valueExpression is not specified"
+            causes.required(f"{path}.valueExpression", text)
+        elif len(source.encode()) > _VALUE_MAX_BYTES:
+            text = f"must not exceed {_VALUE_MAX_BYTES} bytes in length"
             causes.required(f"{path}.valueExpression", text)
         else:
             environment = admission_environment(params=_has_params(spec), variables=variables)
-            source = audit["valueExpression"]
             compile_checked(source, f"{path}.valueExpression", causes, environment, ANNOTATION)
         if key in taken:
             causes.duplicate(f"{path}.key", key)
@@ -146,8 +150,8 @@ def _variables(spec: Object, causes: Causes, *, mutates: bool) -> dict[str, Type
     """Check the variables of a policy, each of which knows those before it; return their types."""
     found: dict[str, Type] = {}
     for index, variable in enumerate(spec.get("variables") or ()):
-        path, name = f"spec.variables[{index}]", (variable.get("name") or "").strip()
-        if not name:
+        path, name = f"spec.variables[{index}]", variable.get("name") or ""
+        if not name.strip():
             causes.required(f"{path}.name", "name is not specified")
         elif names.check_c_identifier(name) or name in _RESERVED:
             causes.invalid(f"{path}.name", name, "name is not a valid CEL identifier")
@@ -258,7 +262,7 @@ def _param_ref(value: Object, path: str, causes: Causes) -> None:
     if not name and selector is None:
         causes.required(path, "one of name or selector must be specified")
     action = value.get("parameterNotFoundAction")
-    if action is None:
+    if not action:
         causes.required(f"{path}.parameterNotFoundAction")
     elif action not in ("Allow", "Deny"):
         causes.not_supported(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow"))

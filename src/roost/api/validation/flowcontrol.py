@@ -1,10 +1,11 @@
-"""Rules for flow schemas, priority levels and API services."""
+"""Rules for flow schemas and priority levels."""
 
 from __future__ import annotations
 
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes
+from roost.api.validation.mandatoryflows import fixed_level, fixed_schema
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
 
@@ -42,6 +43,7 @@ def _schema(change: Change, causes: Causes) -> None:
         causes.required(path, "must reference a priority level")
     for index, rule in enumerate(spec.get("rules") or ()):
         _rule(rule, f"spec.rules[{index}]", causes)
+    fixed_schema(name, spec, causes)
 
 
 def _rule(rule: Object, path: str, causes: Causes) -> None:
@@ -180,6 +182,7 @@ def _level(change: Change, causes: Causes) -> None:
             _limited(limited, "spec.limited", causes)
     else:
         causes.not_supported("spec.type", kind, ("Exempt", "Limited"))
+    fixed_level(name, spec, causes)
 
 
 def _shares(value: Object, path: str, causes: Causes) -> None:
@@ -244,46 +247,5 @@ def _entropy_bits(deck: int, hand: int) -> int:
     return (total - 1).bit_length()
 
 
-def _api_service(change: Change, causes: Causes) -> None:
-    spec, name = change.object.get("spec") or {}, change.object["metadata"].get("name") or ""
-    group, version = spec.get("group") or "", spec.get("version") or ""
-    wanted = f"{version}.{group}"
-    if name != wanted:
-        text = f'must be `spec.version+"."+spec.group`: "{wanted}"'
-        causes.invalid("metadata.name", name, text)
-    if group:
-        causes.faults("spec.group", group, names.check_subdomain(group))
-    causes.faults("spec.version", version, names.check_label_1035(version))
-    for key, limit in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
-        number = spec.get(key) or 0
-        if not 0 < number <= limit:
-            text = f"must be positive and less than {limit}"
-            causes.invalid(f"spec.{key}", number, text)
-    _api_service_client(spec, causes)
-
-
-def _api_service_client(spec: Object, causes: Causes) -> None:
-    service, bundle = spec.get("service"), spec.get("caBundle")
-    insecure = bool(spec.get("insecureSkipTLSVerify"))
-    if service is None:
-        if bundle:
-            causes.invalid("spec.caBundle", bundle, "local APIServices may not have a caBundle")
-        if insecure:
-            text = "local APIServices may not insecureSkipTLSVerify"
-            causes.invalid("spec.insecureSkipTLSVerify", insecure, text)
-        return
-    for key in ("namespace", "name"):
-        if not service.get(key):
-            causes.required(f"spec.service.{key}")
-    port = service.get("port")
-    if port is not None and names.check_port_number(port):
-        fault = "; ".join(names.check_port_number(port))
-        causes.invalid("spec.service.port", port, f"port is not valid: {fault}")
-    if insecure and bundle:
-        text = "may not be true if caBundle is present"
-        causes.invalid("spec.insecureSkipTLSVerify", insecure, text)
-
-
 FLOW_SCHEMA = Rules(always=_schema, namespaced=False)
 PRIORITY_LEVEL = Rules(always=_level, namespaced=False)
-API_SERVICE = Rules(always=_api_service, namespaced=False, name_rule="path")

@@ -11,6 +11,9 @@ from roost.api.validation.numbers import at_most_all, count_or_percent
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector, shown_selector
 
+_ELECTION = "OldestEmulationVersion"
+#: What makes tolerations of a class the same.
+_TOLERATION_KEYS = ("key", "operator", "value", "effect")
 _EVICTION = ("AlwaysAllow", "IfHealthyBudget")
 _PREEMPTION = ("PreemptLowerPriority", "Never")
 _HIGHEST = 1_000_000_000
@@ -85,15 +88,20 @@ def _runtime_class(change: Change, causes: Causes) -> None:
         causes.faults("handler", handler, names.check_label(handler))
     overhead = (value.get("overhead") or {}).get("podFixed")
     if overhead:
-        resources.requirements({"limits": overhead}, "overhead.podFixed", causes)
+        resources.requirements({"limits": overhead}, "overhead", causes)
     where = value.get("scheduling") or {}
     if where.get("nodeSelector"):
         causes.extend(names.check_labels(where["nodeSelector"], "scheduling.nodeSelector"))
     tolerations = where.get("tolerations") or []
     scheduling.tolerations(tolerations, "scheduling.tolerations", causes)
+    seen: set[tuple[str, ...]] = set()
     for index, toleration in enumerate(tolerations):
-        if toleration in tolerations[:index]:
-            causes.duplicate(f"scheduling.tolerations[{index}]", toleration)
+        same = tuple(toleration.get(key) or "" for key in _TOLERATION_KEYS)
+        if same in seen:
+            shown = Structure(zip(("Key", "Operator", "Value", "Effect"), same, strict=True))
+            shown["TolerationSeconds"] = toleration.get("tolerationSeconds")
+            causes.duplicate(f"scheduling.tolerations[{index}]", shown)
+        seen.add(same)
 
 
 def _runtime_class_update(change: Change, causes: Causes) -> None:
@@ -108,9 +116,10 @@ def _lease(change: Change, causes: Causes) -> None:
         causes.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0")
     causes.not_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
     strategy, preferred = spec.get("strategy"), spec.get("preferredHolder")
-    if strategy is not None and strategy != "OldestEmulationVersion":
-        faults = names.check_qualified_name(strategy)
-        causes.faults("spec.strategy", strategy, faults)
+    if strategy is not None and "/" in strategy:
+        causes.faults("spec.strategy", strategy, names.check_qualified_name(strategy))
+    elif strategy is not None and strategy != _ELECTION:
+        causes.not_supported("spec.strategy", strategy, (_ELECTION,))
     if preferred and not strategy:
         text = "may only be specified if `strategy` is defined"
         causes.forbidden("spec.preferredHolder", text)

@@ -254,8 +254,8 @@ def conditions(values: list[Object], path: str, causes: Causes, environment: Env
     taken: set[str] = set()
     for index, condition in enumerate(values):
         here, name = f"{path}[{index}]", condition.get("name") or ""
-        source = condition.get("expression") or ""
-        if not source.strip():
+        source = (condition.get("expression") or "").strip()
+        if not source:
             causes.required(f"{here}.expression")
         else:
             expression(source, f"{here}.expression", causes, environment, CONDITION)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from roost.api.kind import Resource
+from roost.api.validation import mandatoryflows
 from roost.api.values import Object
 
 GROUP: Final = "flowcontrol.apiserver.k8s.io"
 SCHEMAS: Final = Resource(GROUP, "v1", "flowschemas")
 LEVELS: Final = Resource(GROUP, "v1", "prioritylevelconfigurations")
 AUTO_UPDATE: Final = "apf.kubernetes.io/autoupdate-spec"
-MANDATORY: Final = frozenset({"exempt", "catch-all"})
+MANDATORY: Final = frozenset(mandatoryflows.SCHEMAS)
 
 _API_VERSION: Final = f"{GROUP}/v1"
 _EVERY: Final = ["*"]
@@ -44,21 +45,7 @@ def _limited(name: str, shares: int, lendable: int, queues: int, hand: int) -> O
 
 
 DEFAULT_LEVELS: Final = (
-    _level(
-        "exempt",
-        {"type": "Exempt", "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0}},
-    ),
-    _level(
-        "catch-all",
-        {
-            "type": "Limited",
-            "limited": {
-                "nominalConcurrencyShares": 5,
-                "lendablePercent": 0,
-                "limitResponse": {"type": "Reject"},
-            },
-        },
-    ),
+    *(_level(name, spec) for name, spec in mandatoryflows.LEVELS.items()),
     _limited("system", 30, 33, 64, 6),
     _limited("node-high", 40, 25, 64, 6),
     _limited("leader-election", 10, 0, 16, 4),
