@@ -136,7 +136,7 @@ def test_a_page_says_how_to_run_it(folder: Path):
         assert f"```sh\nkubectl apply -f {path}\n```" in page
         assert f"kubectl delete -f {path}" in page
     else:
-        assert f"```sh\npytest {path}\n```" in page
+        assert re.search(rf"^```sh\n(pytest|./dev run python) {path}\b", page, re.MULTILINE)
 
 
 def test_examples_are_numbered_and_listed():
