@@ -20,7 +20,8 @@ from roost.apiserver.addressing import commit, with_addresses
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, rfc3339, shown, undo_all
 from roost.apiserver.encoding import draft_of
-from roost.apiserver.options import DeleteRequest
+from roost.apiserver.options import DeleteRequest, ListOptions
+from roost.apiserver.reading import Listing, list_records
 from roost.apiserver.selection import Selection
 from roost.apiserver.updating import MODIFIED
 from roost.store.port import Conflict, Record, Write
@@ -273,17 +274,15 @@ async def delete_collection(
     selection: Selection,
     options: DeleteRequest,
     context: WriteContext,
-) -> tuple[list[Record], int]:
-    """Delete all selected objects; return them as they were, and the revision of that list."""
+    listed: ListOptions | None = None,
+) -> Listing:
+    """Delete all selected objects, or the page of them that is `listed`.
+
+    Returns them as they were; raises StatusError.
+    """
     warn_of_orphans(kind, options, context)
-    page = await core.store.list(keys.prefix_of(kind, namespace))
-    await core.converted(kind, page.records)
-    chosen = [
-        record
-        for record in page.records
-        if selection.empty or selection.matches(kind, shown(kind, record, keep=False))
-    ]
-    for record in chosen:
+    listing = await list_records(core, kind, namespace, selection, listed or ListOptions())
+    for record in listing.records:
         metadata = record.object["metadata"]
         try:
             await delete(
@@ -293,4 +292,4 @@ async def delete_collection(
         except StatusError as error:
             if error.code != 404:
                 raise
-    return chosen, page.revision
+    return listing

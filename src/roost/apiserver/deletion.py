@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from roost.api.errors import BadRequest, Cause
+from typing import Final
+
+from roost.api.errors import BadRequest
 from roost.api.protobuf import objects
 from roost.api.protobuf.wire import Malformed as MalformedProtobuf
 from roost.api.schema import yaml
-from roost.api.schema.body import Malformed, read
+from roost.api.schema.body import Malformed, head_problem, read
+from roost.api.schema.decode import decode
+from roost.api.schema.nodes import node
+from roost.api.schema.scalars import Mismatch
+from roost.api.validation.causes import Causes
+from roost.api.values import Value
 from roost.apiserver import failures
 from roost.apiserver.messages import YAML, Request
 from roost.apiserver.negotiation import PROTOBUF, body_type
 from roost.apiserver.options import DeleteRequest, check_dry_run, parse_int, parse_optional_bool
 
-_POLICIES = ("Foreground", "Background", "Orphan")
-_GO_NAMES = {str: "string", bool: "bool", list: "array", dict: "object"}
-_TYPES: dict[str, tuple[type, str]] = {
-    "gracePeriodSeconds": (int, "int64"),
-    "propagationPolicy": (str, "string"),
-    "orphanDependents": (bool, "bool"),
-    "preconditions": (dict, "v1.Preconditions"),
-    "dryRun": (list, "[]string"),
-}
-_SCHEME = 'in scheme "pkg/apis/meta/internalversion/scheme/register.go:27"'
+_POLICIES: Final = ("Foreground", "Background", "Orphan", "nil")
+_SCHEME: Final = 'in scheme "pkg/apis/meta/internalversion/scheme/register.go:27"'
+_DEFINITION: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 
 def delete_request(request: Request, query: dict[str, str]) -> DeleteRequest:
     """Return the options of a DELETE; the body wins over the query. Raises BadRequest, Invalid."""
-    options = _from_body(request) if request.body else _from_query(query)
+    if not request.body:
+        return _from_query(query)
+    options = _from_body(request)
     if query.get("dryRun"):
-        check_dry_run([query["dryRun"]], "DeleteOptions")
+        _check(options, [query["dryRun"]])
         options.dry_run = True
-    _check(options)
     return options
 
 
 def _from_query(query: dict[str, str]) -> DeleteRequest:
-    return DeleteRequest(
+    dry_run = [query["dryRun"]] if "dryRun" in query else []
+    options = DeleteRequest(
         grace_period_s=parse_int(query.get("gracePeriodSeconds")),
         propagation=query.get("propagationPolicy"),
         orphan_dependents=parse_optional_bool(query.get("orphanDependents")),
+        dry_run=bool(dry_run),
     )
+    _check(options, dry_run)
+    return options
 
 
 def _from_body(request: Request) -> DeleteRequest:
@@ -51,60 +56,48 @@ def _from_body(request: Request) -> DeleteRequest:
             raise BadRequest(str(error)) from None
     try:
         value = yaml.parse(request.body)[0] if media == YAML else read(request.body)
+        return from_object({} if value is None else value)
     except (Malformed, yaml.MalformedYAML) as error:
         raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from None
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
-        raise BadRequest("couldn't get version/kind; json parse error: not an object")
-    return from_object(value)
 
 
-def from_object(value: dict[str, object]) -> DeleteRequest:
-    """Read a DeleteOptions object; raises BadRequest, Invalid."""
+def from_object(value: Value) -> DeleteRequest:
+    """Read a DeleteOptions object; raises BadRequest, Invalid, Malformed for what is no object."""
+    problem = head_problem(value)
+    if problem:
+        raise Malformed(problem)
+    assert isinstance(value, dict)
     kind, api_version = value.get("kind") or "DeleteOptions", value.get("apiVersion") or "v1"
     if kind != "DeleteOptions":
         raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}" {_SCHEME}')
-    for name, (wanted, go_type) in _TYPES.items():
-        found = value.get(name)
-        wrong = found is not None and not isinstance(found, wanted)
-        if wrong or (wanted is int and isinstance(found, bool)):
-            shown = _GO_NAMES.get(type(found), "number")
-            raise BadRequest(
-                f"json: cannot unmarshal {shown} into Go struct field DeleteOptions.{name} "
-                f"of type {go_type}"
-            )
-    dry_run = [str(item) for item in _list(value.get("dryRun"))]
-    check_dry_run(dry_run, "DeleteOptions")
-    conditions = value.get("preconditions")
-    conditions = conditions if isinstance(conditions, dict) else {}
-    grace, policy = value.get("gracePeriodSeconds"), value.get("propagationPolicy")
-    orphan = value.get("orphanDependents")
-    return DeleteRequest(
-        grace_period_s=grace if isinstance(grace, int) else None,
-        propagation=policy if isinstance(policy, str) else None,
-        orphan_dependents=orphan if isinstance(orphan, bool) else None,
+    try:
+        given, _ = decode(node(_DEFINITION), value)
+    except Mismatch as error:
+        raise BadRequest(str(error)) from None
+    conditions = given.get("preconditions") or {}
+    dry_run = given.get("dryRun") or []
+    options = DeleteRequest(
+        grace_period_s=given.get("gracePeriodSeconds"),
+        propagation=given.get("propagationPolicy"),
+        orphan_dependents=given.get("orphanDependents"),
         uid=conditions.get("uid"),
         resource_version=conditions.get("resourceVersion"),
         dry_run=bool(dry_run),
         raw=value,
     )
+    _check(options, dry_run)
+    return options
 
 
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _check(options: DeleteRequest) -> None:
-    policy = options.propagation
-    if policy is None:
-        return
-    if options.orphan_dependents is not None:
-        text = f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both set'
-        cause = Cause("FieldValueInvalid", text, "propagationPolicy")
-        raise failures.bad_options("DeleteOptions", cause)
-    if policy not in _POLICIES:
-        listed = ", ".join(f'"{name}"' for name in (*_POLICIES, "nil"))
-        text = f'Unsupported value: "{policy}": supported values: {listed}'
-        cause = Cause("FieldValueNotSupported", text, "propagationPolicy")
-        raise failures.bad_options("DeleteOptions", cause)
+def _check(options: DeleteRequest, dry_run: list[str]) -> None:
+    causes, policy = Causes(), options.propagation
+    path = "propagationPolicy"
+    if policy is not None:
+        if options.orphan_dependents is not None:
+            text = "orphanDependents and deletionPropagation cannot be both set"
+            causes.invalid(path, policy, text)
+        if policy not in _POLICIES[:-1]:
+            causes.not_supported(path, policy, _POLICIES)
+    check_dry_run(dry_run, causes)
+    if causes:
+        raise failures.bad_options("DeleteOptions", causes)

@@ -91,10 +91,6 @@ def too_large_version(asked: int, current: int) -> Timeout:
     )
 
 
-def bad_options(kind: str, cause: Cause) -> StatusError:
+def bad_options(kind: str, causes: Sequence[Cause]) -> StatusError:
     """Return `ListOptions.meta.k8s.io "" is invalid: ...`."""
-    return invalid("meta.k8s.io", kind, "", [cause])
-
-
-def forbidden_option(kind: str, field: str, why: str) -> StatusError:
-    return bad_options(kind, Cause("FieldValueForbidden", f"Forbidden: {why}", field))
+    return invalid("meta.k8s.io", kind, "", list(causes))

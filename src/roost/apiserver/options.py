@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 from urllib.parse import parse_qsl
 
-from roost.api.errors import BadRequest, Cause
+from roost.api.errors import BadRequest
 from roost.api.numerals import natural, whole
+from roost.api.validation.causes import Causes
 from roost.api.values import Object
 from roost.apiserver import failures
 
@@ -106,41 +108,46 @@ def _default_watch(options: ListOptions) -> None:
         options.match = "NotOlderThan"
 
 
-def _check_match(options: ListOptions, supported: str) -> None:
-    if options.match not in {"", "Exact", "NotOlderThan"}:
-        text = f'Unsupported value: "{options.match}": supported values: {supported}'
-        raise failures.bad_options(
-            "ListOptions", Cause("FieldValueNotSupported", text, "resourceVersionMatch")
-        )
+_MATCH: Final = "resourceVersionMatch"
+_EXACT: Final = "Exact"
+_NOT_OLDER: Final = "NotOlderThan"
+_WITH_CONTINUE: Final = f"{_MATCH} is forbidden when continue is provided"
 
 
-def _forbid(field_name: str, why: str) -> None:
-    raise failures.forbidden_option("ListOptions", field_name, why)
+def _refuse(kind: str, causes: Causes) -> None:
+    if causes:
+        raise failures.bad_options(kind, causes)
 
 
 def _check_list(options: ListOptions) -> None:
-    match = "resourceVersionMatch"
-    if options.initial_events is not None:
-        _forbid("sendInitialEvents", "sendInitialEvents is forbidden for list")
-    if options.match:
-        if options.continue_token:
-            _forbid(match, f"{match} is forbidden when continue is provided")
+    causes, match = Causes(), options.match
+    if match:
         if not options.resource_version:
-            _forbid(match, f"{match} is forbidden unless resourceVersion is provided")
-        _check_match(options, '"Exact", "NotOlderThan", ""')
-        if options.match == "Exact" and options.resource_version == "0":
-            _forbid(match, f'{match} "exact" is forbidden for resourceVersion "0"')
+            causes.forbidden(_MATCH, f"{_MATCH} is forbidden unless resourceVersion is provided")
+        if options.continue_token:
+            causes.forbidden(_MATCH, _WITH_CONTINUE)
+        if match not in {_EXACT, _NOT_OLDER}:
+            causes.not_supported(_MATCH, match, (_EXACT, _NOT_OLDER, ""))
+        if match == _EXACT and options.resource_version == "0":
+            causes.forbidden(_MATCH, f'{_MATCH} "exact" is forbidden for resourceVersion "0"')
+    if options.initial_events is not None:
+        causes.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+    _refuse("ListOptions", causes)
 
 
 def _check_watch(options: ListOptions) -> None:
-    match = "resourceVersionMatch"
-    if options.match:
-        if options.continue_token:
-            _forbid(match, f"{match} is forbidden when continue is provided")
+    causes, match = Causes(), options.match
+    if options.initial_events is not None and match != _NOT_OLDER:
+        causes.forbidden(_MATCH, f"sendInitialEvents requires setting {_MATCH} to {_NOT_OLDER}")
+    if match:
         if options.initial_events is None:
-            _forbid(match, f"{match} is forbidden for watch unless sendInitialEvents is provided")
-    if options.initial_events is not None and options.match != "NotOlderThan":
-        _forbid(match, f"sendInitialEvents requires setting {match} to NotOlderThan")
+            text = f"{_MATCH} is forbidden for watch unless sendInitialEvents is provided"
+            causes.forbidden(_MATCH, text)
+        if match != _NOT_OLDER:
+            causes.not_supported(_MATCH, match, (_NOT_OLDER,))
+        if options.continue_token:
+            causes.forbidden(_MATCH, _WITH_CONTINUE)
+    _refuse("ListOptions", causes)
 
 
 @dataclass(slots=True)
@@ -162,42 +169,54 @@ class WriteOptions:
         return found
 
 
-def write_options(query: dict[str, str], kind: str, user_agent: str) -> WriteOptions:
-    """Read the options of a write; `kind` is CreateOptions, UpdateOptions or PatchOptions."""
-    if not query:
+def write_options(
+    query: dict[str, str], kind: str, user_agent: str, *, applies: bool = False
+) -> WriteOptions:
+    """Read the options of a write; `kind` is CreateOptions, UpdateOptions or PatchOptions.
+
+    Raises Invalid. A patch that `applies` must name its manager, and others may not force.
+    """
+    if not query and not applies:
         return WriteOptions(field_manager=manager_of(user_agent))
     manager = query.get("fieldManager", "")
-    check_manager(manager, kind)
-    dry_run = query.get("dryRun", "")
-    check_dry_run([dry_run] if dry_run else [], kind)
+    dry_run = [query["dryRun"]] if "dryRun" in query else []
     validation = query.get("fieldValidation", "")
-    if validation not in {"", "Ignore", "Warn", "Strict"}:
-        text = (
-            f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
-        )
-        raise failures.bad_options(kind, Cause("FieldValueNotSupported", text, "fieldValidation"))
     force = parse_optional_bool(query.get("force"))
+    causes = Causes()
+    if applies and not manager:
+        causes.required("fieldManager", "is required for apply patch")
+    elif kind == "PatchOptions" and not applies and force is not None:
+        causes.forbidden("force", "may not be specified for non-apply patch")
+    check_manager(manager, causes)
+    check_dry_run(dry_run, causes)
+    if validation not in _VALIDATIONS:
+        causes.not_supported("fieldValidation", validation, _VALIDATIONS)
+    _refuse(kind, causes)
     return WriteOptions(
-        dry_run == "All", manager or manager_of(user_agent), validation or "Warn", force,
+        bool(dry_run), manager or manager_of(user_agent), validation or "Warn", force,
         bool(manager),
     )  # fmt: skip
 
 
-def check_manager(manager: str, kind: str) -> None:
+_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
+
+
+def check_manager(manager: str, causes: Causes) -> None:
+    """Refuse a name that is too long or has letters that cannot be printed."""
     if len(manager.encode()) > FIELD_MANAGER_LIMIT_BYTES:
-        text = f"Too long: may not be more than {FIELD_MANAGER_LIMIT_BYTES} bytes"
-        raise failures.bad_options(kind, Cause("FieldValueTooLong", text, "fieldManager"))
-    for char in manager:
-        if not char.isprintable():
-            text = f'Invalid value: "{manager}": should only contain printable characters'
-            raise failures.bad_options(kind, Cause("FieldValueInvalid", text, "fieldManager"))
+        causes.too_long("fieldManager", FIELD_MANAGER_LIMIT_BYTES)
+    position = 0
+    for letter in manager:
+        if not letter.isprintable():
+            text = f"invalid character U+{ord(letter):04X} (at position {position})"
+            causes.invalid("fieldManager", manager, text)
+        position += len(letter.encode())
 
 
-def check_dry_run(values: list[str], kind: str) -> None:
+def check_dry_run(values: list[str], causes: Causes) -> None:
+    """Refuse anything but All."""
     if any(value != "All" for value in values):
-        listed = ",".join(f'"{value}"' for value in values)
-        text = f'Unsupported value: [{listed}]: supported values: "All"'
-        raise failures.bad_options(kind, Cause("FieldValueNotSupported", text, "dryRun"))
+        causes.not_supported("dryRun", values, ("All",))
 
 
 @lru_cache(maxsize=1024)

@@ -119,7 +119,6 @@ class Patches:
     async def apply(self, target: Target, request: Request, context: WriteContext) -> Written:
         """Patch an object; raises StatusError."""
         media = patch_type(request, is_custom(target.kind))
-        check_options(media, context)
         if media == APPLY_PATCH:
             target.tracked = True
             target.creates = not target.subresource
@@ -152,7 +151,6 @@ class Patches:
     def scale_build(self, target: Target, request: Request, context: WriteContext) -> Build:
         """Return the build of the object behind a patched Scale."""
         media = patch_type(request, custom=False)
-        check_options(media, context)
         if media == APPLY_PATCH:
             target.tracked = True
             return self._scale_configuration(target, request.body, context)
@@ -207,20 +205,6 @@ class Patches:
             return new
 
         return build
-
-
-def check_options(media: str, context: WriteContext) -> None:
-    """Check what apply needs and others may not have; raises Invalid."""
-    options = context.options
-    if media == APPLY_PATCH:
-        if not options.manager_given:
-            text = "Required value: is required for apply patch"
-            cause = Cause("FieldValueRequired", text, "fieldManager")
-            raise failures.bad_options("PatchOptions", cause)
-    elif options.force is not None:
-        raise failures.forbidden_option(
-            "PatchOptions", "force", "may not be specified for non-apply patch"
-        )
 
 
 def patched_object(media: str, old: Object, patch: Any, node: Node) -> Object:

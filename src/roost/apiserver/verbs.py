@@ -29,9 +29,10 @@ from roost.apiserver.forms import Forms
 from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
 from roost.apiserver.negotiation import BUILTIN_TYPES, Form, check_shape, negotiate, wants_pretty
 from roost.apiserver.options import list_options, write_options
-from roost.apiserver.patching import Patches
+from roost.apiserver.patching import Patches, patch_type
+from roost.apiserver.patchreading import APPLY_PATCH
 from roost.apiserver.proxies import Proxies
-from roost.apiserver.reading import Listing, get, list_records
+from roost.apiserver.reading import get, list_records
 from roost.apiserver.requestinfo import RequestInfo
 from roost.apiserver.scaling import GROUP as SCALE_GROUP
 from roost.apiserver.scaling import SCALE_KIND, scale_build, scale_of
@@ -86,7 +87,11 @@ class Call:
 
     def context(self, options: str) -> WriteContext:
         agent = self.request.headers.get("user-agent", "")
-        written = write_options(self.query, options, agent)
+        custom = is_custom(self.kind) and self.info.subresource != "scale"
+        applies = (
+            options == "PatchOptions" and patch_type(self.request, custom=custom) == APPLY_PATCH
+        )
+        written = write_options(self.query, options, agent, applies=applies)
         return WriteContext(self.request.user, written, self.request.warnings)
 
 
@@ -353,9 +358,8 @@ class Verbs:
         selection = parse_selection(call.kind, listed.labels, listed.fields)
         options = delete_request(call.request, call.query)
         context = WriteContext(call.request.user, warnings=call.request.warnings)
-        records, revision = await delete_collection(
-            self.core, call.kind, call.namespace, selection, options, context
+        listing = await delete_collection(
+            self.core, call.kind, call.namespace, selection, options, context, listed
         )
-        listing = Listing(records, revision)
         body = await self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
         return Answer(200, body, call.form.media)

@@ -220,17 +220,24 @@ def _unrecognized(raw: bytes, expect: Expected, problem: str) -> BadRequest:
     )
 
 
-def _check_kind(raw: bytes, value: Any, expect: Expected) -> None:
-    """Refuse a body that is of another kind or version."""
-    prefix = "couldn't get version/kind; json parse error: json: cannot unmarshal "
+def head_problem(value: Value) -> str:
+    """Return what Go says of a body whose kind and version cannot be read, "" if they can."""
+    prefix = "json: cannot unmarshal "
     if not isinstance(value, dict):
-        what = _json_type(value)
-        raise _unrecognized(raw, expect, f"{prefix}{what} into Go value of type {_GO_STRUCT}")
+        return f"{prefix}{_json_type(value)} into Go value of type {_GO_STRUCT}"
     for name in ("apiVersion", "kind"):
         if not isinstance(value.get(name) or "", str):
             what = _json_type(value[name])
-            problem = f"{prefix}{what} into Go struct field .{name} of type string"
-            raise _unrecognized(raw, expect, problem)
+            return f"{prefix}{what} into Go struct field .{name} of type string"
+    return ""
+
+
+def _check_kind(raw: bytes, value: Any, expect: Expected) -> None:
+    """Refuse a body that is of another kind or version."""
+    problem = head_problem(value)
+    if problem:
+        problem = f"couldn't get version/kind; json parse error: {problem}"
+        raise _unrecognized(raw, expect, problem)
     api_version = value.get("apiVersion") or expect.api_version
     kind = value.get("kind") or expect.kind
     given, wanted = (api_version, kind), (expect.api_version, expect.kind)

@@ -1,0 +1,157 @@
+"""What requests may ask for, and all that is wrong with what they ask for, in the real order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roost.api.errors import BadRequest, Invalid
+from roost.apiserver.deletion import delete_request
+from roost.apiserver.messages import Request
+from roost.apiserver.options import list_options, write_options
+
+MATCH = "resourceVersionMatch"
+
+
+def causes_of(refused: pytest.ExceptionInfo[Invalid]) -> list[str]:
+    details: Any = refused.value.details
+    return [f"{each['field']}: {each['message']}" for each in details["causes"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "watch", "expected"),
+    [
+        (
+            {MATCH: "Odd", "continue": "c", "sendInitialEvents": "1"},
+            False,
+            [
+                f"{MATCH}: Forbidden: {MATCH} is forbidden unless resourceVersion is provided",
+                f"{MATCH}: Forbidden: {MATCH} is forbidden when continue is provided",
+                f'{MATCH}: Unsupported value: "Odd": supported values: "Exact", "NotOlderThan", ""',
+                "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+            ],
+        ),
+        (
+            {MATCH: "Exact", "sendInitialEvents": "true"},
+            True,
+            [
+                f"{MATCH}: Forbidden: sendInitialEvents requires setting {MATCH} to NotOlderThan",
+                f'{MATCH}: Unsupported value: "Exact": supported values: "NotOlderThan"',
+            ],
+        ),
+        (
+            {MATCH: "Exact", "resourceVersion": "1"},
+            True,
+            [
+                (
+                    f"{MATCH}: Forbidden: {MATCH} is forbidden for watch unless sendInitialEvents "
+                    "is provided"
+                ),
+                f'{MATCH}: Unsupported value: "Exact": supported values: "NotOlderThan"',
+            ],
+        ),
+    ],
+)
+def test_lists_and_watches(query, watch, expected):
+    with pytest.raises(Invalid) as refused:
+        list_options(query, watch=watch)
+    assert causes_of(refused) == expected
+
+
+def test_writes():
+    query = {"fieldManager": "a\nb", "dryRun": "", "fieldValidation": "strict", "force": "1"}
+    with pytest.raises(Invalid) as refused:
+        write_options(query, "PatchOptions", "x/1")
+    assert causes_of(refused) == [
+        "force: Forbidden: may not be specified for non-apply patch",
+        'fieldManager: Invalid value: "a\\nb": invalid character U+000A (at position 1)',
+        'dryRun: Unsupported value: [""]: supported values: "All"',
+        (
+            'fieldValidation: Unsupported value: "strict": supported values: '
+            '"", "Ignore", "Strict", "Warn"'
+        ),
+    ]
+
+
+def test_an_apply_names_its_manager():
+    with pytest.raises(Invalid) as refused:
+        write_options({}, "PatchOptions", "x/1", applies=True)
+    assert causes_of(refused) == ["fieldManager: Required value: is required for apply patch"]
+    options = write_options(
+        {"fieldManager": "m", "force": "true"}, "PatchOptions", "x/1", applies=True
+    )
+    assert (options.field_manager, options.force) == ("m", True)
+
+
+def deletion(body: bytes = b"", **query: str):
+    return delete_request(Request("DELETE", "/x", "", {}, body), query)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            b'{"preconditions":{"uid":5}}',
+            (
+                "json: cannot unmarshal number into Go struct field Preconditions.preconditions.uid "
+                "of type types.UID"
+            ),
+        ),
+        (
+            b'{"gracePeriodSeconds":1.5}',
+            (
+                "json: cannot unmarshal number 1.5 into Go struct field "
+                "DeleteOptions.gracePeriodSeconds of type int64"
+            ),
+        ),
+        (
+            b'{"dryRun":"All"}',
+            (
+                "json: cannot unmarshal string into Go struct field DeleteOptions.dryRun "
+                "of type []string"
+            ),
+        ),
+        (
+            b"[]",
+            (
+                "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go "
+                'value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+                'Kind string "json:\\"kind,omitempty\\"" }'
+            ),
+        ),
+    ],
+)
+def test_bodies_of_deletions(body, words):
+    with pytest.raises(BadRequest) as refused:
+        deletion(body)
+    assert refused.value.message == words
+
+
+def test_all_that_is_wrong_with_a_deletion_is_said():
+    body = b'{"propagationPolicy":"Odd","orphanDependents":true,"dryRun":["x"]}'
+    with pytest.raises(Invalid) as refused:
+        deletion(body)
+    path = "propagationPolicy"
+    assert causes_of(refused) == [
+        f'{path}: Invalid value: "Odd": orphanDependents and deletionPropagation cannot be both set',
+        (
+            f'{path}: Unsupported value: "Odd": supported values: '
+            '"Foreground", "Background", "Orphan", "nil"'
+        ),
+        'dryRun: Unsupported value: ["x"]: supported values: "All"',
+    ]
+    with pytest.raises(Invalid):
+        deletion(dryRun="")
+    assert deletion(dryRun="All").dry_run
+
+
+def test_what_a_deletion_asks_for():
+    options = deletion(
+        b'{"kind":"DeleteOptions","apiVersion":"apps/v1","gracePeriodSeconds":0,"extra":1,'
+        b'"preconditions":{"uid":"u","resourceVersion":"5"},"orphanDependents":false}'
+    )
+    assert options.grace_period_s == 0
+    assert (options.uid, options.resource_version) == ("u", "5")
+    assert options.orphan_dependents is False
+    assert not options.dry_run
