@@ -10,8 +10,6 @@ import binascii
 from base64 import b64decode
 from typing import Any, Final
 
-import jwt
-
 from roost.api.values import Object
 from roost.apiserver.access.identity import service_account_name, service_account_user
 from roost.apiserver.admission.port import Lookup
@@ -33,6 +31,8 @@ def issue(keys: Keys, namespace: str, secret: str, account: str, account_uid: st
         f"{_CLAIM}service-account.uid": account_uid,
         "sub": service_account_name(namespace, account),
     }
+    import jwt  # late, as below
+
     return jwt.encode(claims, keys.private, keys.algorithm, headers={"kid": keys.key_id})
 
 
@@ -71,6 +71,8 @@ async def find(keys: Keys, token: str, lookup: Lookup) -> User:
 
 
 def _decode(keys: Keys, token: str) -> Object:
+    import jwt  # late: it brings all of cryptography along
+
     try:
         key = keys.verifying(jwt.get_unverified_header(token).get("kid"))
         if key is None:

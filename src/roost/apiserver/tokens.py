@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-import jwt
-
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.apiserver.access.identity import (
@@ -121,6 +119,8 @@ def issue(
         "nbf": started,
         "sub": service_account_name(bound.namespace, bound.account),
     }
+    import jwt  # late, as below
+
     return jwt.encode(claims, keys.private, keys.algorithm, headers={"kid": keys.key_id})
 
 
@@ -147,6 +147,8 @@ def verify(
 
 
 def _decode(keys: Keys, text: str, issuer: str) -> Object:
+    import jwt  # late: it brings all of cryptography along
+
     # A token of another issuer shall be passed on, so the issuer is looked at before the signature.
     try:
         header = jwt.get_unverified_header(text)
