@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from roost.simulation import Cluster, Context, Fault, Image
+from roost.simulation import Cluster, Context, Deadlock, Fault, Image
 
 
 @pytest.fixture
@@ -180,3 +181,41 @@ def test_a_task_of_asyncio_that_goes_round_ends_the_container_only(cluster: Clus
                 await asyncio.sleep(0)
 
     assert last(run(cluster, Whirls)) == (137, "Error")
+
+
+def test_a_command_that_never_ends_is_told_with_who_waits_where(cluster: Cluster) -> None:
+    class Mute(Image):
+        name = "mute"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int:
+            await ctx.sleep_for_ever()
+
+        async def exec(self, ctx: Context, argv: tuple[str, ...]) -> int:
+            await asyncio.Event().wait()
+            return 0
+
+    run(cluster, Mute)
+    with pytest.raises(Deadlock, match="for a day nothing came of it") as told:
+        cluster.exec("p", ["any", "thing"])
+    lines = str(told.value).splitlines()
+    assert any("default/p/main: any thing: " in line and "Mute.exec" in line for line in lines)
+    assert lines[-1].startswith("of them one was asked for: ")
+    cluster.advance(60)  # and it goes on
+    assert status(cluster)["restartCount"] == 0
+
+
+def test_a_cluster_that_cannot_begin_leaves_nothing_behind() -> None:
+    with pytest.raises(ValueError, match="not in the list of known controllers"):
+        Cluster(nodes=1, controllers="nothing-such")
+
+
+def test_a_broken_cluster_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "from roost.simulation import Cluster\n"
+        "with Cluster(nodes=1) as cluster:\n"
+        "    cluster.partition('node-1')\n"
+        "    cluster.crash('server')\n"
+        "    cluster.advance(60)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    assert capfd.readouterr() == ("", "")

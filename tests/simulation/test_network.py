@@ -308,3 +308,19 @@ def test_services_go_on_while_the_api_server_is_down(fresh):
     fresh.advance(30)
     assert fresh.fetch("http://node-1:31000/").status == 200
     fresh.restart("server")
+
+
+def test_a_number_is_a_status_and_localhost_is_the_node():
+    class Teapot(Image):
+        name = "teapot"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
+            return await ctx.serve(80, lambda request: 418)
+
+    with Cluster(nodes=1) as cluster:
+        cluster.register(Teapot)
+        spec = {"hostNetwork": True, "containers": [{"name": "main", "image": "teapot"}]}
+        cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+        cluster.advance(1)
+        answer = cluster.fetch("http://localhost/")
+        assert (answer.status, answer.body) == (418, b"")

@@ -6,6 +6,7 @@ plugin for pytest, costs nothing.
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,6 +63,9 @@ __all__ = [
     "Violated",
     "VirtualLoop",
 ]
+
+# What components have to say is for those who ask for it: a broken cluster is full of warnings.
+logging.getLogger("roost").addHandler(logging.NullHandler())
 
 _FAULTS: Final = "roost.simulation.faults"
 _MESSAGES: Final = "roost.simulation.network.messages"

@@ -117,14 +117,21 @@ class Cluster(Trials):
         self._network = Process("network")
         self._applying = self.plane.link(_ADMIN, _APPLY)
         self._asking = self.plane.link(_ADMIN, _ASK)
+        try:
+            self._begin(nodes)
+        except BaseException:
+            self.close()
+            raise
+        if check:
+            self.checker = Checker(world, self.faults)
+        _open[self] = None
+
+    def _begin(self, nodes: int) -> None:
         self._do(self.plane.start())
         self.loop.call_soon(self._network.start, ("services", self.machines.run()))
         for number in range(1, nodes + 1):
             self._add(NodeSpec(f"node-{number}"))
         self.loop.settle()
-        if check:
-            self.checker = Checker(world, self.faults)
-        _open[self] = None
 
     @property
     def client(self) -> SyncClient:

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar, cast
 
 from roost.simulation.holds import Holds
 from roost.simulation.nesting import alone
-from roost.simulation.tasks import OWNER, Task, lines_of
+from roost.simulation.tasks import OWNER, Task, line_of, lines_of, told
 
 ResultT = TypeVar("ResultT")
 
@@ -30,6 +30,8 @@ ResultT = TypeVar("ResultT")
 _CANCELLED_KEPT: Final = 1000
 #: In a leap a watchdog is put off to so long after the heart it listens to, in seconds.
 _PUT_OFF_S: Final = 1.0
+#: What one waits for takes no longer than this, or it never comes; in seconds.
+_PATIENCE_S: Final = 86_400.0
 #: So many turns at one instant are no work any more but a circle.
 _TURNS_AT_ONCE: Final = 100_000
 #: Thresholds of the garbage collector.
@@ -37,7 +39,8 @@ _COLLECTOR: Final = (200_000, 50, 100)
 
 
 class Deadlock(RuntimeError):
-    """Nothing is ready and no timer is set; the text says who waits, and where."""
+    """What is waited for does not come: nothing can happen any more, or nothing but what always goes
+    on did for a day. The text says who waits, and where."""
 
 
 class Livelock(RuntimeError):
@@ -69,6 +72,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._numbers = 0
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._cancelled = 0
+        self._patience = math.inf  # without a goal: until then
         self._goal: float | None = None  # None: run until something stops the loop
         self._step = False  # stop after the next instant at which something happens
         self._stepped = False
@@ -174,6 +178,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not quiet:
                 self.disturb()
             task = self.create_task(coro)
+            self._patience = self._now + _PATIENCE_S
         while not task.done():
             with self.gate:
                 self._run_to(task)
@@ -188,9 +193,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         try:
             with alone():
                 self.run_forever()
-        except Deadlock:
+        except Deadlock as found:
+            words = f"{found}\nof them one was asked for: {line_of(task)}"
             task.cancel()
-            raise
+            raise Deadlock(words) from None
         finally:
             task.remove_done_callback(self._ended)
 
@@ -307,7 +313,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self.holds:
             self._release()
             return bool(self._ready)
-        goal = math.inf if self._goal is None else self._goal
+        goal = self._patience if self._goal is None else self._goal
         timers, beats = self._timers, self._beat_heap
         due = timers[0][0] if timers else math.inf
         if beats and beats[0][0] <= min(due, goal):
@@ -317,8 +323,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         instant = min(due, beats[0][0] if beats else math.inf)
         if self._watchdogs:
             instant = min(instant, self._watchdogs[0][0])
-        if instant == math.inf and self._goal is None:
-            raise Deadlock(self.waiting())
+        if self._goal is None and (instant == math.inf or instant > goal):
+            self._now = self._now if instant == math.inf else goal
+            raise Deadlock(told(self, instant))
         if instant > goal:
             self._now = goal
             self._turns_before = self.turns
@@ -397,14 +404,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         owners = [getattr(handle._callback, "__self__", None) for handle in self._ready]
         tasks = [owner for owner in owners if isinstance(owner, Task)]
         return "\n".join((f"the instant {self._now:.6f} does not end; next are", *lines_of(tasks)))
-
-    # -- reports ------------------------------------------------------------------------------
-
-    def waiting(self) -> str:
-        """Say which tasks wait, and where, oldest first."""
-        tasks = [task for task in asyncio.all_tasks(self) if isinstance(task, Task)]
-        lines = lines_of(sorted(tasks, key=lambda task: task.number))
-        return "\n".join((f"nothing can happen any more; {len(lines)} tasks wait:", *lines))
 
 
 def _never() -> bool:

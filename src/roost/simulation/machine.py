@@ -264,6 +264,7 @@ class Machines:
         """Send a request from a node or a pod, with the cluster's own names."""
         resolv = Resolv((DNS_ADDRESS,), _SEARCH, 5)
         nodes = {name: box.host.address for name, box in self._boxes.items()}
+        nodes["localhost"] = "127.0.0.1"
         sent: Headers = tuple((name.lower(), value) for name, value in headers.items())
         return await fetch(
             self.fabric, source, lambda host: self.names.address(host, nodes, resolv), url,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from types import GeneratorType
 from typing import Any, Final, Protocol
 
 
@@ -38,7 +40,22 @@ class Task(asyncio.Task[Any]):
 
 def lines_of(tasks: Iterable[Task]) -> list[str]:
     """Return a line for each task that is not over: who it is, and where it waits."""
-    return [f"  {task.get_name()}: {_place(task)}" for task in tasks if not task.done()]
+    return [f"  {line_of(task)}" for task in tasks if not task.done()]
+
+
+def line_of(task: asyncio.Task[Any]) -> str:
+    """Return who a task is, and where it waits."""
+    return f"{task.get_name()}: {_place(task)}"
+
+
+def told(loop: asyncio.AbstractEventLoop, instant: float) -> str:
+    """Say which tasks wait, and where, oldest first; `instant` is when something happens next."""
+    tasks = [task for task in asyncio.all_tasks(loop) if isinstance(task, Task)]
+    lines = lines_of(sorted(tasks, key=lambda task: task.number))
+    why = "nothing can happen any more"
+    if instant < math.inf:
+        why = "for a day nothing came of it"
+    return "\n".join((f"{why}; {len(lines)} tasks wait:", *lines))
 
 
 def _place(task: asyncio.Task[Any]) -> str:
@@ -51,6 +68,14 @@ def _place(task: asyncio.Task[Any]) -> str:
             inner = frame.f_code.co_qualname
             if not frame.f_globals.get("__name__", "").startswith("asyncio"):
                 place = f"{inner}, line {frame.f_lineno}"
-        following = getattr(coro, "cr_await", None)
-        coro = following if following is not None else getattr(coro, "ag_await", None)
+        coro = _awaited(coro)
     return place if place.startswith(inner) else f"{place} ({inner})"
+
+
+def _awaited(coro: Any) -> Any:
+    """Return what a coroutine waits for; of one that plays another step by step, the other."""
+    if isinstance(coro, GeneratorType):
+        frame = coro.gi_frame
+        return None if frame is None else frame.f_locals.get("work")
+    following = getattr(coro, "cr_await", None)
+    return following if following is not None else getattr(coro, "ag_await", None)

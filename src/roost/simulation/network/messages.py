@@ -152,9 +152,9 @@ class Exchange:
         return value
 
 
-#: What a server's handler may return: an answer, a body, (status, body), or JSON.
+#: What a server's handler may return: an answer, a body, a status, (status, body), or JSON.
 Reply: TypeAlias = (
-    Response | str | bytes | tuple[int, Any] | Mapping[str, Any] | Sequence[Any] | None
+    Response | str | bytes | int | tuple[int, Any] | Mapping[str, Any] | Sequence[Any] | None
 )
 
 
@@ -169,6 +169,8 @@ def response_of(reply: Reply) -> Response:
             return Response(body=reply.encode(), headers=(("content-type", "text/plain"),))
         case bytes():
             return Response(body=reply)
+        case int() if not isinstance(reply, bool):
+            return Response(reply)
         case (int() as status, body):
             found = response_of(body)
             return Response(status, found.body, found.headers)

@@ -195,6 +195,8 @@ class Command:
         self._guard = guard
         self._image = image
         self._task = world.tasks.keep(self._run())
+        pod = world.pod
+        self._task.set_name(f"{pod.namespace}/{pod.name}/{world.container}: {' '.join(argv)}")
         self._task.add_done_callback(self._over)
 
     def _print(self, stream: int, text: str) -> None:
