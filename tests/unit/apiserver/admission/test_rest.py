@@ -250,7 +250,7 @@ def test_the_order(authorizer, chance):
     names = [plugin.name for plugin in plugins(authorizer, chance, never)]
     assert names.index("NamespaceLifecycle") == 0
     assert names.index("LimitRanger") < names.index("ServiceAccount") < names.index("PodSecurity")
-    assert names[-2:] == ["ResourceQuota", "RBACEscalation"]
+    assert names[-3:] == ["ResourceQuota", "RBACEscalation", "DeviceAdminAccess"]
     assert len(set(names)) == len(names)
 
 
