@@ -81,6 +81,23 @@ class Gate:
                 self._hand_on()
 
 
+class Bell:
+    """Where a thread waits, without the gate, for what others do behind it."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+
+    def ring(self) -> None:
+        """Let everybody who waits look again."""
+        with self._condition:
+            self._condition.notify_all()
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Return when it holds; it is looked at first, and then whenever somebody rings."""
+        with self._condition:
+            self._condition.wait_for(until)
+
+
 class Driver:
     """A thread that does errands with the gate held, then lets what is driven go on.
 

@@ -10,13 +10,17 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from roost.apiserver.admission.webhooks.port import CallFailed, Endpoint
+from roost.apiserver.admission.webhooks.port import (
+    TIMED_OUT,
+    CallFailed,
+    Endpoint,
+    asked_url,
+    refused,
+)
 
 #: The largest answer that is read, in bytes.
 _ANSWER_BYTES: Final = 16 * 1024 * 1024
 _IDLE_S: Final = 90.0
-_NOT_FOUND: Final = "the server could not find the requested resource"
-_TIMED_OUT: Final = "context deadline exceeded"
 
 
 class HttpCaller:
@@ -40,12 +44,12 @@ class HttpCaller:
 
     async def post(self, endpoint: Endpoint, body: bytes, timeout_s: int) -> bytes:
         """Send JSON and return the JSON that answers it. Raises CallFailed."""
-        url = f"{endpoint.url}?timeout={timeout_s}s"
+        url = asked_url(endpoint, timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._post(URL(url, encoded=True), endpoint, body)
         except TimeoutError:
-            raise CallFailed(f'Post "{url}": {_TIMED_OUT}') from None
+            raise CallFailed(f'Post "{url}": {TIMED_OUT}') from None
         except (OSError, aiohttp.ClientError) as error:
             raise CallFailed(f'Post "{url}": {_explained(error, endpoint)}') from None
 
@@ -62,7 +66,7 @@ class HttpCaller:
         ) as answer:  # fmt: skip
             text = await _read(answer)
         if not 200 <= answer.status < 300:
-            raise CallFailed(_refused(answer.status, text))
+            raise CallFailed(refused(answer.status, text))
         return text
 
 
@@ -84,15 +88,6 @@ def _trusting(ca: str) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=ca or None)
     except (ssl.SSLError, ValueError):
         raise CallFailed("unable to load root certificates: unable to parse bytes as PEM") from None
-
-
-def _refused(status: int, text: bytes) -> str:
-    if status == 404:
-        return _NOT_FOUND
-    shown = text[:2048].decode("utf-8", "replace").replace('"', '\\"').strip()
-    if status >= 500:
-        return f'an error on the server ("{shown}") has prevented the request from succeeding'
-    return f"the server rejected our request for an unknown reason: {shown}"
 
 
 def _explained(error: Exception, endpoint: Endpoint) -> str:

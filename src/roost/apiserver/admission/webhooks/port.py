@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+#: What a call ends with that took too long.
+TIMED_OUT: Final = "context deadline exceeded"
+_NOT_FOUND: Final = "the server could not find the requested resource"
+_SHOWN_BYTES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,21 @@ class Endpoint:
 
 class CallFailed(Exception):
     """The webhook could not be asked; the text says why, as the real server's client does."""
+
+
+def asked_url(endpoint: Endpoint, timeout_s: int) -> str:
+    """Return the URL that is asked: it says how long the answer is waited for."""
+    return f"{endpoint.url}?timeout={timeout_s}s"
+
+
+def refused(status: int, text: bytes) -> str:
+    """Return what is said of an answer that is no success."""
+    if status == 404:
+        return _NOT_FOUND
+    shown = text[:_SHOWN_BYTES].decode("utf-8", "replace").replace('"', '\\"').strip()
+    if status >= 500:
+        return f'an error on the server ("{shown}") has prevented the request from succeeding'
+    return f"the server rejected our request for an unknown reason: {shown}"
 
 
 class Caller(Protocol):
