@@ -12,8 +12,7 @@ from typing import Final
 
 from roost.api.cel import environment as cel
 from roost.api.cel.environment import CompileError, Environment, Program
-from roost.api.cel.functions.declare import Declarations, merged
-from roost.api.cel.library import LIBRARY
+from roost.api.cel.functions.declare import Declarations, Library, merged
 from roost.api.cel.types import (
     ANY,
     BOOL,
@@ -82,7 +81,11 @@ def escape_key(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-_MUTATING: Final = merged([LIBRARY, _declarations.library])
+@lru_cache(maxsize=1)
+def _mutating() -> Library:
+    from roost.api.cel.library import LIBRARY  # late, as in environment
+
+    return merged([LIBRARY, _declarations.library])
 
 
 def admission_environment(
@@ -128,7 +131,7 @@ def _made(
         fields = {name: Field(of, name) for name, of in variables.items()}
         names["variables"] = object_of("kubernetes.variables", fields)
     if mutates:
-        return Environment(names, {"Object": OBJECT, "JSONPatch": JSON_PATCH}, _MUTATING)
+        return Environment(names, {"Object": OBJECT, "JSONPatch": JSON_PATCH}, _mutating())
     return Environment(names)
 
 

@@ -22,7 +22,6 @@ from roost.api.cel.estimating import max_cost
 from roost.api.cel.evaluator import MISSING, Compiler, Lazy
 from roost.api.cel.functions.declare import Library
 from roost.api.cel.issues import CompileError, Issue
-from roost.api.cel.library import LIBRARY, TYPE_NAMES
 from roost.api.cel.literals import literal_issues
 from roost.api.cel.nodes import Node
 from roost.api.cel.parser import parse
@@ -42,7 +41,7 @@ class Environment:
 
     variables: Mapping[str, Type]
     structures: Mapping[str, Type] = field(default_factory=dict)
-    library: Library = field(default_factory=lambda: LIBRARY)
+    library: Library | None = None  # None: the usual functions
 
 
 class Program:
@@ -119,12 +118,15 @@ def build(expression: str, environment: Environment) -> Program:
     """Compile as `compile` does, without keeping: for whoever keeps programs himself. Raises
     CompileError.
     """
+    # The functions are loaded with the first expression: most clusters in tests have none.
+    from roost.api.cel.library import LIBRARY, TYPE_NAMES
+
     try:
         tree = parse(expression)
         checker = Checker(
             expression,
             environment.variables,
-            environment.library,
+            environment.library or LIBRARY,
             TYPE_NAMES,
             environment.structures,
         )
