@@ -38,6 +38,7 @@ from roost.controllers import (
     volumeexpand,
 )
 from roost.controllers.certificates import CertificateRules
+from roost.controllers.devicetainteviction import device_taint_eviction
 from roost.controllers.endpointslice import endpoint_slices
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
@@ -154,6 +155,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 volumeexpand.CONTROLLER,
             )
         },
+        "device-taint-eviction-controller": lambda _setup: device_taint_eviction(),
         "node-ipam-controller": _node_ipam,
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
         "endpointslice-controller": lambda _setup: endpoint_slices(),
