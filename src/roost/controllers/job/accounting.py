@@ -26,6 +26,8 @@ class Tally:
     """What the pods of a Job amount to, counted and uncounted together."""
 
     active: tuple[Object, ...]
+    #: The others: they have ended, or are being deleted.
+    leaving: tuple[Object, ...]
     terminating: int
     succeeded: int
     failed: int
@@ -56,11 +58,14 @@ def tally(job: Object, pods: Sequence[Object]) -> Tally:
     status = job.get("status") or {}
     noted_good, noted_bad = facts.uncounted(job)
     noted = noted_good | noted_bad
-    uncounted = [p for p in pods if facts.tracked(p) and facts.in_range(job, p)]
-    failures = tuple(p for p in pods if facts.failed(job, p))
+    active: list[Object] = []
+    leaving: list[Object] = []
+    for pod in pods:
+        (active if is_active(pod) else leaving).append(pod)
+    uncounted = [p for p in leaving if facts.tracked(p) and facts.in_range(job, p)]
+    failures = tuple(p for p in leaving if facts.failed(job, p))
     tracked_failures = [p for p in uncounted if facts.failed(job, p)]
     fresh = [p for p in tracked_failures if uid_of(p) not in noted]
-    active = tuple(p for p in pods if is_active(p))
     done, lost = frozenset[int](), frozenset[int]()
     if facts.indexed(job):
         done = _persisted(job) | facts.indexes_of(p for p in uncounted if facts.succeeded(p))
@@ -74,8 +79,9 @@ def tally(job: Object, pods: Sequence[Object]) -> Tally:
     if job["spec"].get("backoffLimitPerIndex") is not None:
         held = _held(tracked_failures, done | lost | facts.indexes_of(active))
     return Tally(
-        active=active,
-        terminating=sum(deleting(p) and not finished(p) for p in pods),
+        active=tuple(active),
+        leaving=tuple(leaving),
+        terminating=sum(not finished(p) for p in leaving),
         succeeded=succeeded,
         failed=status.get("failed", 0)
         + len(noted_bad)
@@ -115,7 +121,7 @@ def _held(failures: Iterable[Object], settled: Iterable[int]) -> dict[int, Objec
     return found
 
 
-def outflow(job: Object, pods: Sequence[Object], counts: Tally, ending: str) -> Outflow:
+def outflow(job: Object, counts: Tally, ending: str) -> Outflow:
     """Say which pods to note, to count and to let go.
 
     `ending` is FailureTarget, SuccessCriteriaMet or "": when a Job fails, all that still run have
@@ -124,20 +130,22 @@ def outflow(job: Object, pods: Sequence[Object], counts: Tally, ending: str) -> 
     status = job.get("status") or {}
     noted_good, noted_bad = facts.uncounted(job)
     indexed, persisted = facts.indexed(job), frozenset[int]()
+    every = bool(ending) or deleting(job)
+    pods: Sequence[Object] = (*counts.active, *counts.leaving) if every else counts.leaving
     if indexed:
         persisted = _persisted(job)
         pods = sorted(pods, key=_index_or_less)
     waiting = {uid_of(p) for p in pods if facts.tracked(p)}
     good = [uid for uid in noted_good if uid in waiting]
     bad = [uid for uid in noted_bad if uid in waiting]
-    held = {uid_of(p) for p in counts.held.values()} if not ending and not deleting(job) else set()
+    held = set() if every else {uid_of(p) for p in counts.held.values()}
     release: list[Object] = []
     new_indexes: set[int] = set()
     full = False
     for pod in pods:
         uid = uid_of(pod)
         ended = facts.succeeded(pod) or facts.failed(job, pod)
-        if uid not in waiting or uid in held or not (ended or ending or deleting(job)):
+        if uid not in waiting or uid in held or not (ended or every):
             continue
         if full:
             break

@@ -36,9 +36,9 @@ def delay_s(failures: int) -> float:
     return min(FIRST_S * (1 << min(max(failures - 1, 0), 16)), LAST_S)
 
 
-def updated(job: Object, pods: Sequence[Object], before: Record) -> Record:
-    """Add pods that ended since."""
-    fresh = [p for p in pods if uid_of(p) not in before.seen and _counts(job, p)]
+def updated(job: Object, leaving: Sequence[Object], before: Record) -> Record:
+    """Add pods that ended since, of those that have ended or are being deleted."""
+    fresh = [p for p in leaving if uid_of(p) not in before.seen and _counts(job, p)]
     good = [facts.ended_at(p) for p in fresh if facts.succeeded(p)]
     bad = [facts.ended_at(p) for p in fresh if not facts.succeeded(p)]
     failures, last_s = before.failures, before.last_s
@@ -47,7 +47,9 @@ def updated(job: Object, pods: Sequence[Object], before: Record) -> Record:
         bad = [at for at in bad if at > max(good)]
     if bad:
         failures, last_s = failures + len(bad), max(bad)
-    here = {uid_of(p) for p in pods}
+    if not fresh and len(before.seen) <= len(leaving):
+        return before
+    here = {uid_of(p) for p in leaving}
     return Record(failures, last_s, (before.seen & here) | {uid_of(p) for p in fresh})
 
 

@@ -114,12 +114,10 @@ def reconcile(view: View | Left) -> Plan:
     pods = claimed.kept
     counts = tally(job, pods)
     end = conclusion(job, pods, counts, view.now)
-    flow = outflow(job, pods, counts, end.kind)
-    record = updated(job, pods, view.record)
+    flow = outflow(job, counts, end.kind)
+    record = updated(job, counts.leaving, view.record)
     removed = _surplus(job, counts, end)
-    made, wake_at = (
-        _missing(view, pods, counts, record) if not (end.kind or removed) else ([], None)
-    )
+    made, wake_at = _missing(view, counts, record) if not (end.kind or removed) else ([], None)
     actions: list[Action] = [_untrack(pod) for pod in flow.release]
     # Those that a failing Job still runs have failed: they are held until they are noted.
     held = end.kind == "FailureTarget"
@@ -174,30 +172,32 @@ def _surplus(job: Object, counts: Tally, end: End) -> list[Object]:
         return list(counts.active)
     count = len(counts.active) - _wanted(job, counts)
     misplaced, left = _by_index(job, counts.active)
-    further = sorted(left, key=early_rank)[: max(count - len(misplaced), 0)]
-    return [*misplaced, *further][:BURST]
+    further = max(count - len(misplaced), 0)
+    if further:
+        misplaced += sorted(left, key=early_rank)[:further]
+    return misplaced[:BURST]
 
 
 def _by_index(job: Object, pods: Sequence[Object]) -> tuple[list[Object], list[Object]]:
     """Part the pods that double an index, or have none that the Job has, from the others."""
     if not facts.indexed(job):
         return [], list(pods)
-    misplaced = [pod for pod in pods if not facts.in_range(job, pod)]
+    misplaced: list[Object] = []
     of_index: dict[int | None, list[Object]] = {}
     for pod in pods:
-        if facts.in_range(job, pod):
-            of_index.setdefault(facts.index_of(pod), []).append(pod)
+        here = (
+            of_index.setdefault(facts.index_of(pod), []) if facts.in_range(job, pod) else misplaced
+        )
+        here.append(pod)
     left: list[Object] = []
-    for _, same in sorted(of_index.items(), key=lambda item: item[0] or 0):
-        *doubles, best = sorted(same, key=early_rank)
+    for same in of_index.values():
+        *doubles, best = sorted(same, key=early_rank) if len(same) > 1 else same
         misplaced += doubles
         left.append(best)
     return misplaced, left
 
 
-def _missing(
-    view: View, pods: Sequence[Object], counts: Tally, record: Record
-) -> tuple[Sequence[Action], float | None]:
+def _missing(view: View, counts: Tally, record: Record) -> tuple[Sequence[Action], float | None]:
     """Return the pods to make, and when to look again if failures delay them."""
     job = view.job
     if job["spec"].get("suspend") or deleting(job):
@@ -219,7 +219,7 @@ def _missing(
         index: facts.ended_at(pod) + delay_s(facts.tries(pod) + 1)
         for index, pod in counts.held.items()
     }
-    chosen = _free_indexes(job, pods, counts)[:count]
+    chosen = _free_indexes(job, counts)[:count]
     ready = [index for index in chosen if due.get(index, 0.0) <= view.now]
     made = [
         Create(PODS, pod_of_index(job, index, counts.held.get(index)), announce=event)
@@ -228,11 +228,11 @@ def _missing(
     return made, min((due[index] for index in chosen if index not in ready), default=None)
 
 
-def _free_indexes(job: Object, pods: Iterable[Object], counts: Tally) -> list[int]:
+def _free_indexes(job: Object, counts: Tally) -> list[int]:
     """Return the indexes that want a pod, in order."""
     taken = counts.done_indexes | counts.failed_indexes | facts.indexes_of(counts.active)
     if facts.replaces_only_failed(job):
-        taken |= facts.indexes_of(pod for pod in pods if deleting(pod) and not finished(pod))
+        taken |= facts.indexes_of(pod for pod in counts.leaving if not finished(pod))
     return [i for i in range(job["spec"]["completions"]) if i not in taken]
 
 
