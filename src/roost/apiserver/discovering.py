@@ -18,12 +18,13 @@ from roost.apiserver.aggregation.merging import (
     by_group,
     group_document,
 )
-from roost.apiserver.encoding import decode, encode
-from roost.apiserver.messages import JSON, TEXT, Answer, Request
+from roost.apiserver.encoding import decode, encode, to_yaml
+from roost.apiserver.messages import JSON, TEXT, YAML, Answer, Request
 from roost.apiserver.negotiation import PROTOBUF, negotiate
 
 #: Aggregated discovery is asked for with such parameters; what follows them says which version.
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
+_OPENAPI: Final = ("/openapi/v2", "/openapi/v3", "/openapi/v3/")
 
 
 class Discovery:
@@ -60,8 +61,19 @@ class Discovery:
                 found = Encoded(body, self._tag(path, version, body))
                 return _document(request, found, discovery.aggregated_media_type(version))
         plain = accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", "")
-        media = PROTOBUF if negotiate(plain, "discovery").media == PROTOBUF else JSON
+        media = negotiate(plain, "discovery").media
         return Answer(200, self._cached(path, media, build), media)
+
+    def paths(self) -> list[str]:
+        """Return the paths of all documents, as the root of the server lists them."""
+        groups = [entry["name"] for entry in self._groups()["groups"]]
+        versions = [
+            version["groupVersion"]
+            for entry in self._groups()["groups"]
+            for version in entry["versions"]
+        ]
+        below = [f"/apis/{name}" for name in (*groups, *versions)]
+        return ["/api", "/api/v1", "/apis", "/apis/", *below, *_OPENAPI]
 
     def _builder(self, parts: list[str]) -> Callable[[], Object] | None:
         registry = self._registry
@@ -119,6 +131,8 @@ class Discovery:
             if form == PROTOBUF:
                 # The oldest documents, of the group without a name, do not say their version.
                 body = objects.encode({"apiVersion": "v1", **document})
+            elif form == YAML:
+                body = to_yaml(document)
             else:
                 body = encode(document)
             self._encoded[path, form] = body

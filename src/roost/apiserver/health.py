@@ -54,6 +54,11 @@ class Health:
         """Add the step of a start hook: it is shown as `poststarthook/NAME`."""
         return self.step(f"poststarthook/{name}")
 
+    def paths(self) -> list[str]:
+        """Return the paths that answer: the roots, and each check below them."""
+        single = [f"{root}/{check.name}" for check in self._checks.values() for root in check.roots]
+        return [*ROOTS, *single]
+
     def answer(self, path: str, query: str) -> Answer | None:
         """Return the answer at a path, None if it is none of health."""
         for root in ROOTS:

@@ -8,7 +8,7 @@ from typing import Final
 from roost.apiserver import failures
 from roost.apiserver.core import BUILTIN_GROUPS, Core
 from roost.apiserver.discovering import Discovery
-from roost.apiserver.encoding import encode
+from roost.apiserver.encoding import encode, pretty_json
 from roost.apiserver.health import Health
 from roost.apiserver.messages import TEXT, Answer, Request
 from roost.apiserver.metrics import CONTENT_TYPE, Metrics
@@ -29,6 +29,8 @@ VERSION: Final = {
     "compiler": "cpython",
     "platform": "linux/amd64",
 }
+_INDEX: Final = ("/", "/index.html")
+_OWN: Final = ("/metrics", "/version")
 _PAGE: Final = b"404 page not found\n"
 
 
@@ -66,12 +68,19 @@ class NonResource:
             return found
         if path == "/metrics":
             return Answer(200, await self.metrics.text(), CONTENT_TYPE)
+        if path in _INDEX:
+            return Answer(200, self._index())
         document = self._documents.get(path)
         if path == "/version" or document is not None:
             if request.method != "GET":
                 raise failures.method_not_allowed()
             return Answer(200, encode(VERSION) if document is None else document())
         return self._missing(path)
+
+    def _index(self) -> bytes:
+        """Return what the root of the server shows: the paths that lead somewhere."""
+        paths = {*self.discovery.paths(), *self._health.paths(), *self._documents, *_OWN}
+        return pretty_json({"paths": sorted(paths)}).rstrip(b"\n")
 
     def _missing(self, path: str) -> Answer:
         parts = path.split("/")

@@ -67,3 +67,23 @@ def test_paths_that_lead_nowhere(path):
     answer = ask("GET", path)
     assert answer.code == 404
     assert b"the server could not find the requested resource" in answer.body
+
+
+def test_the_root_lists_the_paths():
+    answer = ask("GET", "/")
+    assert answer.code == 200
+    assert answer.body.startswith(b'{\n  "paths": [\n    "/')
+    for path in ("/api/v1", "/apis/apps/v1", "/livez/ping", "/openapi/v3", "/version"):
+        assert f'"{path}"'.encode() in answer.body
+
+
+def test_discovery_is_there_as_yaml():
+    async def main():
+        async with running() as api:
+            headers = {"accept": "application/yaml"}
+            path = "/apis/apps/v1"
+            return await api.handle(Request("GET", path, "", headers, b"", SOMEBODY, path))
+
+    answer = asyncio.run(main())
+    assert answer.content_type == "application/yaml"
+    assert answer.body.startswith(b"apiVersion: v1\ngroupVersion: apps/v1\n")
