@@ -6,7 +6,7 @@ import pytest
 
 from roost.adapters.virtual.chance import SeededChance
 from roost.api.errors import BadRequest, InternalError, NotFound
-from roost.simulation import Behaviour, Cluster
+from roost.simulation import Behaviour, Cluster, Context, Image
 
 PAUSE = "registry.k8s.io/pause:3.10"
 
@@ -94,3 +94,51 @@ def test_logs_and_exec_say_what_a_kubelet_says() -> None:
             cluster.exec("nowhere", ["ls"])
         with pytest.raises(NotFound):
             cluster.logs("nobody")
+
+
+def test_an_autoscaler_follows_the_cpu_that_programs_use_up_and_down() -> None:
+    class Burner(Image):
+        name = "burner"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
+            while True:
+                ctx.use_cpu(0.0 if ctx.files.exists("/shared/calm") else 2.0)
+                await ctx.sleep(5)
+
+    resources = {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}
+    mounts = [{"name": "shared", "mountPath": "/shared"}]
+    container = {
+        "name": "main", "image": "burner", "resources": resources, "volumeMounts": mounts
+    }  # fmt: skip
+    volumes = [{"name": "shared", "hostPath": {"path": "/shared"}}]
+    labels = {"app": "burner"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "volumes": volumes},
+    }
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "burner"}
+    goal = {"type": "Utilization", "averageUtilization": 50}
+    with Cluster(nodes=1) as cluster:
+        cluster.register(Burner)
+        cluster.apply([
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "burner"},
+             "spec": {"selector": {"matchLabels": labels}, "template": template}},
+            {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+             "metadata": {"name": "burner"},
+             "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 4,
+                      "metrics": [{"type": "Resource",
+                                   "resource": {"name": "cpu", "target": goal}}]}},
+        ])  # fmt: skip
+
+        def replicas() -> int:
+            found: int = cluster.client.get("deploy", "burner")["spec"]["replicas"]
+            return found
+
+        cluster.run_until(lambda: replicas() == 4, timeout_s=600)
+        cluster.advance(120)
+        metrics = cluster.client.get("hpa", "burner")["status"]["currentMetrics"]
+        # Of 2 cores that it wants it gets the 1 of its limit: twice what it asked for.
+        assert metrics[0]["resource"]["current"]["averageUtilization"] == 200
+        [pod, *_] = cluster.client.list("pods", "default")
+        cluster.exec(pod["metadata"]["name"], ["touch", "/shared/calm"])
+        cluster.run_until(lambda: replicas() == 1, timeout_s=1200)

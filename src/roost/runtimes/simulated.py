@@ -47,6 +47,8 @@ class Behaviour:
     start_spread_s: float = 0.0  # a start takes so much longer at most, by chance
     run_spread_s: float = 0.0  # and so a life
     crash_odds: float = 0.0  # of 1: how many attempts end before their time, with code 1
+    cpu: float = 0.0  # cores that it uses
+    memory_bytes: int = 1 << 20
 
     def __post_init__(self) -> None:
         if not 0 <= self.crash_odds <= 1:
@@ -86,6 +88,10 @@ class Program(Protocol):
 
     def memory_bytes(self) -> int:
         """Return how much memory it says it uses."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Return how much processor time it says it has used."""
         ...
 
 
@@ -382,7 +388,7 @@ class SimulatedRuntime:
 
     async def usage(self) -> list[Usage]:
         return [
-            _usage(container_id, container)
+            _usage(container_id, container, self._now())
             for container_id, container in self._containers.items()
             if container.status.state is State.RUNNING
         ]
@@ -404,9 +410,14 @@ class _Container:
         return self.status.sandbox_id == sandbox_id
 
 
-def _usage(container_id: str, container: _Container) -> Usage:
-    used = 0 if container.program is None else container.program.memory_bytes()
-    return Usage(container_id, 0.0, max(used, 1 << 20), max(used, 1 << 20), 1)
+def _usage(container_id: str, container: _Container, now: float) -> Usage:
+    program, behaviour = container.program, container.behaviour
+    if program is None:
+        used = behaviour.memory_bytes
+        cpu_seconds = behaviour.cpu * (now - (container.status.started_at or now))
+    else:
+        used, cpu_seconds = max(program.memory_bytes(), 1 << 20), program.cpu_seconds()
+    return Usage(container_id, cpu_seconds, used, used, 1)
 
 
 class _Finished:

@@ -228,7 +228,7 @@ class Machines:
             self._chance(spec),
             files, Tasks(self._guard),
             {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
-            spec.limits.memory_bytes, sandbox.hostname,
+            spec.limits.memory_bytes, cores_of(spec), sandbox.hostname,
             (spec.security.user or 0, spec.security.group or 0),
         )  # fmt: skip
 
@@ -291,6 +291,12 @@ def _usual_guard() -> Guard:
     from roost.adapters.real.stepguard import ThreadGuard
 
     return ThreadGuard(Stuck)
+
+
+def cores_of(spec: ContainerSpec) -> float | None:
+    """Return how many cores a container may use; None: all."""
+    millis = spec.limits.cpu_millis
+    return None if millis is None else millis / 1000
 
 
 def _made(kind: type[Image]) -> Image:

@@ -75,10 +75,18 @@ class World:
     tasks: Tasks
     env: Mapping[str, str]
     memory_limit_bytes: int | None = None
+    cpu_limit: float | None = None
     hostname: str = ""
     user: tuple[int, int] = (0, 0)
     allocated_bytes: int = 0
+    cores: float = 0.0
+    cpu_since: tuple[float, float] = (0.0, 0.0)  # so many seconds of cpu until that time of day
     signals: dict[str, OnSignal] = field(default_factory=dict)
+
+    def cpu_seconds(self) -> float:
+        """Return how much processor time was used."""
+        used, since = self.cpu_since
+        return used + self.cores * (self.clock.now() - since if since else 0.0)
 
     def signal(self, name: str) -> bool:
         """Send a signal to the first process; return whether it handles it."""
@@ -193,6 +201,16 @@ class Context:
         limit = world.memory_limit_bytes
         if limit is not None and world.allocated_bytes > limit:
             raise OutOfMemory
+
+    def use_cpu(self, cores: float) -> None:
+        """Use so many cores from now on, at most what the container may; 0: none.
+
+        It is what metrics tell of; it makes nothing slower.
+        """
+        world = self._world
+        world.cpu_since = (world.cpu_seconds(), world.clock.now())
+        limit = world.cpu_limit
+        world.cores = max(0.0, cores if limit is None else min(cores, limit))
 
     # -- the network
 

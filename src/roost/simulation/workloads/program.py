@@ -74,6 +74,9 @@ class ImageProgram:
     def memory_bytes(self) -> int:
         return self._world.allocated_bytes + self._world.files.size_bytes()
 
+    def cpu_seconds(self) -> float:
+        return self._world.cpu_seconds()
+
     async def exec(self, argv: tuple[str, ...], *, tty: bool, stdin: bool) -> Process:
         del tty, stdin
         self._pids += 1
