@@ -1,8 +1,9 @@
 """JSON patch (RFC 6902), as the real server applies it.
 
 Its library differs from the RFC in places, and clients rely on that: `replace` of an absent member of
-an object adds it, negative indices count from the end. Values shared with the document are copied on
-the way to a change only, so the document stays as it was.
+an object adds it, a value that is not given and a member that is copied and not there are null, what
+a path has before its first slash does not count, negative indices count from the end. Values shared
+with the document are copied on the way to a change only, so the document stays as it was.
 """
 
 from __future__ import annotations
@@ -74,18 +75,18 @@ class _Patch:
     def apply(self, operation: Object) -> None:
         name, path = operation.get("op"), _parts(operation.get("path"))
         if name == "add":
-            self._add(path, _value(operation))
+            self._add(path, operation.get("value"))
         elif name == "remove":
             self._remove(path)
         elif name == "replace":
-            self._replace(path, _value(operation))
+            self._replace(path, operation.get("value"))
         elif name == "move":
             source = _parts(operation.get("from"))
             value = self._get(source)
             self._remove(source)
             self._add(path, value)
         elif name == "copy":
-            value = self._get(_parts(operation.get("from")))
+            value = self._copied_from(_parts(operation.get("from")))
             self._copied += _count(value)
             if self._copied > COPIED_MAX:
                 raise _Failed
@@ -148,6 +149,10 @@ class _Patch:
                 raise _Failed
         return here
 
+    def _copied_from(self, path: list[str]) -> Value:
+        container = self._get(path[:-1])
+        return container.get(path[-1]) if isinstance(container, dict) else self._get(path)
+
     def _add(self, path: list[str], value: Value) -> None:
         container, key = self._container(path)
         if isinstance(container, dict):
@@ -180,15 +185,9 @@ class _Patch:
 
 
 def _parts(path: Any) -> list[str]:
-    if not isinstance(path, str) or not path.startswith("/"):
+    if not isinstance(path, str) or "/" not in path:
         raise _Failed
-    return [part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/")]
-
-
-def _value(operation: Object) -> Value:
-    if "value" not in operation:
-        raise _Failed
-    return operation["value"]
+    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 
 
 def _number(part: str) -> int:

@@ -74,7 +74,7 @@ def test_a_copy_does_not_change_with_its_source() -> None:
         {"op": "add", "path": "/absent/deep", "value": 1},
         {"op": "add", "path": "/data/a/b", "value": 1},
         {"op": "add", "path": "data", "value": 1},
-        {"op": "add", "path": "/data/b"},
+        {"op": "copy", "from": "/absent/deep", "path": "/data/b"},
         {"op": "move", "from": "/data/absent", "path": "/data/b"},
         {"op": "jump", "path": "/data"},
         {"path": "/data"},
@@ -88,6 +88,19 @@ def test_what_cannot_be_applied_is_invalid(operation: dict[str, Any]) -> None:
         "the server rejected our request due to an error in our request"
     )
     assert caught.value.details == {}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "path": "/data/b"},
+        {"op": "replace", "path": "/data/b"},
+        {"op": "copy", "from": "/data/absent", "path": "/data/b"},
+        {"op": "add", "path": "ignored/data/b", "value": None},
+    ],
+)
+def test_what_is_not_given_is_null(operation: dict[str, Any]) -> None:
+    assert apply_json_patch(DOCUMENT, [operation])["data"]["b"] is None
 
 
 def test_what_is_no_patch_is_a_bad_request() -> None:
