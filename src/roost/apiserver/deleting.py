@@ -32,6 +32,7 @@ _DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 #: Kinds of the first days, whose pods stay unless the request says what becomes of them.
 _KEEPING: Final = (("", "replicationcontrollers"), ("batch", "jobs"))
 _JOBS: Final = ("batch", "jobs")
+_NAMESPACES: Final = ("", "namespaces")
 _PODS_STAY: Final = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to "
     "remove them or set propagationPolicy=Orphan to suppress this warning"
@@ -114,6 +115,9 @@ def warn_of_orphans(kind: Kind, options: DeleteRequest, context: WriteContext) -
 def check_preconditions(kind: Kind, name: str, value: Object, options: DeleteRequest) -> None:
     """Refuse to delete another object than the one that was meant; raises Conflict's StatusError."""
     metadata = value["metadata"]
+    if (kind.group, kind.plural) == _NAMESPACES:
+        _check_namespace(name, metadata, options)
+        return
     if options.uid is not None and options.uid != metadata["uid"]:
         raise _precondition(
             kind, name,
@@ -128,6 +132,20 @@ def check_preconditions(kind: Kind, name: str, value: Object, options: DeleteReq
             f"ResourceVersion in record ({metadata['resourceVersion']}). "
             "The object might have been modified",
         )  # fmt: skip
+
+
+def _check_namespace(name: str, metadata: Object, options: DeleteRequest) -> None:
+    """Do the same for a namespace, about which the real server has other words."""
+    for wanted, key, shown_as in (
+        (options.uid, "uid", "UID"),
+        (options.resource_version, "resourceVersion", "ResourceVersion"),
+    ):
+        if wanted is not None and wanted != metadata[key]:
+            raise conflict(
+                "", "namespaces", name,
+                f"Precondition failed: {shown_as} in precondition: {wanted}, "
+                f"{shown_as} in object meta: {metadata[key]}",
+            )  # fmt: skip
 
 
 def _precondition(kind: Kind, name: str, why: str) -> StatusError:

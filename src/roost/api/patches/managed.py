@@ -36,6 +36,7 @@ _RESET: dict[tuple[str, str, str], FieldSet] = {
     ),
     ("certificates.k8s.io", "certificatesigningrequests", ""): _SPEC | _STATUS,
     ("apps", "deployments", "status"): FieldSet.of(("spec",), ("metadata", "labels")),
+    ("", "namespaces", "finalize"): _STATUS,
     ("", "pods", "ephemeralcontainers"): _STATUS,
     ("", "pods", "resize"): _STATUS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -87,3 +88,24 @@ def test_discovery_is_there_as_yaml():
     answer = asyncio.run(main())
     assert answer.content_type == "application/yaml"
     assert answer.body.startswith(b"apiVersion: v1\ngroupVersion: apps/v1\n")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ({"uid": "other"}, "Precondition failed: UID in precondition: other, UID in object meta: "),
+        (
+            {"resourceVersion": "1"},
+            (
+                "Precondition failed: ResourceVersion in precondition: 1, "
+                "ResourceVersion in object meta: "
+            ),
+        ),
+    ],
+)
+def test_another_namespace_is_not_deleted(conditions, words):
+    body = json.dumps({"preconditions": conditions}).encode()
+    answer = ask("DELETE", "/api/v1/namespaces/n", body)
+    assert answer.code == 409
+    message = json.loads(answer.body)["message"]
+    assert message.startswith(f'Operation cannot be fulfilled on namespaces "n": {words}')
