@@ -4,7 +4,7 @@ A page's own event loop cannot be run to an end by a synchronous test, and there
 usual one. The loop of the simulation needs neither: time jumps, as in a simulated cluster.
 
 Rules of what is left out: a module of tests that cannot be imported for want of a package in ABSENT, and
-a test that names, by itself or by a helper or a fixture of the tests, a module in USELESS.
+a test that names, itself or by a helper or fixture of the tests, a module in USELESS or a time zone.
 Usage: inside.py ARGUMENTS-OF-PYTEST. Its last line counts what passed and what was left out, and why.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,8 @@ USELESS: Final = {
     "subprocess": "processes",
     "threading": "threads",
 }
+#: What tests of time zones name. They need tzdata, a package that a page would have to load.
+_ZONE: Final = re.compile(r"\b(Africa|America|Asia|Australia|Europe)/[A-Z][a-z]")
 
 
 class _Policy(asyncio.events._BaseDefaultEventLoopPolicy):  # type: ignore[name-defined]
@@ -91,6 +94,8 @@ class Page:
 def _useless(item: pytest.Item) -> Iterator[str]:
     seen: set[CodeType] = set()
     if isinstance(item, pytest.Function):
+        if _ZONE.search(str(getattr(item, "callspec", None) and item.callspec.params)):
+            yield "tzdata"
         yield from _named(item.obj, seen)
         for fixtures in item._fixtureinfo.name2fixturedefs.values():
             yield from _named(fixtures[-1].func, seen)
@@ -103,6 +108,9 @@ def _named(function: Callable[..., Any], seen: set[CodeType]) -> Iterator[str]:
     if code is None or code in seen or not code.co_filename.startswith("/tests/"):
         return
     seen.add(code)
+    for constant in _constants(code):
+        if isinstance(constant, str) and _ZONE.search(constant):
+            yield "tzdata"
     for name in _names(code):
         value = function.__globals__.get(name, name)
         yield from (useless for useless in USELESS if _is_of(value, useless))
@@ -119,11 +127,18 @@ def _is_of(value: object, module: str) -> bool:
     return home == module or home.startswith(f"{module}.")
 
 
+def _constants(code: CodeType) -> Iterator[object]:
+    for constant in code.co_consts:
+        yield constant
+        if isinstance(constant, CodeType):
+            yield from _constants(constant)
+
+
 def _names(code: CodeType) -> Iterator[str]:
     yield from code.co_names
-    for constant in code.co_consts:
+    for constant in _constants(code):
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from constant.co_names
 
 
 if __name__ == "__main__":

@@ -49,7 +49,6 @@ OPTIONS: Final = (
 OTHERWISE: Final = {
     "test_broken_yaml_is_unrecognised": "libyaml's words",
     "test_what_is_not_yaml_is_refused": "libyaml's words",
-    "test_a_time_that_the_clock_skips": "time zones: tzdata is not in the page",
     "test_bad_times_are_told_in_the_words_of_go": "Python 3.14 reads the hour 24",
     "(test_what_was_signed and malformed)": "cryptography: only the form of certificates is looked at",
     "test_what_is_no_request": "cryptography, as well",

@@ -95,10 +95,13 @@ def test_without_a_speed_it_is_as_fast_as_can_be_reckoned(paused: bool):
     async def main() -> None:
         world = World(cost_s=0.001)
         world.pace.speed = None
+        world.pace.paused = paused
+        task = asyncio.create_task(world.keep(1000))
         if paused:
-            world.pace.pause()
-            asyncio.get_running_loop().call_later(0.001, world.pace.resume)
-        await world.keep(1000)
+            await world.until(101)
+            assert world.time == 0
+            world.pace.resume()
+        await task
         assert world.time == 1000
         assert len(world.slices) >= 1000 / 8 - 1
 
