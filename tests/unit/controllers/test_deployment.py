@@ -94,6 +94,8 @@ def test_a_set_that_is_there_already_is_no_failure() -> None:
     view = View(body, (), (), None, old_pods=False, now=NOW)
     (create,) = [a for a in reconcile(view).actions if isinstance(a, Create)]
     assert refused(view, create, AlreadyExists("it is there")) == Plan()
+    causes = {"causes": [{"reason": "NamespaceTerminating"}]}
+    assert refused(view, create, Forbidden("it ends", causes)) == Plan()
     event, update = refused(view, create, Forbidden("no")).actions
     assert isinstance(event, EmitEvent)
     assert event.reason == "ReplicaSetCreateError"

@@ -7,6 +7,7 @@ from typing import Any
 from fakes.objects import pod, running
 from roost.api.errors import Forbidden
 from roost.api.values import Object
+from roost.controllers.claimretention import claim_owner
 from roost.controllers.statefulset import CONTROLLER, View, reconcile, refused
 from roost.decisions.controller import Key
 from roost.decisions.meta import seconds_of
@@ -178,3 +179,50 @@ def test_refusals_are_told() -> None:
     ]
     plan = refused(view, Create(PODS, {"metadata": {"name": "s-0"}}), Forbidden("no"))
     assert told(plan) == [("FailedCreate", "create Pod s-0 in StatefulSet s failed error: no")]
+
+
+def claim(*references: Object) -> Object:
+    return {"metadata": {
+        "name": "data-s-0", "namespace": "default", "uid": "c", "resourceVersion": "3",
+        "ownerReferences": list(references),
+    }}  # fmt: skip
+
+
+def reference(kind: str, name: str, uid: str, *, controls: bool = True) -> Object:
+    version = "apps/v1" if kind == "StatefulSet" else "v1"
+    found = {"apiVersion": version, "kind": kind, "name": name, "uid": uid}
+    return {**found, "controller": True} if controls else found
+
+
+def owners_after(policy: Object, *references: Object, condemned: bool = False) -> Any:
+    """Return (uids of the owners after the change, or None if there is none; events)."""
+    body = stateful_set(persistentVolumeClaimRetentionPolicy=policy)
+    actions = list(claim_owner(body, there(0), claim(*references), condemned=condemned))
+    changes = [a.body["metadata"]["ownerReferences"] for a in actions if isinstance(a, Patch)]
+    uids = [one["uid"] for one in changes[0]] if changes else None
+    return uids, [a.reason for a in actions if isinstance(a, EmitEvent)]
+
+
+KEEP = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+DELETE = {"whenDeleted": "Delete", "whenScaled": "Delete"}
+BY_SET, BY_POD = reference("StatefulSet", "s", "ss"), reference("Pod", "s-0", "uid-s-0")
+OTHER = reference("Thing", "t", "t")
+
+
+def test_claims_belong_to_whom_the_policy_says() -> None:
+    assert owners_after(KEEP) == (None, [])
+    assert owners_after(KEEP, BY_SET) == ([], [])
+    assert owners_after(DELETE) == (["ss"], [])
+    assert owners_after(DELETE, BY_SET) == (None, [])
+    assert owners_after(DELETE, BY_SET, condemned=True) == (["uid-s-0"], [])
+    assert owners_after(DELETE, BY_POD) == (["ss"], [])
+    assert owners_after(DELETE, reference("StatefulSet", "s", "ss", controls=False)) == (["ss"], [])
+
+
+def test_claims_of_somebody_else_are_left_to_them() -> None:
+    assert owners_after(DELETE, OTHER) == (None, ["ConflictingController"])
+    assert owners_after(DELETE, OTHER, BY_SET) == (["t"], ["ConflictingController"])
+    assert owners_after(KEEP, OTHER) == (None, [])
+    before = reference("Pod", "s-0", "earlier")
+    assert owners_after(DELETE, before) == (None, ["ConflictingController"])
+    assert owners_after(KEEP, before) == (None, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from roost.api.errors import AlreadyExists, StatusError
+from roost.api.errors import NAMESPACE_ENDS, AlreadyExists, StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.controllers.deployment.revision import ensure_new, find_new, name_of_new
@@ -166,8 +166,10 @@ def _old_remain(rollout: Rollout) -> bool:
 
 def refused(view: View, action: Action, error: StatusError) -> Plan:
     """Tell why the new ReplicaSet could not be made."""
-    if not isinstance(action, Create) or isinstance(error, AlreadyExists):
-        return Plan()  # what is there already comes by the watch: it is ours, or a collision
+    if not isinstance(action, Create) or error.has_cause(NAMESPACE_ENDS):
+        return Plan()
+    if isinstance(error, AlreadyExists):  # it comes by the watch: it is ours, or a collision
+        return Plan()
     rollout = _rollout(view, view.owned)
     name = action.object["metadata"]["name"]
     message = f'Failed to create new replica set "{name}": {error.message}'
