@@ -57,3 +57,19 @@ def pair_fault(certificate: str, key: str) -> str:
             f"after skipping PEM blocks of the following types: [{listed}]"
         )
     return ""
+
+
+def bundle_fault(encoded: str) -> str:
+    """Return what is wrong with certificates that vouch (base64 of PEM), "" if nothing is."""
+    from cryptography import x509
+
+    found = False
+    for kind, body in pem_blocks(_decoded(encoded)):
+        if kind != "CERTIFICATE" or b":" in body:
+            continue
+        try:
+            x509.load_der_x509_certificate(b64decode(body))
+        except ValueError:
+            return "x509: malformed certificate"
+        found = True
+    return "" if found else "data does not contain any valid RSA or ECDSA certificates"

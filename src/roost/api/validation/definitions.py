@@ -15,14 +15,13 @@ from roost.api.crd.judging import check_schema, check_selectable
 from roost.api.crd.shown import shown_schema
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes, Structure
+from roost.api.validation.conversions import check_conversion, is_established
 from roost.api.validation.rules import Rules
-from roost.api.validation.webhooks import client
 from roost.api.values import Object
 
 _SCOPES = ("Cluster", "Namespaced")
 _NO_DEFAULTS = "must be false in order to use defaults in the schema"
 _NO_CONVERSION = "must be None if spec.preserveUnknownFields is true"
-_STRATEGIES = ("None", "Webhook")
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _APPROVAL = "api-approved.kubernetes.io"
@@ -31,7 +30,6 @@ _PRESERVE = (
     "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
     "spec.versions[*].schema instead"
 )
-_REVIEWS = ("v1", "v1beta1")
 _WARNING_MAX_BYTES = 256
 _UNPRINTABLE = "must only contain printable UTF-8 characters; non-printable character found"
 _NOT_SIMPLE = "must be a simple json path starting with ."
@@ -64,7 +62,7 @@ def _definition(change: Change, causes: Causes) -> None:
     if spec.get("preserveUnknownFields") and strategy != "None":
         causes.invalid("spec.conversion.strategy", strategy, _NO_CONVERSION)
     if spec.get("conversion") is not None:
-        _conversion(spec["conversion"], causes)
+        check_conversion(spec["conversion"], change, causes)
     if change.old is not None:
         _kept(spec, change.old, causes)
     stored = (value.get("status") or {}).get("storedVersions")
@@ -240,10 +238,14 @@ def _subresources(version: Object, path: str, causes: Causes) -> None:
 
 
 def _names(value: Object, causes: Causes) -> None:
-    path = "spec.names"
     for key in ("plural", "singular", "kind", "listKind"):
         if not value.get(key):
-            causes.required(f"{path}.{key}")
+            causes.required(f"spec.names.{key}")
+    _forms(value, "spec.names", causes)
+
+
+def _forms(value: Object, path: str, causes: Causes) -> None:
+    """Check the names that there are."""
     for key in ("plural", "singular"):
         text = value.get(key) or ""
         if text:
@@ -254,44 +256,18 @@ def _names(value: Object, causes: Causes) -> None:
             faults = names.check_label_1035(text.lower())
             before = "may have mixed case, but should otherwise match: "
             _joined(f"{path}.{key}", text, faults, causes, before)
-    for key in ("shortNames", "categories"):
-        for index, text in enumerate(value.get(key) or ()):
-            _joined(f"{path}.{key}[{index}]", text, names.check_label_1035(text), causes)
+    for index, text in enumerate(value.get("shortNames") or ()):
+        _joined(f"{path}.shortNames[{index}]", text, names.check_label_1035(text), causes)
     if value.get("kind") and value.get("kind") == value.get("listKind"):
         text = "kind and listKind may not be the same"
         causes.invalid(f"{path}.listKind", value["listKind"], text)
+    for index, text in enumerate(value.get("categories") or ()):
+        _joined(f"{path}.categories[{index}]", text, names.check_label_1035(text), causes)
 
 
-def _conversion(value: Object, causes: Causes) -> None:
-    path, strategy = "spec.conversion", value.get("strategy") or ""
-    hook: Object = value.get("webhook") or {}
-    causes.one_of(f"{path}.strategy", strategy, _STRATEGIES)
-    config, versions = hook.get("clientConfig"), hook.get("conversionReviewVersions")
-    if strategy != "Webhook":
-        for key, found in (("webhookClientConfig", config), ("conversionReviewVersions", versions)):
-            if found:
-                text = "should not be set when strategy is not set to Webhook"
-                causes.forbidden(f"{path}.{key}", text)
-        return
-    if config is None:
-        text = "required when strategy is set to Webhook"
-        causes.required(f"{path}.webhookClientConfig", text)
-    else:
-        client(config, f"{path}.webhookClientConfig", causes)
-    _review_versions(versions or [], f"{path}.conversionReviewVersions", causes)
-
-
-def _review_versions(versions: list[str], path: str, causes: Causes) -> None:
-    if not versions:
-        causes.required(path)
-        return
-    for index, version in enumerate(versions):
-        if version in versions[:index]:
-            causes.invalid(f"{path}[{index}]", version, "duplicate version")
-        else:
-            causes.faults(f"{path}[{index}]", version, names.check_label_1035(version))
-    if not any(version in _REVIEWS for version in versions):
-        causes.invalid(path, versions, f"must include at least one of {', '.join(_REVIEWS)}")
+def _status(change: Change, causes: Causes) -> None:
+    accepted = (change.object.get("status") or {}).get("acceptedNames") or {}
+    _forms(accepted, "status.acceptedNames", causes)
 
 
 def _stored(stored: list[str] | None, versions: list[Object], causes: Causes) -> None:
@@ -362,10 +338,7 @@ def _kept(spec: Object, old: Object, causes: Causes) -> None:
     """Some of it never changes; what objects are stored as not, once there may be some."""
     before = old.get("spec") or {}
     mine, had = spec.get("names") or {}, before.get("names") or {}
-    if any(
-        condition.get("type") == "Established" and condition.get("status") == "True"
-        for condition in (old.get("status") or {}).get("conditions") or ()
-    ):
+    if is_established(old):
         causes.unchanged("spec.scope", spec.get("scope"), before.get("scope"))
         causes.unchanged("spec.names.kind", mine.get("kind"), had.get("kind"))
     causes.unchanged("spec.group", spec.get("group"), before.get("group"))
@@ -373,5 +346,10 @@ def _kept(spec: Object, old: Object, causes: Causes) -> None:
 
 
 DEFINITION = Rules(
-    always=_definition, warn=_warn, namespaced=False, strict_finalizers=False, whole=False
+    always=_definition,
+    status=_status,
+    warn=_warn,
+    namespaced=False,
+    strict_finalizers=False,
+    whole=False,
 )

@@ -154,3 +154,32 @@ def test_formats_that_nobody_knows_are_warned_about() -> None:
     again = Change(body, old=body)
     DEFINITION(again)
     assert again.warnings == []
+
+
+def test_names_that_were_accepted_are_names() -> None:
+    body = definition()
+    body["metadata"]["resourceVersion"] = "1"
+    body["status"] = {"acceptedNames": {"plural": "A_"}}
+    [found] = DEFINITION(Change(body, old=body, subresource="status"))
+    assert found.field == "status.acceptedNames.plural"
+
+
+def test_bundles_of_what_is_established(refused: Refused) -> None:
+    hook = {
+        "clientConfig": {"url": "https://e.com", "caBundle": "eA=="},
+        "conversionReviewVersions": ["v1"],
+    }
+    old = definition()
+    new = definition(conversion={"strategy": "Webhook", "webhook": hook})
+    assert causes(refused, new) == causes(refused, new, old) == []
+    old["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+    new["status"] = {"storedVersions": ["v1"]}
+    change = Change(new, old=old)
+    old["metadata"]["resourceVersion"] = new["metadata"]["resourceVersion"] = "1"
+    assert [f"{cause.field}: {cause.message}" for cause in DEFINITION(change)] == [
+        (
+            'spec.conversion.webhookClientConfig.caBundle: Invalid value: "eA==": unable to load '
+            "root certificates: data does not contain any valid RSA or ECDSA certificates"
+        )
+    ]
+    assert DEFINITION(Change(new, old={**new, "status": old["status"]})) == []
