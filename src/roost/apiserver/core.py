@@ -115,6 +115,8 @@ class Core:
     #: What is awaited after each write to a resource, with its key, before the write is answered.
     followers: dict[Resource, Callable[[str], Awaitable[None]]] = field(default_factory=dict)
 
+    #: What is not stored but made whenever somebody reads it.
+    computed: dict[Resource, Callable[[], Sequence[Object]]] = field(default_factory=dict)
     #: Kinds of which objects must be converted elsewhere before they are shown or stored.
     converters: dict[Resource, Elsewhere] = field(default_factory=dict)
 

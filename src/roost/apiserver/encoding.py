@@ -113,7 +113,7 @@ def list_body(
 
     Lists of custom resources always say how they continue.
     """
-    metadata: dict[str, Any] = {"resourceVersion": str(revision)}
+    metadata: dict[str, Any] = {"resourceVersion": str(revision)} if revision else {}
     if token or custom:
         metadata["continue"] = token
     if remaining is not None:

@@ -116,7 +116,9 @@ class Forms:
         """Return the body for a list. While a long one is made, others have their turns."""
         if not form.transform and not pretty and form.media == JSON:
             return self._plain_list(kind, listing)
-        metadata: Object = {"resourceVersion": str(listing.revision)}
+        metadata: Object = {}
+        if listing.revision:
+            metadata["resourceVersion"] = str(listing.revision)
         if listing.token:
             metadata["continue"] = listing.token
         if listing.remaining is not None:

@@ -61,16 +61,25 @@ async def get(
             raise failures.bad_version(resource_version)
         if wanted > core.store.revision():
             raise failures.too_large_version(wanted, core.store.revision())
-    record = await core.store.get(keys.key_of(kind, namespace, name))
+    if kind.resource in core.computed:
+        record = next((r for r in _computed(core, kind) if r.key == name), None)
+    else:
+        record = await core.store.get(keys.key_of(kind, namespace, name))
     if record is None:
         raise not_found(kind.group, kind.plural, name)
     await core.converted(kind, [record])
     return record
 
 
+def _computed(core: Core, kind: Kind) -> list[Record]:
+    """Return records of what is not stored, with names for keys."""
+    values = core.computed[kind.resource]()
+    return [core.unsaved(kind, value["metadata"]["name"], value, 0) for value in values]
+
+
 @dataclass(slots=True)
 class Listing:
-    """A page of a list, in key order."""
+    """A page of a list, in key order; at revision 0 what no store has."""
 
     records: list[Record]
     revision: int
@@ -128,6 +137,9 @@ async def list_records(
     core: Core, kind: Kind, namespace: str, selection: Selection, options: ListOptions
 ) -> Listing:
     """Return the selected records of a kind; raises BadRequest, Expired, Timeout."""
+    if kind.resource in core.computed:
+        every = _computed(core, kind)
+        return Listing([r for r in every if selection.matches(kind, r.object)], 0)
     revision, start, exact = _start(core, options)
     prefix = keys.prefix_of(kind, namespace)
     after = prefix + start if start else ""

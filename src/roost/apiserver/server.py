@@ -27,6 +27,8 @@ from roost.apiserver.allocation import Allocator
 from roost.apiserver.attempts import Attempts
 from roost.apiserver.attributes import Attributes, Decision, Handler, User
 from roost.apiserver.auditing.auditor import Auditor, Record
+from roost.apiserver.components import RESOURCE as COMPONENT_STATUSES
+from roost.apiserver.components import Components
 from roost.apiserver.core import Core, Lookup, is_custom
 from roost.apiserver.deadlines import Deadlines, requested_s, timed_out
 from roost.apiserver.discovering import Discovery
@@ -61,7 +63,7 @@ _DEPRECATED = {
     Resource("", "v1", "endpoints"): (
         "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     ),
-    Resource("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    COMPONENT_STATUSES: "v1 ComponentStatus is deprecated in v1.19+",
 }
 
 
@@ -142,6 +144,9 @@ class ApiServer:
             documents or {},
         )
         self._housekeeping = Housekeeping(self.core)
+        #: The parts of the cluster that run with the server are to be told of here.
+        self.components = Components()
+        self.core.computed[COMPONENT_STATUSES] = self.components.objects
         self._parts: list[Part] = []
         self._ready = asyncio.Event()
         self._loaded = inspect(self, release)

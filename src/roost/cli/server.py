@@ -25,6 +25,7 @@ from roost.api.kind import Kind, Resource
 from roost.api.registry import builtin
 from roost.api.schema.node import Node
 from roost.api.values import Object
+from roost.apiserver import components
 from roost.apiserver.access.bootstrap.accounts import MANAGER, controller_user
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.addons import add_addons
@@ -330,6 +331,7 @@ def _start_control(
     )
     tasks.create_task(discovered.run(), name="controllers of all resources")
     tasks.create_task(engine.run(), name="controllers")
+    parts.api.components.runs(components.CONTROLLERS)
     if SCHEDULER in names:
         scheduling = Scheduling(
             parts.api.client(_SCHEDULER), parts.clock, parts.chance,
@@ -337,6 +339,7 @@ def _start_control(
         )  # fmt: skip
         show_scheduler(parts.api, scheduling)
         tasks.create_task(scheduling.run(), name="scheduler")
+        parts.api.components.runs(components.SCHEDULER)
 
 
 def _write_admin(places: Places, authority: Authority, settings: Settings, port: int) -> Connection:
