@@ -19,8 +19,8 @@ from roost.apiserver.encoding import decode
 from roost.apiserver.messages import Answer, Request
 from roost.cli.output import as_format, fail, say, server_table
 from roost.cli.process import start_logging
-from roost.simulation.client import UnknownKindError
 from roost.simulation.cluster import Cluster
+from roost.simulation.kinds import UnknownKindError
 
 _ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 _LOOK_S: Final = 0.5

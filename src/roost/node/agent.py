@@ -16,7 +16,6 @@ import msgspec
 
 from roost.api.values import Object
 from roost.client.port import Query
-from roost.decisions.meta import labels_of
 from roost.decisions.resources import PODS
 from roost.network.plan import NetworkError
 from roost.node import podspec
@@ -108,10 +107,10 @@ class NodeAgent:
         """Return the node's pods with their present status."""
         return [self._shown(worker) for worker in self._workers.values()]
 
-    def labels_of(self, pod_uid: str) -> Mapping[str, str]:
-        """Return the labels of a pod of the node; empty if there is none."""
-        worker = self._workers.get(pod_uid)
-        return {} if worker is None else labels_of(worker.pod)
+    def pod_of(self, uid: str) -> Object | None:
+        """Return a pod of the node as it was last seen."""
+        worker = self._workers.get(uid)
+        return None if worker is None else worker.pod
 
     def _shown(self, worker: PodWorker) -> Object:
         runtime = worker.runtime or self.tools.runtimes.all[0]

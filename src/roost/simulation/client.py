@@ -9,34 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-from roost.api.kind import Kind, Resource
+from roost.api.kind import Resource
 from roost.api.registry import Registry
 from roost.api.values import Object, Value
 from roost.client.port import Client, DeleteOptions, PatchType, Query, WatchEvent
+from roost.simulation.kinds import Named, find_kind
 from roost.simulation.loop import VirtualLoop
 from roost.simulation.replay import Recording, looking, recorded
-
-Named = Resource | str
-
-
-class UnknownKindError(ValueError):
-    """No kind of this name is served."""
-
-
-def find_kind(registry: Registry, name: Named) -> Kind:
-    """Return the kind that a name means; raises UnknownKindError."""
-    if isinstance(name, Resource):
-        found = registry.find(name.group, name.version, name.plural)
-        if found is not None:
-            return found
-        raise UnknownKindError(f"the server doesn't have a resource type {name.plural!r}")
-    wanted, _, group = name.lower().partition(".")
-    for kind in registry.kinds():
-        if group and kind.group != group:
-            continue
-        if wanted in (kind.plural, kind.name.lower(), kind.singular, *kind.short_names):
-            return kind
-    raise UnknownKindError(f"the server doesn't have a resource type {name!r}")
 
 
 class SyncClient:

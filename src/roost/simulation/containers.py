@@ -49,12 +49,10 @@ class Behaviours:
             pattern != "*" and fnmatch.fnmatchcase(image, pattern) for pattern, _, _ in self._set
         )
 
-    def find(
-        self, spec: ContainerSpec, image: str, labels: Callable[[], Mapping[str, str]]
-    ) -> Behaviour | None:
+    def find(self, spec: ContainerSpec, image: str, labels: Mapping[str, str]) -> Behaviour | None:
         """Return what was set for a container of an image in a pod: machine.Behave."""
         for pattern, selector, behaviour in reversed(self._set):
-            if selector is not None and not selector.matches(labels()):
+            if selector is not None and not selector.matches(labels):
                 continue
             if any(fnmatch.fnmatchcase(name, pattern) for name in (spec.name, image)):
                 return behaviour

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from roost.adapters.virtual.chance import SeededChance
-from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
-from roost.apiserver.attributes import User
+from roost.apiserver.access.identity import AUTHENTICATED, MASTERS, service_account_user
+from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.inprocess import Manner
 from roost.client.informer import Informers
+from roost.client.port import Client
+from roost.decisions.meta import labels_of
 from roost.network.plan import DNS_ADDRESS
 from roost.node.podnetwork import PodNetwork
 from roost.ports.port import Chance, Network
@@ -25,6 +28,8 @@ from roost.runtimes.images.reference import InvalidName, parse
 from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
 from roost.runtimes.simulated import Behaviour, Program, Registry, SimulatedRuntime
 from roost.simulation.controlplane import ADDRESS, ControlPlane
+from roost.simulation.kinds import find_kind
+from roost.simulation.link import Link
 from roost.simulation.network.fabric import Fabric, Host, Latency, Listener
 from roost.simulation.network.messages import Headers, Response
 from roost.simulation.network.names import Names, Resolv
@@ -32,6 +37,7 @@ from roost.simulation.network.pods import FabricPodNetwork, ProbeNetwork
 from roost.simulation.network.services import ServiceTables
 from roost.simulation.nodes import SimulatedNode, pod_prefix
 from roost.simulation.seeds import derived
+from roost.simulation.workloads.api import Api
 from roost.simulation.workloads.commands import check_program
 from roost.simulation.workloads.context import PodInfo, Respond, World, answering, fetch
 from roost.simulation.workloads.files import ContainerFiles
@@ -47,6 +53,7 @@ _ENV: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
 }
+_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 #: The first numbers of the addresses outside.
 _OUTSIDE: Final = "203.0.113"
 
@@ -56,9 +63,7 @@ class Behave(Protocol):
 
     def knows(self, image: str) -> bool: ...
 
-    def find(
-        self, spec: ContainerSpec, image: str, labels: Callable[[], Mapping[str, str]]
-    ) -> Behaviour | None:
+    def find(self, spec: ContainerSpec, image: str, labels: Mapping[str, str]) -> Behaviour | None:
         """Return what was chosen for a container of an image, if anything."""
         ...
 
@@ -71,6 +76,8 @@ class _Box:
     pods: FabricPodNetwork
     runtime: SimulatedRuntime
     programs: dict[str, ImageProgram] = field(default_factory=dict)
+    #: How programs reach the API: (account, program) -> link.
+    links: dict[tuple[str, str], Link] = field(default_factory=dict)
 
 
 class Machines:
@@ -157,9 +164,13 @@ class Machines:
     def isolate(self, node: str) -> None:
         """Let nothing cross between a node and the others."""
         self.fabric.isolated[node] = None
+        for link in self._boxes[node].links.values():
+            link.cut()
 
     def rejoin(self, node: str) -> None:
         self.fabric.isolated.pop(node, None)
+        for link in self._boxes[node].links.values():
+            link.mend()
 
     def _power_off(self, name: str) -> None:
         box = self._boxes.pop(name, None)
@@ -167,6 +178,8 @@ class Machines:
             return
         for program in box.programs.values():
             program.kill()
+        for link in box.links.values():
+            self._plane.wire.drop(link)
         box.pods.drop_all()
         self.fabric.remove(box.host.address)
 
@@ -176,10 +189,8 @@ class Machines:
         reference = box.runtime.reference_of(spec.image)
         pod_uid = box.runtime.sandbox_specs[spec.sandbox_id].pod_uid
 
-        def labels() -> Mapping[str, str]:
-            return {} if node.agent is None else node.agent.labels_of(pod_uid)
-
-        behaviour = self._behave.find(spec, reference, labels)
+        pod = None if node.agent is None else node.agent.pod_of(pod_uid)
+        behaviour = self._behave.find(spec, reference, {} if pod is None else labels_of(pod))
         kind = None if behaviour is not None else self.catalogue.find(reference)
         if kind is None:
             host = box.pods.host(pod_uid)
@@ -190,7 +201,8 @@ class Machines:
         argv = command_of(image, spec)
         if not argv and kind.run is Image.run:
             raise RuntimeFault("CreateContainerError", "no command specified")
-        world = self._world(node, box, image, spec)
+        account = "default" if pod is None else pod["spec"].get("serviceAccountName", "default")
+        world = self._world(node, box, image, spec, account)
         if argv and kind.run is Image.run and kind.exec is Image.exec:
             check_program(argv[0], world.files)
 
@@ -209,7 +221,20 @@ class Machines:
         self._started += 1
         return SeededChance(derived(self._plane.choice.seed, spec.id, self._started))
 
-    def _world(self, node: SimulatedNode, box: _Box, image: Image, spec: ContainerSpec) -> World:
+    def _link(self, node: str, user: User, program: str) -> Link:
+        """Return how programs of an image reach the API as a user, from a node."""
+        links = self._boxes[node].links
+        found = links.get((user.name, program))
+        if found is None:
+            found = self._plane.link(user, Manner(manager=program, validation="Strict"))
+            links[user.name, program] = found
+            if node in self.fabric.isolated:
+                found.cut()
+        return found
+
+    def _world(
+        self, node: SimulatedNode, box: _Box, image: Image, spec: ContainerSpec, account: str
+    ) -> World:
         sandbox = box.runtime.sandbox_specs[spec.sandbox_id]
         host = box.host if sandbox.host_network else box.pods.host(sandbox.pod_uid)
         if host is None:
@@ -223,6 +248,13 @@ class Machines:
         pod = PodInfo(
             sandbox.pod_name, sandbox.pod_namespace, sandbox.pod_uid, host.address, node.name
         )
+        user = service_account_user(pod.namespace, account, "", {})
+
+        def connect() -> Client:
+            known = user if files.is_file(_TOKEN) else ANONYMOUS
+            return self._link(node.name, known, image.name or "program")
+
+        kinds = partial(find_kind, self._plane.registry)
         return World(
             pod, spec.name, host, self.fabric, self.names, self._plane.clock,
             self._chance(spec),
@@ -230,6 +262,7 @@ class Machines:
             {**_ENV, "HOSTNAME": sandbox.hostname, **image.env, **dict(spec.env)},
             spec.limits.memory_bytes, cores_of(spec), sandbox.hostname,
             (spec.security.user or 0, spec.security.group or 0),
+            api=Api(connect, kinds, pod.namespace),
         )  # fmt: skip
 
     # -- the world outside, and requests from it

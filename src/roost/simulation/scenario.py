@@ -19,10 +19,10 @@ from typing import Any, Final
 from roost.api.errors import StatusError
 from roost.api.values import Object
 from roost.runtimes.simulated import Behaviour
-from roost.simulation.client import UnknownKindError
 from roost.simulation.cluster import Cluster
 from roost.simulation.faults import FaultPlan
 from roost.simulation.invariants import Violated
+from roost.simulation.kinds import UnknownKindError
 from roost.simulation.seeds import derived
 from roost.simulation.view import Violation
 

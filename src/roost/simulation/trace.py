@@ -12,8 +12,8 @@ from typing import Final
 from roost.api.registry import Registry
 from roost.api.values import Object
 from roost.apiserver import keys
-from roost.simulation.client import UnknownKindError, find_kind
 from roost.simulation.journal import Entry, JournalStore
+from roost.simulation.kinds import UnknownKindError, find_kind
 
 _EVENTS: Final = "/registry/core/events/"
 #: A story goes back over so many causes at most.

@@ -22,6 +22,7 @@ from roost.simulation.network.messages import (
     response_of,
 )
 from roost.simulation.network.names import Names, Resolv, parse_hosts, parse_resolv
+from roost.simulation.workloads.api import Api
 from roost.simulation.workloads.files import ContainerFiles
 from roost.simulation.workloads.guarding import Tasks
 
@@ -82,6 +83,7 @@ class World:
     cores: float = 0.0
     cpu_since: tuple[float, float] = (0.0, 0.0)  # so many seconds of cpu until that time of day
     signals: dict[str, OnSignal] = field(default_factory=dict)
+    api: Api | None = None
 
     def cpu_seconds(self) -> float:
         """Return how much processor time was used."""
@@ -213,6 +215,13 @@ class Context:
         world.cores = max(0.0, cores if limit is None else min(cores, limit))
 
     # -- the network
+
+    @property
+    def api(self) -> Api:
+        """The API of the cluster, with the rights of the pod's service account."""
+        found = self._world.api
+        assert found is not None
+        return found
 
     def listen(self, port: int, respond: Respond, *, protocol: str = "tcp") -> None:
         """Answer HTTP requests to a port from now on; raises OSError if the port is taken."""
