@@ -18,7 +18,7 @@ from roost.apiserver.allocation import ADDRESSES, SERVICES, Reservation
 from roost.apiserver.core import Core
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.ownership import own
-from roost.store.port import ABSENT, Record, Write
+from roost.store.port import ABSENT, Conflict, Record, Write
 
 _RANGES: Final = Resource("networking.k8s.io", "v1", "servicecidrs")
 _LABELS: Final = {
@@ -138,6 +138,9 @@ async def commit(
             reservation.settle()
     if cancelled is not None:
         raise cancelled
+    if isinstance(failed, Conflict) and failed.key != write.key:
+        # Somebody beside this server gave the address out, or took it back: the next try knows.
+        core.allocator.note(failed.key.rpartition("/")[2], there=failed.revision != ABSENT)
     if failed is not None:
         raise failed
     record: Record = work.result()[-1]

@@ -198,7 +198,6 @@ class Allocator:
     def refused(self, service: Object) -> StatusError:
         """Return the refusal of a Service whose address somebody else was given first."""
         asked = (service["spec"].get("clusterIPs") or [""])[0]
-        self.note(asked, there=True)
         why = f"failed to allocate IP {asked}: provided IP is already allocated"
         return _refusal(service, "spec.clusterIPs", [asked], why)
 

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from roost.store.port import Full
+import pytest
+
+from roost.store.port import ABSENT, Draft, Full
 
 Play = Callable[[Any], None]
 SERVICES = "/api/v1/namespaces/n/services"
@@ -190,11 +192,27 @@ def test_a_full_disk_takes_no_address(play: Play) -> None:
 
         store.commit_together = full
         body = service("a", clusterIP="10.96.7.7")
-        try:
+        with pytest.raises(Full):
             await asker.ask("POST", SERVICES, body)
-        except Full:
-            pass
         store.commit_together = commit
         assert (await asker.ask("POST", SERVICES, body))[0] == 201
+
+    play(scene)
+
+
+def test_an_address_that_another_server_gave_out_is_refused(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        store = asker.api.core.store
+        for ip in ("10.96.7.7", "10.96.7.8"):
+            draft = Draft(b'{"metadata":{"resourceVersion":"', b'","name":"%b"}}' % ip.encode())
+            await store.commit(f"/registry/networking.k8s.io/ipaddresses/{ip}", draft, ABSENT)
+        for _ in range(2):  # unknown at first, then known
+            code, refused = await asker.ask("POST", SERVICES, service("a", clusterIP="10.96.7.7"))
+            assert (code, "provided IP is already allocated" in refused["message"]) == (422, True)
+        named = service("x", type="ExternalName", externalName="x.example")
+        _, made = await asker.ask("POST", SERVICES, named)
+        made["spec"] = {**made["spec"], "type": "ClusterIP", "clusterIP": "10.96.7.8"}
+        code, refused = await asker.ask("PUT", f"{SERVICES}/x", made)
+        assert (code, "provided IP is already allocated" in refused["message"]) == (422, True)
 
     play(scene)
