@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from roost.api.errors import StatusError
+from roost.api.errors import AlreadyExists, StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
 from roost.controllers.claimretention import claim_owner
@@ -217,6 +217,7 @@ class _Step:
         ending = ending_claims(self.set, ordinal, self.view.claims)
         if ending:
             why = ", ".join(f"pvc {claim} is being deleted" for claim in ending)
+            why = f"[{why}]" if len(ending) > 1 else why
             text = f"create Pod {name} in StatefulSet {name_of(self.set)} failed error: {why}"
             yield warning(self.regarding, "FailedCreate", text)
             return
@@ -324,21 +325,23 @@ def reconcile(view: View) -> Plan:
 def refused(view: View, action: Action, error: StatusError) -> Plan:
     """Tell why a pod could not be made or deleted, and how many there are all the same."""
     step = _Step(view, _claim(view).kept, _history(view))
-    owner, told = name_of(view.stateful_set), []
+    owner, why, told = name_of(view.stateful_set), error.message, []
+    if isinstance(error, AlreadyExists):
+        return Plan(tuple(step.report()))
     if isinstance(action, Create) and action.resource == PERSISTENT_VOLUME_CLAIMS:
         verb, claim_name = "create", name_of(action.object)
         name = f"{owner}-{claim_name.rpartition('-')[2]}"
         told.append(
-            f"create Claim {claim_name} for Pod {name} in StatefulSet {owner} failed "
-            f"error: {error.message}"
+            f"create Claim {claim_name} for Pod {name} in StatefulSet {owner} failed error: {why}"
         )
+        why = f"failed to create PVC {claim_name}: {why}"
     elif isinstance(action, Create) and action.resource == PODS:
         verb, name = "create", name_of(action.object)
     elif isinstance(action, Delete | Patch) and action.ref.resource == PODS:
         verb, name = "delete" if isinstance(action, Delete) else "update", action.ref.name
     else:
         return Plan()
-    told.append(f"{verb} Pod {name} in StatefulSet {owner} failed error: {error.message}")
+    told.append(f"{verb} Pod {name} in StatefulSet {owner} failed error: {why}")
     events = (warning(step.regarding, f"Failed{verb.capitalize()}", text) for text in told)
     return Plan((*events, *step.report()))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cmp_to_key
 from typing import Any
 
+from roost.api.numerals import whole
 from roost.api.values import Object
 from roost.decisions import conditions
 from roost.decisions.meta import created_at, deleting, seconds_of
@@ -79,11 +80,12 @@ def by_address(pod: Object) -> Iterable[str]:
 
 
 def _deletion_cost(pod: Object) -> int:
+    """Return the cost that a pod says, 0 for what is no 32-bit integer as one writes it."""
     text = (pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
-    try:
-        return int(text)
-    except ValueError:
+    cost = whole(text)
+    if cost is None or str(cost) != text or not -(2**31) <= cost < 2**31:
         return 0
+    return cost
 
 
 def _most_restarts(pod: Object) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fakes.objects import pod, running
-from roost.api.errors import Forbidden
+from roost.api.errors import AlreadyExists, Forbidden
 from roost.api.values import Object
 from roost.controllers.claimretention import claim_owner
 from roost.controllers.statefulset import CONTROLLER, View, reconcile, refused
@@ -175,8 +175,13 @@ def test_refusals_are_told() -> None:
     plan = refused(view, Create(PERSISTENT_VOLUME_CLAIMS, claim), Forbidden("no"))
     assert told(plan) == [
         ("FailedCreate", "create Claim data-s-0 for Pod s-0 in StatefulSet s failed error: no"),
-        ("FailedCreate", "create Pod s-0 in StatefulSet s failed error: no"),
+        (
+            "FailedCreate",
+            "create Pod s-0 in StatefulSet s failed error: failed to create PVC data-s-0: no",
+        ),
     ]
+    taken = AlreadyExists("it is there")
+    assert told(refused(view, Create(PODS, {"metadata": {"name": "s-0"}}), taken)) == []
     plan = refused(view, Create(PODS, {"metadata": {"name": "s-0"}}), Forbidden("no"))
     assert told(plan) == [("FailedCreate", "create Pod s-0 in StatefulSet s failed error: no")]
 

@@ -50,6 +50,17 @@ def test_a_crowded_node_loses_first_and_then_what_is_ready_for_a_shorter_time() 
     assert order(old, young, related={"old": 2, "young": 1}) == ["old", "young"]
 
 
+def test_a_cost_that_is_no_plain_number_is_none() -> None:
+    def costly(name: str, cost: str) -> Object:
+        body = there(name)
+        body["metadata"]["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": cost}
+        return body
+
+    assert order(costly("a", "2"), costly("b", "-1")) == ["b", "a"]
+    for odd in ("+9", "09", "1_0", "99999999999", "x"):
+        assert order(costly("a", "2"), costly("b", odd)) == ["b", "a"]
+
+
 def test_restarts_of_containers_count_before_those_of_sidecars() -> None:
     assert order(restarted("a", 1, 9), restarted("b", 2)) == ["b", "a"]
     assert order(restarted("a", 1), restarted("b", 1, 3)) == ["b", "a"]
