@@ -27,6 +27,7 @@ from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.usage import quota_matches, usage_of
 from roost.apiserver.admission.webhooks.port import Caller, CallFailed, Endpoint
 from roost.apiserver.aggregation.remote import Fetcher
+from roost.apiserver.aggregation.upkeep import Services
 from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
@@ -259,10 +260,16 @@ class ControlPlane:
             fetcher=self.fetcher,
         )  # fmt: skip
         CustomResources(api, self.caller)
+        informers = self._tenants[SERVER] = Tenant(self.informers)
+        # What is served here has no APIService: nobody needs so many objects. Others may have some.
+        extensions = Services(
+            set, api.client(), clock, informers, api.remotes, lambda: None, look_every_s=None
+        )
         self._processes[SERVER].start(
             ("api", api.run()),
             ("access", authorizer.run(self.store)),
             ("registered admission", registered.run(self.store)),
+            ("apiservices", extensions.run()),
         )
         await api.ready()
         await authorizer.ready()

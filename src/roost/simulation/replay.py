@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from roost.api.kind import Resource
 from roost.client.port import PatchType
 from roost.ports.causes import Cause, current_cause
 from roost.runtimes.simulated import Behaviour
@@ -32,7 +33,7 @@ _LEFT: Final = "outside"
 _VALUES: Final[dict[str, Callable[..., Any]]] = {
     one.__name__: one
     for one in (
-        Behaviour, PatchType, faults.FaultPlan, faults.Planned, faults.Crash, faults.Restart,
+        Behaviour, PatchType, Resource, faults.FaultPlan, faults.Planned, faults.Crash, faults.Restart,
         faults.PowerOff, faults.Partition, faults.Delay, faults.Duplicate, faults.ClockSkew,
         faults.FullDisk, faults.PullFailure, faults.Kill, faults.Oom,
     )
@@ -186,7 +187,7 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON can hold it."""
     if isinstance(value, PatchType):
         return {"$": "PatchType", "value": value.value}
-    if dataclasses.is_dataclass(value) and type(value).__name__ in _VALUES:
+    if dataclasses.is_dataclass(value) and not (isinstance(value, type) or callable(value)):
         names = [field.name for field in dataclasses.fields(value)]
         return {"$": type(value).__name__, **{n: _plain(getattr(value, n)) for n in names}}
     if isinstance(value, Mapping):

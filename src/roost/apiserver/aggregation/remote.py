@@ -159,13 +159,14 @@ class Remotes:
         ]
 
     async def wait(self, at_most_s: float) -> None:
-        """Return when the extension servers have changed, or after a time."""
-        self._changed.clear()
+        """Return when the extension servers have changed since the last time; after a while even if
+        they have not, unless there are none."""
         try:
-            async with asyncio.timeout(at_most_s):
+            async with asyncio.timeout(at_most_s if self._remotes else None):
                 await self._changed.wait()
         except TimeoutError:
             return
+        self._changed.clear()
 
     async def proxy(self, remote: Remote, request: Request) -> Proxy:
         """Return where a request goes. Raises ServiceUnavailable."""

@@ -34,7 +34,8 @@ _CHECK_EVERY_S: Final = 30.0
 class Services:
     """Follows the APIServices through informers, which somebody else runs.
 
-    `complete` is called once everything that is served here has its object.
+    `complete` is called once everything that is served here has its object. What is served is looked at
+    every `look_every_s` seconds; None: only when an object changes.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Services:
         informers: Informers,
         remotes: Remotes,
         complete: Callable[[], None],
+        *,
+        look_every_s: float | None = _LOOK_EVERY_S,
     ) -> None:
         self._served = served
         self._client = client
@@ -52,6 +55,7 @@ class Services:
         self._informers = informers
         self._remotes = remotes
         self._complete = complete
+        self._look_every_s = look_every_s
         self._changed = asyncio.Event()
         informers.informer(APISERVICES).listen(self._note)
 
@@ -76,7 +80,7 @@ class Services:
                     seen = served
                     self._complete()
             try:
-                async with asyncio.timeout(_LOOK_EVERY_S):
+                async with asyncio.timeout(self._look_every_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue

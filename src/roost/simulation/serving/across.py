@@ -138,7 +138,12 @@ class Across:
     ) -> None:
         task = self._home.loop.create_task(make(), name="a call of the cluster's")
         begun.append(task)
-        task.add_done_callback(lambda done: self._driver.post(partial(self._came, answer, done)))
+        task.add_done_callback(partial(self._ended_out, answer))
+
+    def _ended_out(self, answer: asyncio.Future[Any], task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody is left behind the gate
+        self._driver.post(partial(self._came, answer, task))
 
     def _came(self, answer: asyncio.Future[Any], task: asyncio.Task[Any]) -> None:
         _settle(answer, task)
