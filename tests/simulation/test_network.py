@@ -324,3 +324,26 @@ def test_a_number_is_a_status_and_localhost_is_the_node():
         cluster.advance(1)
         answer = cluster.fetch("http://localhost/")
         assert (answer.status, answer.body) == (418, b"")
+
+
+def test_a_network_policy_keeps_out_whom_it_does_not_name(fresh):
+    deny = {
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny"},
+        "spec": {"podSelector": {"matchLabels": {"app": "web"}}},
+    }  # fmt: skip
+    client = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "cl", "labels": {"role": "friend"}},
+        "spec": {"containers": [{"name": "main", "image": "pause"}]},
+    }  # fmt: skip
+    fresh.apply([client, deny])
+    fresh.advance(2)
+    with pytest.raises(Fault, match="ETIMEDOUT"):
+        fresh.fetch("http://web/", source="default/cl", timeout_s=3)
+    fresh.advance(30)
+    pods = fresh.client.list("pods", "default", labels="app=web")
+    assert all(one["status"]["containerStatuses"][0]["ready"] for one in pods)  # probes pass
+    peer = {"podSelector": {"matchLabels": {"role": "friend"}}}
+    deny["spec"]["ingress"] = [{"from": [peer], "ports": [{"port": "http"}]}]
+    fresh.apply(deny)
+    fresh.advance(1)
+    assert fresh.fetch("http://web/", source="default/cl").status == 200

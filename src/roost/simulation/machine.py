@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from roost.adapters.virtual.chance import SeededChance
+from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS, service_account_user
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.inprocess import Manner
@@ -31,6 +32,7 @@ from roost.simulation.controlplane import ADDRESS, ControlPlane
 from roost.simulation.kinds import find_kind
 from roost.simulation.link import Link
 from roost.simulation.network.fabric import Fabric, Host, Latency, Listener
+from roost.simulation.network.gates import Gates
 from roost.simulation.network.messages import Headers, Response
 from roost.simulation.network.names import Names, Resolv
 from roost.simulation.network.pods import FabricPodNetwork, ProbeNetwork
@@ -72,6 +74,7 @@ class Behave(Protocol):
 class _Box:
     """What one node has between two losses of power."""
 
+    node: SimulatedNode
     host: Host
     pods: FabricPodNetwork
     runtime: SimulatedRuntime
@@ -111,11 +114,19 @@ class Machines:
         self.fabric = Fabric(tables, plane.clock, latency)
         #: Where the API server's own requests come from.
         self.server = Host("outside", "kube-apiserver", ADDRESS, "")
+        self.gates = Gates(tables, self._pod_of)
+        self.fabric.passes = self.gates.passes
         self.names = Names(tables.zone, DNS_ADDRESS, self._outside)
 
     async def run(self) -> None:
         """Follow Services and their endpoints until cancelled."""
         await self._informers.run()
+
+    def _pod_of(self, host: Host) -> Object | None:
+        """Return the pod of a host as its node's agent last saw it."""
+        box = self._boxes.get(host.node)
+        agent = None if box is None else box.node.agent
+        return None if agent is None else agent.pod_of(host.uid)
 
     # -- nodes.Machine
 
@@ -133,7 +144,7 @@ class Machines:
 
         registry = Registry(self._pull_s, refuse=self._refusal)
         runtime = SimulatedRuntime(node.clock.now, behave=choose, registry=registry, log=log)
-        box = self._boxes[node.name] = _Box(host, pods, runtime)
+        box = self._boxes[node.name] = _Box(node, host, pods, runtime)
         return runtime
 
     def _refusal(self, reference: str) -> str:

@@ -3,7 +3,8 @@
 Where a connection goes is decided by the service tables that a real node's kernel gets
 (roost.network.services), as the node sees them on which the connection begins. Rules: a ready target is
 chosen in turn, or by the client's address where the Service wants affinity; an answer that is under way
-when its server ends is a reset connection; nothing crosses a partition.
+when its server ends is a reset connection; nothing crosses a partition, and what a policy forbids is
+dropped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+from roost.api.values import Object
 from roost.network.services import Backend, Frontend, ServiceTable
 from roost.ports.port import WallClock
 from roost.simulation.network.messages import (
@@ -74,6 +76,9 @@ class Host:
     forwards: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
     #: Every port answers: what runs here is a behaviour, of which nobody knows where it listens.
     open: bool = False
+    #: The uid of a pod, and the pod as it was last seen.
+    uid: str = ""
+    pod: Object | None = None
 
     def hop(self, port: int = 0) -> Hop:
         return Hop(self.kind, self.name, self.address, port)
@@ -101,6 +106,8 @@ class Fabric:
         self._latency = latency or _no_latency
         self._turns: dict[tuple[str, Frontend], int] = {}
         self._count = 0
+        #: Whether policies let a connection pass: (source, target, port, protocol).
+        self.passes: Callable[[Host, Host, int, str], bool] = _all_pass
 
     # -- hosts
 
@@ -166,6 +173,8 @@ class Fabric:
         if target is None:
             raise Unreachable(address)
         self._check_reach(source, target, port)
+        if not self.passes(source, target, port, protocol):
+            raise TimedOut(address, port)
         listener = target.listeners.get((protocol, port))
         if listener is None and target.open:
             listener = _ANYBODY
@@ -264,6 +273,10 @@ async def _say_ok(_request: Request) -> Response:
 
 
 _ANYBODY: Final = Listener(_say_ok, _Anybody())
+
+
+def _all_pass(_source: Host, _target: Host, _port: int, _protocol: str) -> bool:
+    return True
 
 
 def _no_latency(_from: Hop, _to: Hop) -> float:

@@ -32,7 +32,8 @@ class FabricPodNetwork:
     ) -> tuple[str, str]:
         host = self._attached.get(pod_uid)
         if host is None:
-            host = Host("pod", f"{pod_namespace}/{pod_name}", self._free(), self._node.name)
+            name = f"{pod_namespace}/{pod_name}"
+            host = Host("pod", name, self._free(), self._node.name, uid=pod_uid)
             self._attached[pod_uid] = self._fabric.add(host)
         self._unforward(pod_uid)
         self._ports[pod_uid] = tuple(host_ports)
