@@ -107,8 +107,7 @@ def _is_port(ports: Sequence[Object] | None, target: Party, number: int, protoco
         if one.get("protocol", "TCP").lower() != protocol:
             continue
         wanted = one.get("port", number)
-        if isinstance(wanted, str):
-            wanted = target.ports.get((wanted, protocol), -1)
-        if wanted <= number <= one.get("endPort", wanted):
+        least: int = target.ports.get((wanted, protocol), -1) if isinstance(wanted, str) else wanted
+        if least <= number <= one.get("endPort", least):
             return True
     return False
