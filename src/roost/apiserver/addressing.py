@@ -17,7 +17,6 @@ from roost.apiserver import keys
 from roost.apiserver.allocation import ADDRESSES, SERVICES, Reservation
 from roost.apiserver.core import Core
 from roost.apiserver.encoding import draft_of
-from roost.apiserver.ownership import own
 from roost.store.port import ABSENT, Conflict, Record, Write
 
 _RANGES: Final = Resource("networking.k8s.io", "v1", "servicecidrs")
@@ -26,6 +25,11 @@ _LABELS: Final = {
     "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
 }
 _MANAGER: Final = "kube-apiserver"
+#: What it owns of them: the same of each, so it is not worked out each time.
+_FIELDS: Final[Object] = {
+    "f:metadata": {"f:labels": {".": {}, **{f"f:{name}": {} for name in _LABELS}}},
+    "f:spec": {"f:parentRef": {".": {}, "f:name": {}, "f:namespace": {}, "f:resource": {}}},
+}
 
 
 async def load_addresses(core: Core) -> None:
@@ -69,12 +73,21 @@ async def with_addresses(
 
 def _made(core: Core, kind: Kind, address: str, service: Object) -> Write:
     now, metadata = core.now(), service["metadata"]
+    owned = {
+        "manager": _MANAGER,
+        "operation": "Update",
+        "apiVersion": kind.api_version,
+        "time": now,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": _FIELDS,
+    }
     made: Object = {
         "metadata": {
             "name": address,
             "uid": core.ids.uid(),
             "creationTimestamp": now,
-            "labels": dict(_LABELS),
+            "labels": _LABELS,
+            "managedFields": [owned],
         },
         "spec": {
             "parentRef": {
@@ -84,7 +97,6 @@ def _made(core: Core, kind: Kind, address: str, service: Object) -> Write:
             }
         },
     }
-    own(kind, core.node(kind), None, made, "", _MANAGER, now)
     return Write(keys.key_of(kind, "", address), draft_of(kind, made), ABSENT)
 
 

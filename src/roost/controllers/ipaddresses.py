@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from roost.api.strategies.services import cluster_ips
 from roost.api.values import Object
@@ -93,12 +94,18 @@ def in_ranges(address: str, ranges: Iterable[str]) -> bool:
     """Say whether an address can be given out of one of these ranges."""
     asked = ipaddress.ip_address(address)
     for text in ranges:
-        network = ipaddress.ip_network(text, strict=False)
-        if asked not in network or asked == network.network_address:
-            continue
-        if asked.version == 6 or asked != network.broadcast_address:
+        version, first, last = _bounds(text)
+        if asked.version == version and first <= int(asked) <= last:
             return True
     return False
+
+
+@lru_cache(maxsize=64)
+def _bounds(text: str) -> tuple[int, int, int]:
+    """Return the version of a range, and the first and last number that are given out."""
+    network = ipaddress.ip_network(text, strict=False)
+    last = int(network.broadcast_address) - (1 if network.version == 4 else 0)
+    return network.version, int(network.network_address) + 1, last
 
 
 def reconcile(view: ServiceView | AddressView) -> Plan:
@@ -117,6 +124,8 @@ def reconcile(view: ServiceView | AddressView) -> Plan:
 def _for_service(view: ServiceView, text: str) -> tuple[list[Action], bool]:
     """Return what is to be done about one cluster IP, and whether to say it again some day."""
     service, found = view.service, view.addresses.get(text)
+    if found is not None and _agrees(found, service, text) and in_ranges(text, view.ranges):
+        return [], False
     regarding = object_reference(SERVICES, "Service", service)
     where = f"[{family_of(text)}]: {text}"
     if not in_ranges(text, view.ranges):
@@ -148,9 +157,14 @@ def _for_service(view: ServiceView, text: str) -> tuple[list[Action], bool]:
             "please recreate service"
         )
         return [warning(regarding, "ClusterIPAlreadyAllocated", message)], True
-    if not managed(found) or labels_of(found).get(FAMILY) != family_of(text):
-        return again, False
-    return [], False
+    return again, False
+
+
+def _agrees(address: Object, service: Object, text: str) -> bool:
+    """Say whether an IPAddress is what a Service's address should be."""
+    if not managed(address) or labels_of(address).get(FAMILY) != family_of(text):
+        return False
+    return parent_of(address) == ("", "services", namespace_of(service), name_of(service))
 
 
 def _address_of(text: str, service: Object) -> Object:

@@ -46,9 +46,20 @@ def test_an_address_comes_and_goes_with_its_service(play: Play) -> None:
             "ipaddress.kubernetes.io/ip-family": "IPv4",
             "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
         }
+        _, by_hand = await asker.ask(
+            "POST",
+            f"{ADDRESSES}?fieldManager=kube-apiserver",
+            {
+                "metadata": {"name": "10.96.9.9", "labels": found["metadata"]["labels"]},
+                "spec": found["spec"],
+            },
+        )
+        assert found["metadata"]["managedFields"] == by_hand["metadata"]["managedFields"]
+        await asker.ask("DELETE", f"{ADDRESSES}/10.96.9.9")
         versions = [int(one["metadata"]["resourceVersion"]) for one in (found, made)]
         assert versions[1] == versions[0] + 1, "one commit, the address first"
-        watch = await asker.watch(f"{ADDRESSES}?watch=true&resourceVersion={versions[1]}")
+        since = asker.api.core.store.revision()
+        watch = await asker.watch(f"{ADDRESSES}?watch=true&resourceVersion={since}")
         await asker.ask("DELETE", f"{SERVICES}/a")
         (gone,) = await watch.until(1)
         assert (gone["type"], gone["object"]["metadata"]["name"]) == ("DELETED", ip)
