@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from roost.api.values import Object
 from roost.decisions.affinity import node_matches
 from roost.decisions.meta import annotations_of, controller_reference, labels_of, name_of
@@ -52,14 +54,15 @@ def _is_same(one: Object, other: Object) -> bool:
     )
 
 
-def placement(daemon_set: Object, node: Object) -> tuple[bool, bool]:
-    """Return whether a pod should be made on the node, and whether one there may stay."""
-    spec = daemon_set["spec"]["template"]["spec"]
+def placement(spec: Object, tolerations: Sequence[Object], node: Object) -> tuple[bool, bool]:
+    """Return whether a pod should be made on the node, and whether one there may stay.
+
+    `spec` is that of the template, `tolerations` are what `tolerations_of` says of it.
+    """
     if spec.get("nodeName") not in (None, "", name_of(node)):
         return False, False
     if not node_matches(spec, labels_of(node), name_of(node)):
         return False, False
-    tolerations = tolerations_of(spec)
     taints = (node.get("spec") or {}).get("taints") or ()
     runs = first_untolerated(tolerations, taints, (NO_SCHEDULE, NO_EXECUTE)) is None
     stays = first_untolerated(tolerations, taints, (NO_EXECUTE,)) is None

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 from roost.api.errors import NAMESPACE_ENDS, StatusError
 from roost.api.selectors import label_selector
 from roost.api.values import Object
-from roost.controllers.daemonpods import is_updated, placement, pod_of, target_of
+from roost.controllers.daemonpods import (
+    is_updated,
+    placement,
+    pod_of,
+    target_of,
+    tolerations_of,
+)
 from roost.decisions.asking import Inquiry, Told
 from roost.decisions.claims import BY_CONTROLLER, Owner, claim, matching_owners, orphans, owned
 from roost.decisions.controller import (
@@ -90,7 +96,9 @@ class _Step:
         here = (pod for pod in pods if not (finished(pod) and deleting(pod)))
         for pod in sorted(here, key=lambda p: (not node_of(p), created_at(p), name_of(p))):
             self.by_node.setdefault(target_of(pod), []).append(pod)
-        self.places = {name_of(node): placement(self.set, node) for node in view.nodes}
+        template: Object = self.spec["template"]["spec"]
+        tolerations = tolerations_of(template)
+        self.places = {name_of(one): placement(template, tolerations, one) for one in view.nodes}
         known = view.failures.items()
         self.failures = {node: one for node, one in known if view.now < one[0] + 2 * LAST_REST_S}
         self.wakes: list[float] = []
