@@ -158,6 +158,34 @@ def test_hints_by_zone_need_more_than_one_zone(target: Target):
     )
 
 
+def test_hints_by_zone_follow_the_nodes(target: Target):
+    target.needs("new-nodes")
+    zones = dict(zip(target.names("nodes"), "abb", strict=True))
+
+    def place(name: str, zone: str) -> None:
+        labels = {"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}}
+        target.run(target.client.patch(NODES, name, labels))
+
+    for name, zone in zones.items():
+        place(name, zone)
+    near = service("web")
+    near["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"}
+    target.create(near)
+    pods = [(f"p{at}", list(zones)[at % 3]) for at in range(6)]
+    target.start(*(pod(name, labels={"app": "web"}, nodeName=node) for name, node in pods))
+
+    def hints() -> list[str]:
+        (one,) = target.list("endpointslices")
+        found = [e.get("hints", {}).get("forZones", [{}]) for e in one["endpoints"] or ()]
+        return sorted(zones[0].get("name", "") for zones in found)
+
+    target.wait(lambda: hints() == ["a", "a", "b", "b", "b", "b"], what=hints)
+    message = target.told("web", "TopologyAwareHintsEnabled")["message"]
+    assert message == "Topology Aware Hints has been enabled, addressType: IPv4"
+    place(list(zones)[1], "a")
+    target.wait(lambda: hints() == ["a", "a", "a", "a", "b", "b"], what=hints)
+
+
 def test_two_autoscalers_of_the_same_pods(target: Target):
     target.create(deployment("web", 1))
     target.wait(lambda: target.get("deployments", "web").get("status", {}).get("readyReplicas"))
