@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from threading import Thread
 from types import ModuleType
 from typing import Any
@@ -106,7 +106,10 @@ def test_pods_become_ready_while_the_page_is_drawn(tmp_path: Path):
     )
     shutil.copy(HERE / "watch.mjs", folder)
     with served(folder) as (address, told), browser(f"{address}/", tmp_path / "profile"):
-        seen = told.get(timeout=120)
+        try:
+            seen = told.get(timeout=120)
+        except Empty:
+            pytest.fail((tmp_path / "chromium.log").read_text(errors="replace")[-2000:])
     assert seen["errors"] == []
     first = {name for name, *_ in seen["first"]}
     then = {name for name, *_ in seen["then"]}

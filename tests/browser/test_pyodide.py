@@ -82,6 +82,7 @@ def outcomes(
                 "-k",
                 f"not {' and not '.join(OTHERWISE)}",
                 *(f"/tests/{folder}" for folder in SUITES[suite][1]),
+                timeout_s=900,
             )
             for suite in asked
         }
