@@ -5,8 +5,9 @@ from __future__ import annotations
 from contracts.runtime_contract import Bench, RuntimeContract
 from fakes.cluster import FixedClock
 from fakes.timeless import run
+from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.port import ContainerSpec, SandboxSpec
-from roost.runtimes.simulated import Behaviour, SimulatedRuntime
+from roost.runtimes.simulated import SimulatedRuntime
 
 _BEHAVIOURS = {
     "ends": Behaviour(run_s=0.1, exit_code=3),

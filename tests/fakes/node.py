@@ -21,7 +21,8 @@ from roost.node.layout import Layout
 from roost.node.podnetwork import NumberedNetwork
 from roost.node.podspec import timestamp
 from roost.node.tools import Capacity, NodeSettings, Runtimes, Tools
-from roost.runtimes.simulated import Behaviour, SimulatedRuntime
+from roost.runtimes.behaviour import Behaviour
+from roost.runtimes.simulated import SimulatedRuntime
 
 NODE = "node-1"
 SETTINGS = NodeSettings(

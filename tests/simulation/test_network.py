@@ -347,3 +347,14 @@ def test_a_network_policy_keeps_out_whom_it_does_not_name(fresh):
     fresh.apply(deny)
     fresh.advance(1)
     assert fresh.fetch("http://web/", source="default/cl").status == 200
+
+
+def test_a_load_balancer_has_the_addresses_of_the_nodes(fresh):
+    spec = {"type": "LoadBalancer", "selector": {"app": "web"},
+            "ports": [{"port": 8000, "targetPort": "http"}]}  # fmt: skip
+    fresh.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "lb"}, "spec": spec})
+    fresh.advance(2)
+    ingress = fresh.client.get("svc", "lb")["status"]["loadBalancer"]["ingress"]
+    assert [fresh.fetch(f"http://{one['ip']}:8000/").status for one in ingress] == [200] * len(
+        fresh.nodes
+    )

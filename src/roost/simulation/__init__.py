@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from roost.runtimes.simulated import Behaviour
+    from roost.runtimes.behaviour import Behaviour
     from roost.simulation.cluster import Cluster
     from roost.simulation.containers import Result
     from roost.simulation.faults import (
@@ -70,7 +70,7 @@ logging.getLogger("roost").addHandler(logging.NullHandler())
 _FAULTS: Final = "roost.simulation.faults"
 _MESSAGES: Final = "roost.simulation.network.messages"
 _HOMES: Final = {
-    "Behaviour": "roost.runtimes.simulated",
+    "Behaviour": "roost.runtimes.behaviour",
     "Cluster": "roost.simulation.cluster",
     "Context": "roost.simulation.workloads.context",
     "Deadlock": "roost.simulation.loop",

@@ -18,7 +18,7 @@ from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.attributes import User
 from roost.apiserver.inprocess import Manner
 from roost.decisions.resources import NODES
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 from roost.simulation.applying import apply_object
 from roost.simulation.client import SyncClient
 from roost.simulation.containers import Behaviours, Containers, Result

@@ -15,8 +15,8 @@ from roost.decisions.pods import node_of
 from roost.node.logs import LogOptions, Selection, waiting
 from roost.node.podspec import name_of
 from roost.node.streaming.port import FoundContainer
+from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.port import ContainerSpec, Exec
-from roost.runtimes.simulated import Behaviour
 from roost.simulation.nodes import SimulatedNode
 
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"

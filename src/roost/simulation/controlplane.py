@@ -85,6 +85,9 @@ class Runs(Protocol):
 
     def run(self) -> Coroutine[Any, Any, None]: ...
 
+#: Where nodes listen themselves, which no Service of type LoadBalancer can have.
+_NODE_PORTS: Final = frozenset({10250})
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -300,7 +303,7 @@ class ControlPlane:
         informers = self._tenants[CONTROLLERS] = Tenant(self.informers)
         setup = Setup(
             CA_PEM, served_kinds(builtin().kinds()), QuotaRules(usage_of, quota_matches),
-            node_grace_s=self.choice.node_grace_s,
+            node_grace_s=self.choice.node_grace_s, node_ports=_NODE_PORTS,
         )  # fmt: skip
         fixed = [name for name in names if name not in EVERYWHERE]
         everywhere = [name for name in names if name in EVERYWHERE]

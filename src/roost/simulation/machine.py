@@ -25,9 +25,10 @@ from roost.decisions.meta import labels_of
 from roost.network.plan import DNS_ADDRESS
 from roost.node.podnetwork import PodNetwork
 from roost.ports.port import Chance, Network
+from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.images.reference import InvalidName, parse
 from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
-from roost.runtimes.simulated import Behaviour, Program, Registry, SimulatedRuntime
+from roost.runtimes.simulated import Program, Registry, SimulatedRuntime
 from roost.simulation.controlplane import ADDRESS, ControlPlane
 from roost.simulation.kinds import find_kind
 from roost.simulation.link import Link

@@ -26,8 +26,9 @@ from roost.node.layout import Layout
 from roost.node.podnetwork import HostPort, PodNetwork
 from roost.node.tools import Capacity, NodeSettings, Runtimes, Tools
 from roost.ports.port import Network, WallClock
+from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.port import ContainerSpec, Runtime
-from roost.runtimes.simulated import Behaviour, SimulatedRuntime
+from roost.runtimes.simulated import SimulatedRuntime
 from roost.simulation.clocks import SkewedClock
 from roost.simulation.controlplane import ControlPlane, Process
 from roost.simulation.seeds import derived

@@ -21,7 +21,7 @@ import msgspec
 from roost.api.kind import Resource
 from roost.client.port import PatchType
 from roost.ports.causes import Cause, current_cause
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 from roost.simulation import faults
 
 #: A record of more commands than that is given up.

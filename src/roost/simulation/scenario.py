@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from roost.api.errors import StatusError
 from roost.api.values import Object
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 from roost.simulation.cluster import Cluster
 from roost.simulation.faults import FaultPlan
 from roost.simulation.invariants import Violated

@@ -9,7 +9,8 @@ from fakes.node import NODE, World, container
 from fakes.timeless import run
 from roost.decisions.resources import NODES
 from roost.node.nodeobject import LEASES
-from roost.runtimes.simulated import Behaviour, Registry, SimulatedRuntime
+from roost.runtimes.behaviour import Behaviour
+from roost.runtimes.simulated import Registry, SimulatedRuntime
 
 
 def test_a_pod_reaches_running(world: World) -> None:

@@ -10,7 +10,7 @@ from fakes.timeless import run
 from roost.decisions.resources import CONFIG_MAPS
 from roost.node.sources import SECRETS
 from roost.node.volumes import Payload
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from roost.api.errors import (
 from roost.api.values import Object
 from roost.client.port import ObjectList, Query, WatchEvent
 from roost.decisions.resources import CONFIG_MAPS, PODS
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 
 
 def _raise(error: Exception) -> Callable[[], ObjectList]:

@@ -9,7 +9,7 @@ import pytest
 from fakes.node import World, container
 from fakes.timeless import run
 from roost.node.probing import Streak, after
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 
 IP = "10.244.0.3"
 

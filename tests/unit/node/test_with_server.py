@@ -30,7 +30,7 @@ from roost.client.port import Client, DeleteOptions, PatchType
 from roost.decisions.resources import CONFIG_MAPS, NODES, PODS, SERVICE_ACCOUNTS
 from roost.node.nodeobject import LEASES, NODE_LEASES
 from roost.node.volumes import Payload
-from roost.runtimes.simulated import Behaviour
+from roost.runtimes.behaviour import Behaviour
 from roost.store.memory import MemoryStore
 
 NODE_USER = User(f"system:node:{NODE}", ("system:nodes", "system:authenticated"))
