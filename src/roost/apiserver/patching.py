@@ -22,6 +22,7 @@ from roost.api.values import Object, Value, copy_of
 from roost.apiserver import failures
 from roost.apiserver.bodies import Bodies
 from roost.apiserver.core import Core, WriteContext, is_custom
+from roost.apiserver.creating import settle_namespace
 from roost.apiserver.messages import Request
 from roost.apiserver.patchreading import (
     APPLY_PATCH,
@@ -161,7 +162,9 @@ class Patches:
             patched = patched_object(media, old, patch, wanted.node)
             check_type(media, patch, patched, wanted)
             new = decode_patched(media, patch, patched, wanted.node, context, first=first)
+            settle_namespace(target.kind, new["metadata"], target.namespace)
             self._bodies.check_name(new, target.name)
+            check_scaled(target, old, new)
             return new
 
         return scale_build(target.kind, build)
@@ -205,6 +208,14 @@ class Patches:
             return new
 
         return build
+
+
+def check_scaled(target: Target, old: Object, new: Object) -> None:
+    """Refuse to scale another object than the one that was meant; raises Conflict's StatusError."""
+    wanted, uid = new["metadata"].get("uid"), old["metadata"]["uid"]
+    if wanted and wanted != uid:
+        why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+        raise conflict(target.kind.group, f"{target.kind.plural}/scale", target.name, why)
 
 
 def patched_object(media: str, old: Object, patch: Any, node: Node) -> Object:

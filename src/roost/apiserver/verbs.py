@@ -339,7 +339,9 @@ class Verbs:
             if info.verb == "update":
                 context = call.context("UpdateOptions")
                 body = self.bodies.foreign(SCALE_GROUP, "v1", "Scale", call.request, context)
+                settle_namespace(kind, body["metadata"], call.namespace)
                 self.bodies.check_name(body, info.name)
+                target.guarded = True
                 build = scale_build(kind, lambda _old: copy_of(body))
             else:
                 context = call.context("PatchOptions")
