@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from roost.api.errors import AlreadyExists, Forbidden
 from roost.api.values import Object
 from roost.controllers.deployment import View, reconcile, refused
@@ -146,3 +148,72 @@ def test_a_scaled_set_alone_follows_and_keeps_its_notes() -> None:
     assert found["deployment.kubernetes.io/desired-replicas"] == "5"
     assert found["deployment.kubernetes.io/max-replicas"] == "6"
     assert told(plan) == [("ScalingReplicaSet", "Scaled up replica set a from 2 to 5")]
+
+
+def sized(body: Object, size: int, before: tuple[int, int], available: int | None = None) -> Object:
+    """Return a set of a size, noted at (replicas, surge) of the deployment of `before`."""
+    replicas, surge = before
+    body["metadata"]["annotations"].update(
+        {
+            "deployment.kubernetes.io/desired-replicas": str(replicas),
+            "deployment.kubernetes.io/max-replicas": str(replicas + surge),
+        }
+    )
+    body["spec"]["replicas"] = size
+    body["status"] = {
+        "replicas": size,
+        "availableReplicas": size if available is None else available,
+    }
+    return body
+
+
+#: (replicas, surge) before and after; sizes, the newest first and None where it is not there; then.
+PROPORTIONS: dict[str, tuple[tuple[int, int], tuple[int, int], list[int | None], list[int]]] = {
+    "alone": ((10, 0), (12, 0), [10], [12]),
+    "alone down": ((10, 0), (5, 0), [10], [5]),
+    "both grow": ((5, 0), (10, 0), [2, 3], [4, 6]),
+    "both shrink": ((5, 0), (3, 0), [2, 3], [1, 2]),
+    "one goes": ((9, 0), (4, 0), [8, 1], [4, 0]),
+    "three grow": ((7, 0), (10, 0), [2, 3, 2], [3, 4, 3]),
+    "three shrink": ((13, 0), (8, 0), [2, 8, 3], [1, 5, 2]),
+    "what is left over goes to the newest": ((3, 0), (4, 0), [1, 1, 1], [2, 1, 1]),
+    "what is too much goes from the oldest": ((3, 0), (2, 0), [1, 1, 1], [1, 1, 0]),
+    "no new one": ((4, 0), (5, 0), [None, 2, 2], [3, 2]),
+    "to nothing": ((4, 0), (0, 0), [None, 2, 2], [0, 0]),
+    "from nothing": ((0, 0), (6, 0), [0, 0, 0], [6, 0, 0]),
+    "with a surge": ((10, 2), (20, 2), [6, 6], [11, 11]),
+    "another surge": ((10, 3), (50, 6), [5, 8], [22, 34]),
+    "another template": ((10, 0), (14, 0), [None, 7, 3], [10, 4]),
+}
+
+
+@pytest.mark.parametrize("case", PROPORTIONS)
+def test_all_sets_are_scaled_in_proportion(case: str) -> None:
+    before, (replicas, surge), sizes, expected = PROPORTIONS[case]
+    strategy = {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": 1}}
+    sets = [
+        sized(replica_set(f"s{at}", "v1" if at == 0 else f"old{at}", 9 - at), size, before)
+        for at, size in enumerate(sizes)
+        if size is not None
+    ]
+    # A paused deployment scales whatever its notes say.
+    plan = decide(deployment(replicas, strategy=strategy, paused=True), *sets)
+    found = {one["metadata"]["name"]: one["spec"]["replicas"] for one in sets}
+    for action in plan.actions:
+        if isinstance(action, Update) and action.resource == REPLICA_SETS:
+            found[action.object["metadata"]["name"]] = action.object["spec"]["replicas"]
+    assert list(found.values()) == expected
+
+
+def test_a_new_set_of_the_size_whose_pods_are_broken_leaves_the_old_pods_alone() -> None:
+    strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}
+    new = sized(replica_set("b", "v1", 2), 2, (2, 1), available=1)
+    old = sized(replica_set("a", "v0", 1), 1, (2, 1))
+    plan = decide(deployment(2, strategy=strategy, paused=True), new, old)
+    assert not [
+        a
+        for a in plan.actions
+        if isinstance(a, Update)
+        and a.resource == REPLICA_SETS
+        and a.object["spec"]["replicas"] != {"a": 1, "b": 2}[a.object["metadata"]["name"]]
+    ]
