@@ -182,8 +182,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while not task.done():
             with self.gate:
                 self._run_to(task)
-                mark = self.holds.mark()
-            if not task.done():
+                held, mark = bool(self.holds), self.holds.mark()
+            if held and not task.done():
                 self.holds.wait(mark)
         return task.result()
 

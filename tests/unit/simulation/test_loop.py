@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from roost.adapters.real.crossing import Bell, Gate
 from roost.ports.heartbeats import rest, watch_over
 from roost.simulation.loop import Deadlock, Livelock, VirtualLoop
 
@@ -188,3 +192,74 @@ def test_an_instant_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -
         loop.finish(circle())
     assert "the instant 0.000000 does not end" in str(caught.value)
     assert "circle" in str(caught.value)
+
+
+# -- calls of the real world
+
+
+class Call:
+    """A call that another thread answers, as soon as it may."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        loop.gate, loop.holds.bell = Gate(), Bell()
+        self.loop = loop
+        self.begun = threading.Event()
+        self.answer = loop.create_future()
+
+    async def make(self) -> float:
+        with self.loop.holds:
+            self.begun.set()
+            await self.answer
+        return self.loop.time()
+
+    @contextmanager
+    def answered(self) -> Iterator[None]:
+        def come() -> None:
+            assert self.begun.wait(20)
+            with self.loop.gate:
+                self.answer.set_result(None)
+                self.loop.holds.tell()
+
+        thread = threading.Thread(target=come)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(20)
+
+
+def test_a_call_holds_the_clock_but_not_the_gate():
+    loop, ran = VirtualLoop(), []
+    call = Call(loop)
+    loop.call_at(0.0, ran.append, "now")
+    loop.call_at(1.0, ran.append, "later")
+    with call.answered():
+        assert loop.finish(call.make()) == 0.0
+    assert ran == ["now"]
+    assert not loop.holds
+
+
+@pytest.mark.parametrize("way", [VirtualLoop.advance_to, VirtualLoop.step_to])
+def test_whoever_lets_time_pass_waits_for_a_call(way):
+    loop = VirtualLoop()
+    call = Call(loop)
+    task = loop.create_task(call.make())
+    loop.call_at(2.0, lambda: None)
+    assert loop.settle(lambda: False) is False  # without waiting
+    assert (loop.time(), bool(loop.holds)) == (0.0, True)
+    with call.answered():
+        way(loop, 5.0)
+    loop.advance_to(5.0)
+    assert (task.result(), loop.time()) == (0.0, 5.0)
+
+
+def test_a_call_that_is_given_up_holds_nothing():
+    loop = VirtualLoop()
+    call = Call(loop)
+    task = loop.create_task(call.make())
+    loop.settle(lambda: False)
+    task.cancel()
+    loop.advance(1)
+    assert (loop.time(), bool(loop.holds)) == (1.0, False)
+    with pytest.raises(RuntimeError, match="nobody could wait"):
+        VirtualLoop().holds.__enter__()
