@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roost.api.values import Object
+from roost.controllers.triggertimes import TriggerTimes, marked
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import annotations_of, delete, deleting, labels_of, name_of, namespace_of
 from roost.decisions.plan import NOTHING, Create, Plan, Update
@@ -35,11 +36,12 @@ MAX_ADDRESSES = 1000
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A Service (None: gone, or without selector), its pods, and its Endpoints."""
+    """A Service (None: gone, or without selector), its pods, its Endpoints, and the time for these."""
 
     service: Object | None
     pods: tuple[Object, ...]
     endpoints: Object | None
+    trigger: str = ""
 
 
 def view(caches: Caches, key: Key, _now: float) -> View | None:
@@ -70,14 +72,16 @@ def reconcile(view: View) -> Plan:
     if truncated:
         annotations[OVER_CAPACITY] = "truncated"
     if old is None:
-        return Plan((Create(ENDPOINTS, _object(service, labels, annotations, subsets)),))
+        made = _object(service, labels, annotations, subsets)
+        return Plan((Create(ENDPOINTS, marked(made, view.trigger)),))
     same = (labels_of(old), annotations_of(old), old.get("subsets") or []) == (
         labels, annotations, subsets,
     )  # fmt: skip
     if same:
         return NOTHING
     metadata = {**old["metadata"], "labels": labels, "annotations": annotations}
-    return Plan((Update(ENDPOINTS, {**old, "metadata": metadata, "subsets": subsets}),))
+    new = {**old, "metadata": metadata, "subsets": subsets}
+    return Plan((Update(ENDPOINTS, marked(new, view.trigger)),))
 
 
 def _object(
@@ -144,13 +148,24 @@ def _endpoints_keys(endpoints: Object, _caches: Caches) -> Iterable[Key]:
     return (Key(namespace_of(endpoints), name_of(endpoints)),)
 
 
-CONTROLLER = Controller(
-    name="endpoints-controller",
-    watches=(
-        Watch(SERVICES, own_key, {BY_SELECTOR: by_selector}),
-        Watch(PODS, service_keys),
-        Watch(ENDPOINTS, _endpoints_keys),
-    ),
-    view=view,
-    reconcile=reconcile,
-)
+def endpoints_controller() -> Controller[View]:
+    """Return the controller, with a memory of its own."""
+    times = TriggerTimes()
+
+    def remembering(caches: Caches, key: Key, now: float) -> View | None:
+        found = view(caches, key, now)
+        if found is None or found.service is None:
+            times.forget(key)
+            return found
+        return replace(found, trigger=times.compute(found.service, found.pods))
+
+    return Controller(
+        name="endpoints-controller",
+        watches=(
+            Watch(SERVICES, own_key, {BY_SELECTOR: by_selector}),
+            Watch(PODS, service_keys),
+            Watch(ENDPOINTS, _endpoints_keys),
+        ),
+        view=remembering,
+        reconcile=reconcile,
+    )

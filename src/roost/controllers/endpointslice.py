@@ -25,6 +25,7 @@ from roost.controllers.topologyhints import (
     ratios_of,
     wants_hints,
 )
+from roost.controllers.triggertimes import TriggerTimes, marked
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import (
     controller_reference,
@@ -85,6 +86,7 @@ class View:
     now: float = 0.0
     ratios: Ratios = None
     hinted: bool = False
+    trigger: str = ""
 
 
 def by_service(endpoint_slice: Object) -> Iterable[str]:
@@ -165,7 +167,7 @@ def _reconcile_family(view: View, service: Object, family: str, slices: list[Obj
         if is_endpoint(pod, terminating=True) and address and known:
             endpoint = _endpoint(pod, service, address, zones.get(node_of(pod), ""))
             groups.setdefault(resolved_ports(service, pod), []).append(endpoint)
-    plan = _Repacking(service, family)
+    plan = _Repacking(service, family, view.trigger)
     existing: dict[Ports, list[Object]] = {}
     for item in slices:
         existing.setdefault(_ports_of(item), []).append(item)
@@ -230,8 +232,9 @@ def _identity(endpoint: Object) -> tuple[str, str]:
 class _Repacking:
     """Collects what becomes of the slices of one service and family."""
 
-    def __init__(self, service: Object, family: str) -> None:
+    def __init__(self, service: Object, family: str, trigger: str) -> None:
         self._service = service
+        self._trigger = trigger
         self._family = family
         self._keeps_hints = wants_hints(service)
         self._kept: list[tuple[Object, Ports, Slice]] = []  # (the slice, what it should hold)
@@ -290,9 +293,10 @@ class _Repacking:
         for old, ports, content in self._kept:
             new = self._slice(ports, content.endpoints, old)
             if new != old:
-                yield Update(ENDPOINT_SLICES, new)
+                yield Update(ENDPOINT_SLICES, marked(new, self._trigger))
         for ports, content in self._made:
-            yield Create(ENDPOINT_SLICES, self._slice(ports, content.endpoints, None))
+            new = self._slice(ports, content.endpoints, None)
+            yield Create(ENDPOINT_SLICES, marked(new, self._trigger))
         for old in self._emptied:
             if not deleting(old):
                 yield delete(ENDPOINT_SLICES, old)
@@ -347,14 +351,16 @@ def _slice_keys(endpoint_slice: Object, _caches: Caches) -> Iterable[Key]:
 
 def endpoint_slices() -> Controller[View]:
     """Return the controller, with a memory of its own."""
-    memory = HintMemory()
+    memory, times = HintMemory(), TriggerTimes()
 
     def remembering(caches: Caches, key: Key, now: float) -> View | None:
         found = view(caches, key, now)
         if found is None or found.service is None:
             memory.hinted.pop(key, None)
+            times.forget(key)
             return found
-        return replace(found, hinted=key in memory.hinted)
+        trigger = times.compute(found.service, found.pods)
+        return replace(found, hinted=key in memory.hinted, trigger=trigger)
 
     def decide_and_note(found: View) -> Plan:
         plan, hints = decide(found)

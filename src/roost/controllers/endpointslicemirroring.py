@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from roost.api.values import Object
+from roost.controllers.triggertimes import ANNOTATION
 from roost.decisions.controller import Caches, Controller, Key, Watch, own_key
 from roost.decisions.meta import (
     annotations_of,
@@ -28,7 +29,7 @@ SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 #: What the slices do not take over.
 _NOT_COPIED = (
-    "endpoints.kubernetes.io/last-change-trigger-time",
+    ANNOTATION,
     "kubectl.kubernetes.io/last-applied-configuration",
 )
 #: More addresses of one subset than this are left out, as in Kubernetes.

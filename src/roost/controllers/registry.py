@@ -20,7 +20,6 @@ from roost.controllers import (
     daemonset,
     deployment,
     disruption,
-    endpoints,
     endpointslicemirroring,
     ephemeralvolume,
     ipaddresses,
@@ -39,6 +38,7 @@ from roost.controllers import (
 )
 from roost.controllers.certificates import CertificateRules
 from roost.controllers.devicetainteviction import device_taint_eviction
+from roost.controllers.endpoints import endpoints_controller
 from roost.controllers.endpointslice import endpoint_slices
 from roost.controllers.garbagecollector import garbage_collector
 from roost.controllers.namespace import namespace_controller
@@ -134,7 +134,6 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 daemonset.CONTROLLER,
                 deployment.CONTROLLER,
                 disruption.CONTROLLER,
-                endpoints.CONTROLLER,
                 endpointslicemirroring.CONTROLLER,
                 ephemeralvolume.CONTROLLER,
                 job.CONTROLLER,
@@ -158,6 +157,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
         "device-taint-eviction-controller": lambda _setup: device_taint_eviction(),
         "node-ipam-controller": _node_ipam,
         "node-lifecycle-controller": lambda setup: node_lifecycle(setup.node_grace_s),
+        "endpoints-controller": lambda _setup: endpoints_controller(),
         "endpointslice-controller": lambda _setup: endpoint_slices(),
         "taint-eviction-controller": lambda _setup: taint_eviction(),
         "service-lb-controller": lambda setup: service_load_balancer(_ports(setup)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 from typing import Any
 
 import pytest
@@ -111,9 +112,10 @@ def test_where_there_can_be_no_hints_they_go_and_it_is_said_why(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=60),
     st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)),
 )
-def test_no_zone_is_overloaded_by_more_than_a_fifth(
+def test_no_zone_misses_its_least_share_by_more_than_one(
     zones: list[str], cpus: tuple[int, ...]
 ) -> None:
+    """One endpoint may be missing, as in Kubernetes: none gives less than half of what it has over."""
     ratios = {zone: cpu / sum(cpus) for zone, cpu in zip("abc", cpus, strict=True)}
     slices = [Slice([endpoint(z, at=n) for n, z in enumerate(zones)], changed=True)]
     found = allot(slices, ratios)
@@ -121,7 +123,8 @@ def test_no_zone_is_overloaded_by_more_than_a_fifth(
         return
     counted = Counter(hints_of(slices))
     assert {zone: count for zone, count in found.by_zone.items() if count} == dict(counted)
-    assert not overloaded({**dict.fromkeys("abc", 0), **counted}, ratios)
+    for zone, ratio in ratios.items():
+        assert counted[zone] >= ceil(len(zones) * ratio / 1.2) - 1
 
 
 def test_a_service_is_overloaded_when_its_share_no_longer_fits() -> None:
