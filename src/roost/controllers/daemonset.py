@@ -129,13 +129,13 @@ class _Step:
             if not stays:
                 gone += pods
                 continue
-            failed += [
-                pod
-                for pod in pods
-                if finished(pod) and not deleting(pod) and self._may_go(node, pod)
-            ]
-            kept = [pod for pod in pods if not finished(pod) and not deleting(pod)]
-            if runs and not (kept if self.surges else pods):
+            here = [pod for pod in pods if not deleting(pod)]
+            kept = [pod for pod in here if not finished(pod)]
+            over = [pod for pod in here if finished(pod)]
+            may_go = [pod for pod in over if self._may_go(node, pod)]
+            failed += may_go
+            rests = len(may_go) < len(over)
+            if runs and not (kept or rests if self.surges else pods):
                 missing.append(node)
             gone += self._beside(kept) if self.surges else kept[1:]
         gone += [

@@ -165,6 +165,16 @@ def test_a_surge_makes_new_pods_beside_old_ones_a_few_at_a_time() -> None:
     assert made(decide(body, going, nodes=NODES[:1])) == ["n1"]
 
 
+def test_a_surge_makes_no_pods_where_they_fail_time_and_again() -> None:
+    body = daemon_set(updateStrategy=SURGE)
+    failed = there("a", "n1", body, ready=False, status={"phase": "Failed"})
+    plan = decide(body, failed, nodes=NODES[:1])
+    assert (gone(plan), made(plan)) == (["a"], ["n1"])
+    again = there("b", "n1", body, ready=False, status={"phase": "Failed"})
+    plan = decide(body, again, nodes=NODES[:1], failures=plan.remember)
+    assert (gone(plan), made(plan), plan.wake_at) == ([], [], NOW + 1)
+
+
 def test_a_surge_leaves_a_pod_that_may_stay_until_enough_are_up_elsewhere() -> None:
     old, body = daemon_set("v0"), daemon_set(updateStrategy=SURGE)
     tainted = (NODES[0], {**NODES[1], "spec": {"taints": [AWAY]}})
