@@ -2,7 +2,8 @@
 
 The rules of `service.kubernetes.io/topology-mode: Auto`: every zone gets its share of the endpoints, or
 so many that each is asked for at most 20 % more than its share (in whole endpoints: one may be missing),
-and slices that do not change keep their hints as long as these are possible. Where that cannot be, there are no hints, and the message says why.
+and slices that do not change keep their hints as long as these are possible. Where that cannot be,
+there are no hints, and the message says why.
 """
 
 from __future__ import annotations
