@@ -110,14 +110,18 @@ async def _run(answer: WatchAnswer, sink: Sink) -> None:
 
 
 class FarSink:
-    """A Sink on the cluster's loop whose frames come out of another one on the real loop."""
+    """A Sink on the cluster's loop whose frames come out of another one on the real loop.
+
+    Two threads work on it, so nothing is changed by both but the queue: what is in it was announced.
+    """
 
     def __init__(self, across: Across, sink: Sink, activity: Activity) -> None:
         self._across = across
         self._sink = sink
         self._activity = activity
         self._waiting: deque[Frames] = deque()
-        self._waiting_bytes = 0
+        self._written_bytes = 0  # counted over there
+        self._passed_bytes = 0  # counted here
         #: The client is gone, or too slow.
         self.lost = False
         self.on_lost: Callable[[], object] = _nothing
@@ -125,12 +129,12 @@ class FarSink:
     def write(self, frames: Frames) -> None:
         if self.lost:
             return
-        size = len(frames.chunked)  # made here, once for all watchers
-        if not self._waiting:
-            self._across.tell(self._pass_on)
+        self._written_bytes += len(frames.chunked)  # made here, once for all watchers
         self._waiting.append(frames)
-        self._waiting_bytes += size
-        if self._waiting_bytes > _BEHIND_BYTES:
+        # Only now: were it looked at before, the last one could be passed on in between.
+        if len(self._waiting) == 1:
+            self._across.tell(self._pass_on)
+        if self._written_bytes - self._passed_bytes > _BEHIND_BYTES:
             self.lost = True
             self._across.tell(self._lose)
 
@@ -142,7 +146,7 @@ class FarSink:
         self._activity.touch()
         while self._waiting:
             frames = self._waiting.popleft()
-            self._waiting_bytes -= len(frames.chunked)
+            self._passed_bytes += len(frames.chunked)
             self._sink.write(frames)
         if getattr(self._sink, "broken", False):
             self._lose()
