@@ -51,9 +51,19 @@ def namespace(change: Change) -> None:
     untimed(status.get("conditions"), "lastTransitionTime")
 
 
+def _node_addresses(spec: Object) -> None:
+    """Keep podCIDR and the first of podCIDRs the same; podCIDR wins."""
+    ranges = spec.get("podCIDRs") or []
+    first = spec.get("podCIDR")
+    if first and (not ranges or ranges[0] != first):
+        spec["podCIDRs"] = [first]
+    elif ranges and not first:
+        spec["podCIDR"] = ranges[0]
+
+
 def node(change: Change) -> None:
     """Fill in a Node: what it has is what may be used, unless it says otherwise."""
-    part(change.object, "spec")
+    _node_addresses(part(change.object, "spec"))
     status = part(change.object, "status")
     capacity = status.get("capacity")
     if capacity is not None and status.get("allocatable") is None:
@@ -70,7 +80,9 @@ def node(change: Change) -> None:
 
 def limit_range(change: Change) -> None:
     """Fill in a LimitRange: container defaults follow from max and min."""
-    for item in part(change.object, "spec").get("limits") or ():
+    spec = part(change.object, "spec")
+    spec.setdefault("limits", None)
+    for item in spec["limits"] or ():
         if item.get("type") == "Container":
             _container_limits(item)
         for key in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.strategies.strategy import Strategy, take
-from roost.api.values import Object
 
 _FINALIZER = "kubernetes"
 
@@ -35,28 +34,15 @@ def namespace(change: Change) -> None:
         take(change.object, change.old, "status")
 
 
-def _node_addresses(change: Change) -> None:
-    """Keep spec.podCIDR and the first of spec.podCIDRs the same."""
-    spec: Object = change.object.setdefault("spec", {})
-    ranges = spec.get("podCIDRs") or []
-    first = spec.get("podCIDR")
-    if first and (not ranges or ranges[0] != first):
-        spec["podCIDRs"] = [first]
-    elif ranges and not first:
-        spec["podCIDR"] = ranges[0]
-
-
 def _node_create(change: Change) -> None:
     """Nobody configures agents through the API any more."""
     change.object.setdefault("spec", {}).pop("configSource", None)
     (change.object.get("status") or {}).pop("config", None)
-    _node_addresses(change)
 
 
 def _node_update(change: Change) -> None:
     if ((change.old or {}).get("spec") or {}).get("configSource") is None:
         change.object.setdefault("spec", {}).pop("configSource", None)
-    _node_addresses(change)
 
 
 def _node_status(change: Change) -> None:

@@ -140,3 +140,17 @@ def test_fields_that_became_annotations_are_numbers(
         filled("apps", kind, {"metadata": {"annotations": {annotation: text}}, "spec": {}})
     start = f'{kind} in version "v1" cannot be handled as a {kind}: '
     assert refused.value.message == start + words
+
+
+def test_the_ranges_of_a_node_are_mirrored() -> None:
+    assert filled("", "Node", {"spec": {"podCIDR": "a"}})["spec"] == {
+        "podCIDR": "a",
+        "podCIDRs": ["a"],
+    }
+    assert filled("", "Node", {"spec": {"podCIDRs": ["b"]}})["spec"]["podCIDR"] == "b"
+    told = filled("", "Node", {"spec": {"podCIDR": "a", "podCIDRs": ["b", "c"]}})["spec"]
+    assert told["podCIDRs"] == ["a"]
+
+
+def test_a_limit_range_always_says_its_limits() -> None:
+    assert filled("", "LimitRange", {})["spec"] == {"limits": None}
