@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from roost.api.errors import Invalid, NotFound, StatusError
+from roost.api.errors import Expired, Invalid, NotFound, StatusError
+from roost.api.kind import Resource
+from roost.client.port import Query
 from roost.simulation import Behaviour, Cluster
 
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -468,3 +470,19 @@ def test_an_autoscaler_asks_the_server_for_metrics(cluster: Cluster) -> None:
     cluster.run_until(lambda: "ScalingActive" in conditions())
     cluster.advance(120)
     assert conditions()["ScalingActive"]["status"] == "True"
+
+
+def test_history_is_forgotten_after_five_minutes_of_the_clusters_time(cluster: Cluster) -> None:
+    link, query = cluster.plane.link(), Query(Resource("", "v1", "namespaces"))
+    page = cluster.loop.finish(link.list(query, limit=1))
+
+    def more() -> int:
+        asked = link.list(query, limit=1, continue_token=page.continue_token)
+        return len(cluster.loop.finish(asked).items)
+
+    cluster.client.create("configmaps", {"metadata": {"name": "a"}})
+    cluster.advance(200)
+    assert more() == 1
+    cluster.advance(400)
+    with pytest.raises(Expired):
+        more()

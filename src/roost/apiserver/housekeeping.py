@@ -49,13 +49,16 @@ class Housekeeping:
 
     async def _compact(self) -> None:
         """Each minute forget what was superseded five minutes ago or earlier."""
-        store = self._core.store
-        noted: deque[int] = deque()
+        store, now = self._core.store, asyncio.get_running_loop().time
+        noted: deque[tuple[float, int]] = deque()  # when, and the revision then
         while True:
-            noted.append(store.revision())
+            noted.append((now(), store.revision()))
             await rest(_COMPACT_EVERY_S)
-            if len(noted) * _COMPACT_EVERY_S >= _HISTORY_S:
-                await store.compact(noted.popleft())
+            old = 0
+            while noted and noted[0][0] <= now() - _HISTORY_S:
+                _, old = noted.popleft()
+            if old:
+                await store.compact(old)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
