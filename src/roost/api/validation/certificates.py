@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
+from types import ModuleType
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
 
@@ -20,6 +21,26 @@ def pem_types(text: bytes) -> list[str]:
 def pem_blocks(text: bytes) -> list[tuple[str, bytes]]:
     """Return the types of the PEM blocks in a text and what is in them, as it is written."""
     return [(found.group(1).decode(), found.group(2)) for found in _BLOCK.finditer(text)]
+
+
+def is_certificate(body: bytes) -> bool:
+    """Tell whether the inside of a PEM block is a certificate, as far as anybody here can tell."""
+    x509 = reader()
+    try:
+        if x509 is not None:
+            x509.load_der_x509_certificate(b64decode(body))
+    except ValueError:
+        return False
+    return True
+
+
+def reader() -> ModuleType | None:
+    """Return what can read certificates; None in a page, where only their form is looked at."""
+    try:
+        from cryptography import x509
+    except ImportError:
+        return None
+    return x509
 
 
 def _decoded(encoded: str) -> bytes:
@@ -61,15 +82,11 @@ def pair_fault(certificate: str, key: str) -> str:
 
 def bundle_fault(encoded: str) -> str:
     """Return what is wrong with certificates that vouch (base64 of PEM), "" if nothing is."""
-    from cryptography import x509
-
     found = False
     for kind, body in pem_blocks(_decoded(encoded)):
         if kind != "CERTIFICATE" or b":" in body:
             continue
-        try:
-            x509.load_der_x509_certificate(b64decode(body))
-        except ValueError:
+        if not is_certificate(body):
             return "x509: malformed certificate"
         found = True
     return "" if found else "data does not contain any valid RSA or ECDSA certificates"

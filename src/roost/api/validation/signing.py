@@ -5,12 +5,11 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable
-from types import ModuleType
 
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes, quoted
-from roost.api.validation.certificates import pem_blocks, pem_types
+from roost.api.validation.certificates import is_certificate, pem_blocks, pem_types, reader
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
 
@@ -30,15 +29,6 @@ _SIGNER_MAX_BYTES = 571
 _DECISIONS = ("Approved", "Denied", "Failed")
 
 
-def _reader() -> ModuleType | None:
-    """Return what can read certificates; None in a page, where only their form is looked at."""
-    try:
-        from cryptography import x509
-    except ImportError:
-        return None
-    return x509
-
-
 def _request_fault(encoded: str) -> str:
     try:
         text = b64decode(encoded)
@@ -47,7 +37,7 @@ def _request_fault(encoded: str) -> str:
     kinds = pem_types(text)
     if kinds[:1] != ["CERTIFICATE REQUEST"]:
         return "PEM block type must be CERTIFICATE REQUEST"
-    x509 = _reader()
+    x509 = reader()
     if x509 is None:
         return ""
     try:
@@ -184,16 +174,12 @@ def _certificate_fault(encoded: str) -> str:
         blocks = pem_blocks(b64decode(encoded))
     except NotBase64:
         blocks = []
-    x509 = _reader()
     for kind, body in blocks:
         if kind != "CERTIFICATE":
             return f"only CERTIFICATE PEM blocks are allowed, found {quoted(kind)}"
         if b":" in body:
             return "no PEM block headers are permitted"
-        try:
-            if x509 is not None:
-                x509.load_der_x509_certificate(b64decode(body))
-        except ValueError:
+        if not is_certificate(body):
             return "x509: malformed certificate"
     return "" if blocks else "must contain at least one CERTIFICATE PEM block"
 
