@@ -12,6 +12,7 @@ from typing import Any
 
 from roost.api.crd.formats import check_of, known_format
 from roost.api.crd.numbers import number_checks, written
+from roost.api.crd.weights import weight
 from roost.api.regex.faults import BadPattern
 from roost.api.regex.patterns import compiled
 from roost.api.validation.causes import Causes
@@ -257,9 +258,10 @@ def _nested(schema: Object) -> Check | None:
             tried = [_tried(one, value, path) for one in some]
             if all(tried):
                 causes.invalid("<nil>", "", f'"{path}" must validate at least one schema (anyOf)')
-                causes.extend(tried[0])
+                causes.extend(_best(schema["anyOf"], value, tried))
         if single:
-            _one_of(single, value, path, causes)
+            tried = [_tried(one, value, path) for one in single]
+            _one_of(schema["oneOf"], tried, value, path, causes)
         if every:
             _all_of(every, value, path, causes)
         if never is not None and not _tried(never, value, path):
@@ -277,15 +279,26 @@ def _all_of(every: list[Check], value: Any, path: str, causes: Causes) -> None:
         causes.invalid("<nil>", "", f'"{path}" must validate all the schemas (allOf){how}')
 
 
-def _one_of(single: list[Check], value: Any, path: str, causes: Causes) -> None:
-    tried = [_tried(one, value, path) for one in single]
+def _one_of(
+    schemas: list[Object], tried: list[Causes], value: Any, path: str, causes: Causes
+) -> None:
     valid = sum(not found for found in tried)
     if valid == 1:
         return
     how = "Found none valid" if valid == 0 else f"Found {valid} valid alternatives"
     causes.invalid("<nil>", "", f'"{path}" must validate one and only one schema (oneOf). {how}')
     if valid == 0:
-        causes.extend(tried[0])
+        causes.extend(_best(schemas, value, tried))
+
+
+def _best(schemas: list[Object], value: Any, tried: list[Causes]) -> Causes:
+    """Return what the alternative says that looked at the most of a value, of all that refuse it."""
+    found = [weight(one, value, _passes) for one in schemas]
+    return tried[found.index(max(found))]
+
+
+def _passes(schema: Object, value: Any) -> bool:
+    return not _tried(compile_schema(schema), value, "")
 
 
 def _tried(check: Check, value: Any, path: str) -> Causes:

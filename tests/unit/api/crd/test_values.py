@@ -182,3 +182,32 @@ def test_a_deprecated_version_warns_and_names_a_better_one() -> None:
     kinds = {one.kind.version: one.kind for one in served_of(definition)}
     assert kinds["v1beta1"].warning == "g.io/v1beta1 Toys is deprecated; use g.io/v1 Toys"
     assert (kinds["v1"].warning, kinds["v1"].convert) == ("", None)
+
+
+@pytest.mark.parametrize("key", ["anyOf", "oneOf"])
+def test_the_alternative_that_looked_at_the_most_complains(key: str) -> None:
+    texts = {"type": "object", "properties": {n: {"type": "string"} for n in ("a", "b")}}
+    either = [
+        {"required": ["c"]},
+        {"properties": {"a": {"pattern": "^x"}}, "required": ["d"]},
+        {"properties": {"a": {"pattern": "^y"}}},
+    ]
+    found = complaints({**texts, key: either}, {"a": "z"})
+    assert [field for field, _, _ in found] == ["<nil>", "v.a", "v.d"]
+    assert complaints({**texts, key: either}, {"b": "z", "e": 1, "a": "y"}) == []
+    found = complaints({**texts, key: [either[0], {"maxProperties": 0}]}, {"a": "z"})
+    assert [field for field, _, _ in found] == ["<nil>", "v.c"]
+
+
+def test_alternatives_within_alternatives() -> None:
+    inner = [{"properties": {"a": {"enum": ["x"]}, "b": {"minLength": 9}}}]
+    schema = {"type": "object", "anyOf": [{"required": ["c"]}, {"oneOf": inner}]}
+    found = complaints(schema, {"a": "z", "b": "z"})
+    assert [field for field, _, _ in found] == ["<nil>", "<nil>", "v.a", "v.b"]
+
+
+@pytest.mark.parametrize("value", [None, 1, 1.5, "z", ["z"], True])
+def test_alternatives_are_weighed_for_every_kind_of_value(value: Any) -> None:
+    texts = {"anyOf": [{"not": {}}, {"not": {}, "format": "ipv4", "items": {"type": "string"}}]}
+    said = complaints(texts, value)
+    assert said == [] if value is None else said[0][0] == "<nil>"

@@ -53,3 +53,31 @@ def test_words_of_cel_name_no_variable(refused: Refused) -> None:
     assert refused(GROUP, "ValidatingAdmissionPolicy", {"spec": spec}) == [
         'spec.variables[0].name: Invalid value: "for": name is not a valid CEL identifier'
     ]
+
+
+def _policy_of(**spec: Any) -> dict[str, Any]:
+    rules = [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    ]
+    return {"spec": {"matchConstraints": {"resourceRules": rules}, **spec}}
+
+
+def test_audit_annotations_are_named_by_policy_and_key(refused: Refused) -> None:
+    audits = [{"key": "a b", "valueExpression": "'x'"}, {"key": "c", "valueExpression": "1" * 5121}]
+    said = refused(GROUP, "ValidatingAdmissionPolicy", _policy_of(auditAnnotations=audits))
+    assert said[0].startswith("spec.auditAnnotations[0].key: Invalid value: ")
+    assert '/a b"' in said[0]
+    assert said[1] == (
+        "spec.auditAnnotations[1].valueExpression: Required value: "
+        "must not exceed 5120 bytes in length"
+    )
+
+
+def test_an_empty_way_of_missing_parameters_is_no_way(refused: Refused) -> None:
+    binding = {
+        "policyName": "a",
+        "validationActions": ["Deny"],
+        "paramRef": {"name": "p", "parameterNotFoundAction": ""},
+    }
+    said = refused(GROUP, "ValidatingAdmissionPolicyBinding", {"spec": binding})
+    assert said == ["spec.paramRef.parameterNotFoundAction: Required value"]
