@@ -82,11 +82,15 @@ class Allocator:
         for found in addresses:
             self.note(found["metadata"]["name"], there=True)
 
-    def release(self, kind: Kind, gone: Object) -> None:
-        """Forget what a deleted object held."""
+    def ending(self, kind: Kind, going: Object) -> Reservation | None:
+        """Return what is freed when an object has been deleted; None for kinds that hold nothing."""
+        if kind.resource not in (SERVICES, ADDRESSES):
+            return None
+        return Reservation(free=[lambda: self._release(kind, going)])
+
+    def _release(self, kind: Kind, gone: Object) -> None:
         if kind.resource == ADDRESSES:
             self.note(gone["metadata"]["name"], there=False)
-        if kind.resource != SERVICES:
             return
         for address in cluster_ips(gone):
             self._free_ip(address)

@@ -257,8 +257,8 @@ async def _remove(
     if options.dry_run:
         return Deleted(record, gone=True)
     beside = await with_addresses(core, kind, value, None)
-    gone = await commit(core, Write(record.key, None, record.revision), beside, None)
-    core.allocator.release(kind, value)
+    last = Write(record.key, None, record.revision)
+    gone = await commit(core, last, beside, core.allocator.ending(kind, value))
     await core.follow(kind, record.key)
     await core.converted(kind, [gone])
     return Deleted(gone, gone=True)

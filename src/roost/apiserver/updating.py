@@ -215,8 +215,9 @@ async def _commit(core: Core, target: Target, work: Work, dry_run: bool) -> Reco
     if is_finished(new):
         beside = await with_addresses(core, kind, old, None)
         last = Write(target.key, None, record.revision)
-        gone = await commit(core, last, beside, work.reservation)
-        core.allocator.release(kind, old)
+        gone = await commit(core, last, beside, core.allocator.ending(kind, old))
+        if work.reservation is not None:
+            work.reservation.cancel()
         await core.follow(kind, target.key)
         return core.unsaved(kind, target.key, new, gone.revision)
     draft = draft_of(core.storage(kind), await core.stored(kind, new))

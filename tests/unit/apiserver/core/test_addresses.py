@@ -193,6 +193,41 @@ def test_a_service_whose_client_goes_keeps_its_address(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("finalizers", [[], ["example.com/hold"]])
+def test_a_service_whose_deleter_goes_gives_its_address_back(
+    play: Play, finalizers: list[str]
+) -> None:
+    async def scene(asker: Any) -> None:
+        body = service("a", clusterIP="10.96.7.7", type="NodePort")
+        body["metadata"]["finalizers"] = finalizers
+        body["spec"]["ports"][0]["nodePort"] = 30099
+        await asker.ask("POST", SERVICES, body)
+        last = ("DELETE", f"{SERVICES}/a")
+        more: dict[str, Any] = {}
+        if finalizers:
+            await asker.ask(*last)
+            last = ("PATCH", f"{SERVICES}/a", {"metadata": {"finalizers": None}})
+            more = {"content_type": "application/merge-patch+json"}
+        store, wait = asker.api.core.store, asyncio.Event()
+        commit = store.commit_together
+
+        async def slow(writes: Any) -> Any:
+            await wait.wait()
+            return await commit(writes)
+
+        store.commit_together = slow
+        asked = asyncio.create_task(asker.ask(*last, **more))
+        await asyncio.sleep(0.001)
+        asked.cancel()
+        await asyncio.sleep(0)
+        wait.set()
+        await asyncio.wait([asked])
+        body["metadata"]["finalizers"] = []
+        assert (await asker.ask("POST", SERVICES, body))[0] == 201
+
+    play(scene)
+
+
 def test_a_full_disk_takes_no_address(play: Play) -> None:
     async def scene(asker: Any) -> None:
         store = asker.api.core.store
