@@ -127,7 +127,8 @@ def reconcile(view: View | Left) -> Plan:
     actions += _report(job, status, end, over)
     actions += made  # last: what is refused (by a quota) must not keep from counting
     later = [at for at in (deadline(job), wake_at) if at is not None and at > view.now]
-    return Plan(tuple(actions), min(later, default=None), remember=record)
+    memory = record if record.seen or record.failures else None
+    return Plan(tuple(actions), min(later, default=None), remember=memory)
 
 
 def _report(job: Object, status: Object, end: End, over: bool) -> Iterable[Action]:
