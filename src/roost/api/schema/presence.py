@@ -198,6 +198,7 @@ autoscaling.v2.PodsMetricStatus current metric
 autoscaling.v2.ResourceMetricSource target
 autoscaling.v2.ResourceMetricStatus current
 batch.v1.JobCondition lastProbeTime lastTransitionTime
+batch.v1.PodFailurePolicy rules
 core.v1.AzureFilePersistentVolumeSource secretNamespace
 core.v1.ContainerImage names
 core.v1.ContainerStateRunning startedAt
@@ -209,8 +210,11 @@ core.v1.NodeCondition lastHeartbeatTime lastTransitionTime
 core.v1.NodeRuntimeHandler name
 core.v1.PersistentVolumeClaimCondition lastProbeTime lastTransitionTime
 core.v1.PodCondition lastProbeTime lastTransitionTime
+core.v1.PodExtendedResourceClaimStatus requestMappings
 core.v1.PreferredSchedulingTerm preference
 core.v1.ReplicationControllerCondition lastTransitionTime
+core.v1.ScaleIOPersistentVolumeSource secretRef
+core.v1.ScaleIOVolumeSource secretRef
 core.v1.WeightedPodAffinityTerm podAffinityTerm
 flowcontrol.v1.FlowSchemaCondition lastTransitionTime
 flowcontrol.v1.PriorityLevelConfigurationCondition lastTransitionTime
@@ -220,7 +224,7 @@ storage.v1.VolumeError time
 #: Groups whose required scalars are all written: none of them is a pointer.
 _PLAIN_GROUPS = frozenset(("apps", "autoscaling", "batch", "core", "policy"))
 #: Written as null: pointers.
-_POINTERS = frozenset(("secretNamespace",))
+_POINTERS = frozenset(("secretNamespace", "secretRef"))
 _SCALARS = {"string": "", "integer": 0, "boolean": False}
 
 

@@ -218,6 +218,8 @@ def test_what_is_always_written_is_there_although_nobody_set_it():
         "startedAt": None,
         "finishedAt": None,
     }
+    assert core({}, "ScaleIOVolumeSource")["secretRef"] is None
+    assert decoded({}, "io.k8s.api.batch.v1.PodFailurePolicy") == {"rules": None}
     assert core({"weight": 1}, "PreferredSchedulingTerm") == {"weight": 1, "preference": {}}
     assert decoded({"type": "A"}, "io.k8s.api.apps.v1.DeploymentCondition") == {
         "type": "A",
