@@ -358,3 +358,37 @@ def test_a_load_balancer_has_the_addresses_of_the_nodes(fresh):
     assert [fresh.fetch(f"http://{one['ip']}:8000/").status for one in ingress] == [200] * len(
         fresh.nodes
     )
+
+
+def test_grpc_probes_ask_for_health():
+    class Grpc(Image):
+        name = "grpc"
+
+        async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
+            def status(service: str) -> str:
+                return "NOT_SERVING" if service == "db" and ctx.files.exists("/ill") else "SERVING"
+
+            ctx.listen_health(9000, status)
+            return await ctx.serve(80, lambda request: "no health here")
+
+    with Cluster(nodes=1) as cluster:
+        cluster.register(Grpc)
+        grpc = {"port": 9000, "service": "db"}
+        probe = {"grpc": grpc, "periodSeconds": 1, "failureThreshold": 1}
+        container = {"name": "main", "image": "grpc", "readinessProbe": probe}
+        wrong = {**container, "name": "wrong", "readinessProbe": {"grpc": {"port": 80}}}
+        for name, one in (("right", container), ("wrong", wrong)):
+            cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+                           "spec": {"containers": [one]}})  # fmt: skip
+        cluster.advance(3)
+
+        def ready(name: str) -> bool:
+            return cluster.client.get("pod", name)["status"]["containerStatuses"][0]["ready"]
+
+        assert (ready("right"), ready("wrong")) == (True, False)
+        cluster.exec("right", ["touch", "/ill"])
+        cluster.advance(2)
+        assert not ready("right")
+        told = [event["message"] for event in cluster.events("default")]
+        assert any('service unhealthy (responded with "NOT_SERVING")' in one for one in told)
+        assert any("does not implement the grpc health protocol" in one for one in told)

@@ -20,6 +20,8 @@ from roost.api.values import Object
 from roost.network.services import Backend, Frontend, ServiceTable
 from roost.ports.port import WallClock
 from roost.simulation.network.messages import (
+    HEALTH_PATH,
+    SERVING,
     Exchange,
     Fault,
     Hop,
@@ -268,8 +270,8 @@ class _Anybody:
         return asyncio.get_running_loop().create_task(work)
 
 
-async def _say_ok(_request: Request) -> Response:
-    return Response(body=b"ok")
+async def _say_ok(request: Request) -> Response:
+    return Response(body=SERVING.encode() if request.path == HEALTH_PATH else b"ok")
 
 
 _ANYBODY: Final = Listener(_say_ok, _Anybody())

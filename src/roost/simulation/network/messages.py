@@ -78,6 +78,15 @@ _KERNEL_WORDS: Final = {
 }
 
 
+#: How a gRPC health check arrives: a POST with the service's name for a body, whose answer is one of the
+#: words of grpc.health.v1.HealthCheckResponse.
+HEALTH_PATH: Final = "/grpc.health.v1.Health/Check"
+SERVING: Final = "SERVING"
+HEALTH: Final[Mapping[str, int]] = {
+    "UNKNOWN": 0, SERVING: 1, "NOT_SERVING": 2, "SERVICE_UNKNOWN": 3
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One station of a request's way. `kind`: node, pod, service or outside; `name` is
@@ -102,6 +111,10 @@ class Request:
     headers: Headers = ()
     body: bytes = b""
     source: str = ""  # the address it comes from
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
 
     def header(self, name: str) -> str:
         """Return a header's value, or ""."""

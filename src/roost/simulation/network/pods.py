@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from roost.network.plan import NetworkError
 from roost.node.podnetwork import HostPort
 from roost.simulation.network.fabric import Fabric, Host
-from roost.simulation.network.messages import Fault, Request, Url, kernel_words
+from roost.simulation.network.messages import HEALTH, HEALTH_PATH, Fault, Request, Url, kernel_words
 
 _PODS: Final = range(2, 254)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -108,3 +108,21 @@ class ProbeNetwork:
             words = f'Get "{url}": dial tcp {host}:{port}: connect: {kernel_words(fault)}'
             raise ConnectionError(words) from fault
         return answer.status, answer.body[:_BODY_LIMIT_BYTES]
+
+    async def grpc_health(self, host: str, port: int, service: str, *, timeout_s: float) -> int:
+        """Ask as node.checks.GrpcHealth does."""
+        kind = (("content-type", "application/grpc"),)
+        sent = Request("POST", HEALTH_PATH, host, kind, service.encode())
+        url = Url(host, port, HEALTH_PATH, f"grpc://{host}:{port}{HEALTH_PATH}")
+        try:
+            answer = await self._fabric.request(self._node, host, url, sent, timeout_s, probe=True)
+        except Fault as fault:
+            words = f"dial tcp {host}:{port}: connect: {kernel_words(fault)}"
+            raise ConnectionError(words) from fault
+        status = HEALTH.get(answer.text.strip()) if answer.status == 200 else None
+        if status is None:
+            raise OSError(
+                "error: this server does not implement the grpc health protocol "
+                f"(grpc.health.v1.Health): unexpected HTTP status code {answer.status}"
+            )
+        return status

@@ -13,6 +13,7 @@ from roost.network.dns.zone import Record
 from roost.ports.port import Chance, WallClock
 from roost.simulation.network.fabric import Fabric, Handler, Host, Listener
 from roost.simulation.network.messages import (
+    HEALTH_PATH,
     Fault,
     Headers,
     Reply,
@@ -231,6 +232,15 @@ class Context:
             raise OSError(98, f"Address already in use: port {port}")
 
         listeners[key] = Listener(answering(respond, self.error), self._world.tasks)
+
+    def listen_health(self, port: int, status: Callable[[str], str]) -> None:
+        """Answer gRPC health checks: `status` takes the name of a service ("": the whole) and returns
+        SERVING, NOT_SERVING, UNKNOWN or SERVICE_UNKNOWN."""
+
+        def respond(request: Request) -> Reply:
+            return status(request.text) if request.path == HEALTH_PATH else 404
+
+        self.listen(port, respond)
 
     def close(self, port: int, *, protocol: str = "tcp") -> None:
         """Answer no longer on a port."""
