@@ -12,6 +12,7 @@ from roost.api.values import Object
 from roost.controllers import bootstraptokens, servicecidr
 from roost.controllers.bootstraptokens import InfoView, TokenView, clean, sign, signature
 from roost.controllers.nodettl import ttl_for
+from roost.decisions.controller import Key
 from roost.decisions.meta import seconds_of
 from roost.decisions.plan import NOTHING, Delete, Patch, Plan
 
@@ -111,3 +112,32 @@ def test_a_range_goes_when_no_address_needs_it() -> None:
     assert body["metadata"]["finalizers"] == []
     moved = decide(cidr(going=True), "10.0.0.9", others=("10.0.0.0/16",), now=NOW + 5)
     assert moved == Plan((gone,))
+
+
+class Known:
+    """Caches of one range that goes, and of two addresses in it."""
+
+    def __init__(self, *labels: dict[str, str]) -> None:
+        self.resource: Any = None
+        self.addresses = [
+            {"metadata": {"name": f"10.0.0.{at}", "labels": found}}
+            for at, found in enumerate(labels, 1)
+        ]
+
+    def __getitem__(self, resource: Any) -> Known:
+        self.resource = resource
+        return self
+
+    def get(self, _namespace: str, _name: str) -> Object:
+        return cidr(going=True)
+
+    def all(self, _namespace: str = "") -> list[Object]:
+        return self.addresses if self.resource.plural == "ipaddresses" else [cidr(going=True)]
+
+
+def test_only_addresses_of_services_hold_a_range() -> None:
+    managed = {"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
+    caches: Any = Known({}, managed)
+    seen = servicecidr.view(caches, Key("", "c"), NOW)
+    assert seen is not None
+    assert seen.addresses == ("10.0.0.2",)
