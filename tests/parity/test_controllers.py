@@ -197,6 +197,28 @@ def test_a_pod_that_somebody_deletes_has_failed(target: Target):
     target.never(lambda: target.pods("job=j"), 3)  # the next one waits ten seconds
 
 
+@pytest.mark.parametrize("how", ["Foreground", "Background", "Orphan"])
+def test_pods_are_held_for_no_job_that_goes(target: Target, how: str):
+    script = "[ $JOB_COMPLETION_INDEX = 0 ] || sleep 1000"
+    target.create(job("j", script, **INDEXED))
+    target.wait(lambda: status(target, "jobs", "j").get("completedIndexes") == "0")
+    target.wait(lambda: status(target, "jobs", "j").get("ready") == 2)
+    target.delete("jobs", "j", propagation=how)
+    target.gone("jobs", "j")
+    if how == "Orphan":
+        tracking = "batch.kubernetes.io/job-tracking"
+
+        def free() -> bool:
+            found = [one["metadata"] for one in target.list("pods", "job=j")]
+            return len(found) == 3 and not any(
+                one.get("ownerReferences") or tracking in one.get("finalizers", ()) for one in found
+            )
+
+        target.wait(free)
+    else:
+        target.wait(lambda: not target.list("pods", "job=j"))
+
+
 # -- cron jobs
 
 
