@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from roost.adapters.real.clock import SystemClock
+from roost.adapters.real.crossing import wait_while
 from roost.adapters.virtual.files import MemoryFiles
 from roost.api.errors import InternalError, StatusError
 from roost.apiserver.pki.authority import Authority
@@ -128,9 +129,9 @@ def config_map(name: str) -> dict[str, Any]:
 
 def runs(cluster: Cluster) -> bool:
     """Whether the Service has an endpoint."""
-    slices = cluster.client.list("endpointslices", "default", labels="app=hook")
-    return any(one.get("endpoints") for one in cluster.client.list("endpointslices", "default")
-               if one["metadata"]["name"].startswith("hook-")) or bool(slices)  # fmt: skip
+    named = "kubernetes.io/service-name=hook"
+    slices = cluster.client.list("endpointslices", "default", labels=named)
+    return any(one.get("endpoints") for one in slices)
 
 
 def begin(cluster: Cluster) -> None:
@@ -247,7 +248,7 @@ def slowly(_from: object, _to: object) -> float:
     return 0.05
 
 
-def versioned() -> dict[str, Any]:
+def versioned(client: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return a definition whose versions a webhook converts."""
 
     def version(name: str, field: str, **more: Any) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def versioned() -> dict[str, Any]:
     conversion = {
         "strategy": "Webhook",
         "webhook": {
-            "clientConfig": in_service("/convert"), "conversionReviewVersions": ["v1"],
+            "clientConfig": client or in_service("/convert"), "conversionReviewVersions": ["v1"],
         },
     }  # fmt: skip
     return {
@@ -432,6 +433,17 @@ def test_a_real_webhook_is_called_while_time_stands_still(tmp_path: Path) -> Non
         assert served.failure is None
 
 
+def test_a_real_webhook_converts() -> None:
+    with Cluster(nodes=1) as cluster, Served(cluster) as served, listening(converted) as client:
+        cluster.apply(versioned(client))
+        cluster.advance(5)
+        cluster.apply(toy("y", "v2", {"b": 2}))
+        path = "/apis/example.com/v1/namespaces/default/toys/y"
+        code, found = ask(served, "GET", path)
+        assert (code, found["spec"]) == (200, {"a": 2})
+        assert cluster.recording.left == client["url"]
+
+
 def test_a_certificate_of_nobody_is_not_believed() -> None:
     with Cluster(nodes=1) as cluster, Served(cluster), listening(reviewed) as client:
         cluster.apply(webhook({"url": client["url"]}))
@@ -458,8 +470,7 @@ def test_time_that_passes_by_itself_waits_for_a_real_webhook() -> None:
             assert len(times) == 2
             assert times[0] == times[1]
         before = cluster.now
-        while cluster.now < before + 1:  # it passes again
-            pass
+        assert wait_while(lambda: cluster.now < before + 1, 20)  # it passes again
         assert served.failure is None
 
 
@@ -554,6 +565,8 @@ def test_a_workload_is_an_extension_server() -> None:
         assert (code, answer) == (200, wanted)
         proxy = "/api/v1/namespaces/default/services/https:hook:443/proxy/apis/ext.example.com/v1"
         assert ask(served, "GET", proxy)[1]["kind"] == "APIResourceList"
+        _, answer = ask(served, "POST", f"{proxy}/namespaces/default/widgets", [1])
+        assert answer["sent"] == "[1]"
         cluster.client.delete("pods", "hook")
         served.run_until(lambda: not available())
         (condition,) = cluster.client.get("apiservices", "v1.ext.example.com")["status"][
