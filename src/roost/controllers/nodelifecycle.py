@@ -11,7 +11,7 @@ taints that would do it go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from roost.api.values import Object
@@ -47,6 +47,11 @@ UNHEALTHY_PART = 0.55
 EXCLUDED = "node.kubernetes.io/exclude-disruption"
 LEASE_NAMESPACE = "kube-node-lease"
 BY_NODE = "node"
+#: For so long it counts how the zones were found to be.
+SURVEY_S = 1.0
+
+#: By region and zone: how many nodes are ready, and how many are not.
+Zones = Mapping[tuple[str, str], tuple[int, int]]
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -109,6 +114,8 @@ class Memory:
     known: dict[str, str] = field(default_factory=dict)  # uids by name
     #: Whether no node was ready, as was last seen.
     disrupted: bool = False
+    zones: Zones = field(default_factory=dict)
+    surveyed_at: float = -SURVEY_S
 
     def silence(self, name: str, sign: tuple[str, str], now: float, *, connected: bool) -> float:
         """Return for how long `sign` of a node was watched without a change, in seconds."""
@@ -132,6 +139,12 @@ class Memory:
         new = name not in self.known
         self.known[name] = uid
         return new
+
+    def survey(self, caches: Caches, now: float) -> Zones:
+        """Return how the zones are, counted in the last second: many may ask at once."""
+        if not self.surveyed_at <= now < self.surveyed_at + SURVEY_S:
+            self.zones, self.surveyed_at = zones_of(caches[NODES].all()), now
+        return self.zones
 
     def judge(self, *, disrupted: bool) -> None:
         """Take note whether no node is ready; when one is again, all are watched from anew."""
@@ -157,30 +170,34 @@ def zone_of(node: Object) -> tuple[str, str]:
     return region, zone
 
 
-def counted(nodes: Iterable[Object]) -> list[Object]:
-    """Return the nodes that tell how their zones are."""
-    return [node for node in nodes if EXCLUDED not in (node["metadata"].get("labels") or ())]
+def zones_of(nodes: Iterable[Object]) -> Zones:
+    """Count the nodes of each zone that are ready, and those that are not."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for node in nodes:
+        if EXCLUDED not in (node["metadata"].get("labels") or ()):
+            found.setdefault(zone_of(node), [0, 0])[_status_of(node) != "True"] += 1
+    return {zone: (ready_count, missing) for zone, (ready_count, missing) in found.items()}
 
 
-def all_disrupted(nodes: Sequence[Object]) -> bool:
+def all_disrupted(zones: Zones) -> bool:
     """Say whether there are nodes, and none of them is ready."""
-    return bool(nodes) and not any(_status_of(node) == "True" for node in nodes)
+    return bool(zones) and not any(ready_count for ready_count, _ in zones.values())
 
 
-def interval_in(zone: tuple[str, str], nodes: Sequence[Object]) -> float | None:
+def interval_in(zone: tuple[str, str], zones: Zones) -> float | None:
     """Return how many seconds lie between two nodes of a zone that are given up; None: none is.
 
     When most of a zone is not ready the fault is likely to be elsewhere: a large zone slows down, a
     small one stops. When no zone at all has a ready node, it is certainly elsewhere.
     """
-    if all_disrupted(nodes):
+    if all_disrupted(zones):
         return None
-    mine = [_status_of(node) == "True" for node in nodes if zone_of(node) == zone]
-    missing = mine.count(False)
-    partly = missing > 2 and missing / len(mine) >= UNHEALTHY_PART and missing < len(mine)
+    ready_count, missing = zones.get(zone, (0, 0))
+    size = ready_count + missing
+    partly = missing > 2 and missing / size >= UNHEALTHY_PART and ready_count > 0
     if not partly:
         return EVICTION_INTERVAL_S
-    return SLOW_INTERVAL_S if len(mine) > LARGE_ZONE else None
+    return SLOW_INTERVAL_S if size > LARGE_ZONE else None
 
 
 def reconcile(view: View | GoneView) -> Plan:
@@ -340,10 +357,10 @@ def node_lifecycle(grace_s: float = GRACE_S) -> Controller[View | GoneView]:
             if EXCLUDED not in labels_of(node):
                 memory.judge(disrupted=False)
         else:
-            zone, nodes = zone_of(node), counted(caches[NODES].all())
-            disrupted = all_disrupted(nodes)
+            zone, zones = zone_of(node), memory.survey(caches, now)
+            disrupted = all_disrupted(zones)
             memory.judge(disrupted=disrupted)
-            interval_s = interval_in(zone, nodes)
+            interval_s = interval_in(zone, zones)
             rested_s = now - memory.tainted_at.get(zone, 0.0)
             may_evict = interval_s is not None and rested_s >= interval_s
             if may_evict and not _is_tainted(node):

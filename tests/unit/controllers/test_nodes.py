@@ -18,9 +18,9 @@ from roost.controllers.nodelifecycle import (
     Memory,
     View,
     all_disrupted,
-    counted,
     reconcile,
     zone_of,
+    zones_of,
 )
 from roost.controllers.tainteviction import NodeView, Schedule, evicted_at
 from roost.controllers.tainteviction import reconcile as evict
@@ -156,11 +156,11 @@ def test_without_a_ready_node_anywhere_no_pod_is_evicted() -> None:
     stopped = replace(view(tainted, may_evict=False), disrupted=True)
     assert taints_of(reconcile(stopped)) == {("unreachable", "NoSchedule")}
     silent, well = a_node("Unknown"), a_node("True")
-    assert all_disrupted([silent])
-    assert not all_disrupted([silent, well])
-    assert not all_disrupted([])
+    assert all_disrupted(zones_of([silent]))
+    assert not all_disrupted(zones_of([silent, well]))
+    assert not all_disrupted(zones_of([]))
     well["metadata"]["labels"] = {EXCLUDED: ""}
-    assert all_disrupted(counted([silent, well]))
+    assert all_disrupted(zones_of([silent, well]))
 
 
 def test_when_a_node_is_ready_again_all_are_watched_from_anew() -> None:

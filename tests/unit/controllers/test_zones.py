@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from roost.api.values import Object
-from roost.controllers.nodelifecycle import interval_in
+from roost.controllers.nodelifecycle import Memory, interval_in, zones_of
 
 
 def nodes(zone: str, ready: int, missing: int) -> list[Object]:
@@ -33,4 +35,22 @@ def nodes(zone: str, ready: int, missing: int) -> list[Object]:
 def test_the_pace_depends_on_how_much_of_a_zone_is_left(
     own: tuple[int, int], other: tuple[int, int], expected: float | None
 ) -> None:
-    assert interval_in(("", "a"), [*nodes("a", *own), *nodes("b", *other)]) == expected
+    zones = zones_of([*nodes("a", *own), *nodes("b", *other)])
+    assert interval_in(("", "a"), zones) == expected
+
+
+def test_zones_are_counted_once_a_second_whoever_asks() -> None:
+    class Counted:
+        asked = 0
+
+        def __getitem__(self, _resource: Any) -> Counted:
+            return self
+
+        def all(self) -> list[Object]:
+            self.asked += 1
+            return nodes("a", 1, self.asked)
+
+    caches: Any = Counted()
+    memory = Memory()
+    found = [memory.survey(caches, now)["", "a"] for now in (5.0, 5.5, 5.9, 6.0, 3.0)]
+    assert found == [(1, 1), (1, 1), (1, 1), (1, 2), (1, 3)]
