@@ -145,7 +145,10 @@ def daemons_are_everywhere(view: View) -> Iterator[str]:
                 yield f"DaemonSet {name_in(owner)} has {nodes.count(node)} pods on {node}"
         if _excused(pods) or _at_quota(view, namespace_of(owner)):
             continue
-        status = _status(owner)
+        status, truly = _status(owner), sum(ready(pod) for pod in pods)
+        if status.get("numberReady", 0) != truly:
+            told = status.get("numberReady", 0)
+            yield f"DaemonSet {name_in(owner)} tells of {told} ready pods and has {truly}"
         if status.get("numberReady", 0) != status.get("desiredNumberScheduled", 0):
             yield (
                 f"DaemonSet {name_in(owner)}: {status.get('numberReady', 0)} of "
