@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 QUIET_S: Final = 0.05
 #: What clients may keep us waiting in one go, in real seconds.
 PATIENCE_S: Final = 10.0
+#: So long we wait, once time has passed in vain, for clients to do something.
+_SLOW_CLIENT_S: Final = 30.0
 _CLOSE_S: Final = 0.2
 _STEP_S: Final = 1.0
 #: Clients that were slower than the time keep us for so many times their patience at most, and get so
@@ -122,7 +124,7 @@ class Served:
         condition: Callable[[], object],
         timeout_s: float = 300.0,
         *,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = _SLOW_CLIENT_S,
     ) -> float:
         """Let time pass until a condition holds; return for how long, in seconds.
 
