@@ -94,7 +94,7 @@ class RoostCluster:
             self._served.advance(seconds, step_s=step_s)
 
     def run_until(
-        self, condition: Callable[[], object], timeout_s: float = 300.0, *, patience_s: float = 10.0
+        self, condition: Callable[[], object], timeout_s: float = 300.0, *, patience_s: float = 30.0
     ) -> float:
         """Let time pass until a condition holds; return for how long.
 
