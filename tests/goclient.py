@@ -104,11 +104,14 @@ class GoClient:
         )
         #: What Go offers; a server without HTTP/2 chooses the second.
         self._tls.set_alpn_protocols(["h2", "http/1.1"])
+        #: Who asks, if that is said by a token.
+        self.token = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         with tempfile.NamedTemporaryFile("wb") as pair:
             for part in ("client-certificate-data", "client-key-data"):
-                pair.write(base64.b64decode(user[part]) + b"\n")
+                pair.write(base64.b64decode(user.get(part, "")) + b"\n")
             pair.flush()
-            self._tls.load_cert_chain(pair.name)
+            if not self.token:
+                self._tls.load_cert_chain(pair.name)
         self._own = threading.local()
 
     def connect(self, timeout_s: float = 30) -> http.client.HTTPSConnection:
@@ -134,7 +137,7 @@ class GoClient:
         connection = getattr(self._own, "connection", None) or self.connect()
         self._own.connection = None
         target = f"{path}?{urlencode(query)}" if query else path
-        named = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
+        named = {"User-Agent": AGENT, "Accept-Encoding": "identity", **self.token}
         named |= {name.replace("_", "-").title(): value for name, value in headers.items()}
         try:
             connection.request(method, target, body, named)
@@ -260,7 +263,8 @@ class Resource:
     @contextmanager
     def watch(self, namespace: str = "", **query: Any) -> Iterator[Watch]:
         path = self.path(namespace) + "?" + urlencode({"watch": "true", **query})
-        opened = Watch(self.api.connect(120), path, self.accept)
+        headers = {"Accept": self.accept, "User-Agent": AGENT, **self.api.token}
+        opened = Watch(self.api.connect(120), path, headers)
         try:
             yield opened
         finally:
@@ -278,9 +282,11 @@ class Event:
 class Watch:
     """A stream of events, read by a thread of its own."""
 
-    def __init__(self, connection: http.client.HTTPSConnection, target: str, accept: str) -> None:
+    def __init__(
+        self, connection: http.client.HTTPSConnection, target: str, headers: Mapping[str, str]
+    ) -> None:
         self._connection = connection
-        connection.request("GET", target, headers={"Accept": accept, "User-Agent": AGENT})
+        connection.request("GET", target, headers=dict(headers))
         self._answer = connection.getresponse()
         self.media = (self._answer.getheader("content-type") or "").split(",")[0]
         if self._answer.status != 200:

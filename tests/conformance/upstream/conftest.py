@@ -1,6 +1,7 @@
 """What test/e2e/framework does around each test: ready nodes, a namespace with its account and CA.
 
-One server process with all controllers for the tests of this folder. Nodes have no agent but leases.
+Every test is run twice: at a server process with all controllers, where nodes have no agents but leases,
+and in a simulated cluster.
 """
 
 from __future__ import annotations
@@ -58,9 +59,15 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedSer
     server.stop()
 
 
-@pytest.fixture(scope="package")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoClient]:
-    """A client of a server with two ready nodes."""
+@pytest.fixture(scope="package", params=["server", "simulated"])
+def api(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GoClient]:
+    """A client of a cluster with two ready nodes: a server with Node objects, or a simulated one."""
+    if request.param == "simulated":
+        simulated: SimulatedServer = request.getfixturevalue("simulated")
+        yield GoClient(str(simulated.kubeconfig))
+        return
     server = BareServer(tmp_path_factory.mktemp("server"))
     server.start()
     try:

@@ -57,10 +57,12 @@ def f(scene: Scene, request: pytest.FixtureRequest) -> Iterator[Framework]:
     base = re.sub("[^a-z0-9]+", "-", name)[:36]
     unique = f"{base.strip('-')}-{uuid.uuid4().hex[:4]}"
     namespace = make_namespace(client, unique)
-    for kind, name in ((SERVICE_ACCOUNTS, "default"), (CONFIG_MAPS, "kube-root-ca.crt")):
-        with client.typed(kind, namespace).watch(fields=f"metadata.name={name}") as watch:
-            watch.until("ADDED")
     framework = Framework(client, namespace, unique, scene, [namespace])
-    yield framework
-    for name in framework.namespaces:
-        client.typed(NAMESPACES).delete(name)
+    try:
+        for kind, name in ((SERVICE_ACCOUNTS, "default"), (CONFIG_MAPS, "kube-root-ca.crt")):
+            with client.typed(kind, namespace).watch(fields=f"metadata.name={name}") as watch:
+                watch.until("ADDED")
+        yield framework
+    finally:
+        for name in framework.namespaces:
+            client.typed(NAMESPACES).delete(name)

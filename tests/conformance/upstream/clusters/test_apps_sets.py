@@ -182,6 +182,9 @@ def stateful_set(name: str, count: int, **spec: Any) -> Thing:
     labels = {"foo": "bar", "baz": "blah"}
     made = template(labels)
     made["metadata"]["annotations"] = {}
+    probe = {"httpGet": {"path": "/index.html", "port": 80}, "periodSeconds": 1,
+             "successThreshold": 1, "failureThreshold": 1}  # fmt: skip
+    made["spec"]["containers"][0]["readinessProbe"] = probe
     return {
         "metadata": {"name": name, "labels": labels},
         "spec": {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from framework import Framework
 from kinds import DAEMON_SETS, NODES, PODS, SERVICES
-from typedclient import until
+from typedclient import Thing, until
 
 pytestmark = pytest.mark.slow
 
@@ -27,15 +29,32 @@ def test_two_untainted_nodes(f: Framework):
     until(untainted)
 
 
+def conditions(value: Thing) -> dict[str, str]:
+    return {item["type"]: item["status"] for item in value["status"].get("conditions", [])}
+
+
 def test_before_the_suite(f: Framework):
-    """What the programme reads before its first test: nodes, kube-system, the version."""
-    listed = f.typed(NODES).list(fields="spec.unschedulable=false", resourceVersion="0")
-    assert len(listed["items"]) >= 2
-    for pod in f.typed(PODS, "kube-system").items():
-        assert pod["status"]["phase"] in ("Running", "Succeeded")
+    """What the programme waits for before its first test: nodes that take pods, the pods and daemons of
+    kube-system; and what it reads then."""
+    nodes = f.typed(NODES).list(fields="spec.unschedulable=false", resourceVersion="0")["items"]
+    assert {node["metadata"]["name"] for node in nodes} == set(f.nodes)
+    for node in nodes:
+        found = conditions(node)
+        assert found["Ready"] == "True"
+        assert found.get("NetworkUnavailable", "False") == "False"
+
+    def well() -> bool:
+        pods = f.typed(PODS, "kube-system").items()
+        return all(
+            item["status"]["phase"] == "Succeeded"
+            or (item["status"]["phase"] == "Running" and conditions(item)["Ready"] == "True")
+            for item in pods
+        )
+
+    until(well)
     for daemons in f.typed(DAEMON_SETS, "kube-system").items():
         status = daemons["status"]
         assert status["numberReady"] == status["desiredNumberScheduled"]
     service = f.typed(SERVICES, "default").get("kubernetes")
-    assert service["spec"]["clusterIP"]
+    assert ipaddress.ip_address(service["spec"]["clusterIP"]).version == 4
     assert f.client.raw("/version")["major"] == "1"

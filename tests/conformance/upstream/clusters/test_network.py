@@ -295,7 +295,10 @@ def test_service_status_lifecycle(f: Framework):
     patch = {"metadata": {"annotations": {"patchedstatus": "true"}},
              "status": {"loadBalancer": balancer}}  # fmt: skip
     services.patch(name, patch, MERGE, "status")
-    watch.until("MODIFIED", lambda o: o["metadata"]["annotations"].get("patchedstatus") == "true")
+    watch.until(
+        "MODIFIED",
+        lambda o: o["metadata"].get("annotations", {}).get("patchedstatus") == "true",
+    )
     condition = {"type": "StatusUpdate", "status": "True", "reason": "E2E",
                  "message": "Set from e2e test"}  # fmt: skip
 

@@ -346,11 +346,11 @@ def test_what_simulators_of_nodes_ask(f: Framework):
         pods.create(value)
         node = watch.until("ADDED")["spec"]["nodeName"]
         running(f, "name=p", 1)
+        chosen = f"spec.nodeName={node},status.phase=Running,status.phase!=Failed"
+        assert len(pods.items(fields=chosen)) == 1
         pods.delete("p")
         watch.until("MODIFIED", lambda o: "deletionTimestamp" in o["metadata"])
         assert [o["metadata"]["name"] for o in pods.items(fields=bound)] == ["p"]
-        chosen = f"spec.nodeName={node},status.phase=Running,status.phase!=Failed"
-        assert len(pods.items(fields=chosen)) == 1
         patch = [{"op": "remove", "path": "/metadata/finalizers"}]
         pods.patch("p", patch, "application/json-patch+json")
         watch.until("DELETED")
