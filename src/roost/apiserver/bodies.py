@@ -7,7 +7,7 @@ from typing import Final
 from roost.api.crd.decoding import check_type, decode_custom
 from roost.api.errors import BadRequest
 from roost.api.kind import Kind, Resource
-from roost.api.schema.body import Expected, decode_body, expected, parsed
+from roost.api.schema.body import Expected, check_head, decode_body, expected, other_version, parsed
 from roost.api.schema.decode import decode_object, strict_message, unhandled
 from roost.api.schema.node import Node
 from roost.api.values import Object, Value
@@ -48,7 +48,11 @@ class Bodies:
         if repeated and validation == "Strict":
             raise unhandled(wanted.node, value, strict_message(repeated))
         context.warnings += repeated
+        value = {} if value is None else value
+        check_head(request.body, value, wanted)
         made = self.custom(kind, value, context)
+        if made["apiVersion"] != wanted.api_version:
+            raise other_version(made["apiVersion"], wanted)
         check_type(kind, made)
         return made
 

@@ -232,12 +232,24 @@ def head_problem(value: Value) -> str:
     return ""
 
 
-def _check_kind(raw: bytes, value: Any, expect: Expected) -> None:
-    """Refuse a body that is of another kind or version."""
+def check_head(raw: bytes, value: Any, expect: Expected) -> None:
+    """Refuse a body whose kind and version cannot be read. Raises BadRequest."""
     problem = head_problem(value)
     if problem:
         problem = f"couldn't get version/kind; json parse error: {problem}"
         raise _unrecognized(raw, expect, problem)
+
+
+def other_version(api_version: str, expect: Expected) -> BadRequest:
+    return BadRequest(
+        f"the API version in the data ({api_version}) does not match the expected API version "
+        f"({expect.api_version})"
+    )
+
+
+def _check_kind(raw: bytes, value: Any, expect: Expected) -> None:
+    """Refuse a body that is of another kind or version."""
+    check_head(raw, value, expect)
     api_version = value.get("apiVersion") or expect.api_version
     kind = value.get("kind") or expect.kind
     given, wanted = (api_version, kind), (expect.api_version, expect.kind)
@@ -261,7 +273,4 @@ def _another_kind(value: Object, api_version: str, kind: str, expect: Expected) 
         internal = expect.group.split(".")[0] or "core"
         why = f"converting ({version}.{kind}) to ({internal}.{expect.kind}): unknown conversion"
         return unhandled(expect.node, value, why)
-    return BadRequest(
-        f"the API version in the data ({api_version}) does not match the expected API version "
-        f"({expect.api_version})"
-    )
+    return other_version(api_version, expect)

@@ -49,6 +49,37 @@ def test_served_again_after_a_restart(play: Play) -> None:
     play(first, second)
 
 
+def test_paths_out_of_scope_are_none(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SPEC)
+        everywhere = "/apis/example.com/v1/toys"
+        assert (await asker.ask("GET", everywhere))[0] == 200
+        asked = [("POST", everywhere), ("DELETE", everywhere), ("PATCH", f"{everywhere}/x")]
+        for method, path in (*asked, ("GET", f"{everywhere}/x")):
+            body = None if method in ("GET", "DELETE") else toy("x", {})
+            assert await asker.ask(method, path, body) == (404, b"404 page not found\n")
+
+    play(scene)
+
+
+def test_bodies_of_another_version_or_none(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SPEC)
+        code, body = await asker.ask("POST", TOYS, {**toy("x", {}), "apiVersion": "example.com/v9"})
+        assert code == 400
+        assert body["message"] == (
+            "the API version in the data (example.com/v9) does not match the expected API version "
+            "(example.com/v1)"
+        )
+        code, body = await asker.ask("POST", TOYS, {**toy("x", {}), "kind": 5})
+        assert code == 400
+        assert (
+            "cannot unmarshal number into Go struct field .kind of type string" in body["message"]
+        )
+
+    play(scene)
+
+
 def test_deleting_the_definition_deletes_its_objects_and_ends_watches(play: Play) -> None:
     async def scene(asker: Asker) -> None:
         await asker.define(SPEC)
