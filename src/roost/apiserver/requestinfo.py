@@ -40,6 +40,12 @@ class RequestInfo:
     #: Whether there is such a resource; found out on the way.
     served: bool = False
 
+    def out_of_scope(self, namespaced: bool) -> bool:
+        """Whether a path is in a namespace, for a kind that has none, or not, for one that has."""
+        if not namespaced:
+            return bool(self.namespace)
+        return not self.namespace and self.verb not in ("list", "watch")
+
 
 def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:
     """Return what `method path` asks for; `watch` says that the query has watch=true."""

@@ -308,7 +308,7 @@ class ApiServer:
             if info.group == GROUP and self.node_metrics is not None and self.node_metrics.present:
                 return await self.node_metrics.answer(info, request, query)
             return self._paths.unknown(info)
-        if is_custom(kind) and _out_of_scope(kind, info):
+        if is_custom(kind) and info.out_of_scope(kind.namespaced):
             return self._paths.unknown(info)
         # What is not served is counted together: askers must not choose how many series there are.
         info.served = not info.subresource or info.subresource in kind.subresources
@@ -369,13 +369,6 @@ def _understand(request: Request) -> tuple[RequestInfo, dict[str, str], StatusEr
             fault = error
     watch = bool(query) and parse_bool(query.get("watch"))
     return parse_path(request.method, request.path, watch=watch), query, fault
-
-
-def _out_of_scope(kind: Kind, info: RequestInfo) -> bool:
-    """Tell whether a path of a custom resource is none: in a namespace that has none, or outside."""
-    if not kind.namespaced:
-        return bool(info.namespace)
-    return not info.namespace and info.verb not in ("list", "watch")
 
 
 def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attributes:
