@@ -85,6 +85,7 @@ class Runs(Protocol):
 
     def run(self) -> Coroutine[Any, Any, None]: ...
 
+
 #: Where nodes listen themselves, which no Service of type LoadBalancer can have.
 _NODE_PORTS: Final = frozenset({10250})
 
