@@ -59,7 +59,10 @@ async def run_nft(script: str) -> None:
         )
     except FileNotFoundError as error:
         raise NetworkError("nft was not found; install the package nftables") from error
-    _, complaint = await process.communicate(script.encode())
+    try:
+        _, complaint = await process.communicate(script.encode())
+    except RuntimeError as error:  # uvloop's word for a pipe that was closed with the end of the program
+        raise NetworkError(f"nft took no rules; it ended with {await process.wait()}") from error
     if process.returncode:
         first = complaint.decode(errors="replace").strip().splitlines()[:1]
         raise NetworkError(f"nft refused the rules: {first[0] if first else process.returncode}")
