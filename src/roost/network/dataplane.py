@@ -61,7 +61,7 @@ async def run_nft(script: str) -> None:
         raise NetworkError("nft was not found; install the package nftables") from error
     try:
         _, complaint = await process.communicate(script.encode())
-    except RuntimeError as error:  # uvloop's word for a pipe that was closed with the end of the program
+    except RuntimeError as error:  # uvloop: the pipe was closed with the end of the program
         raise NetworkError(f"nft took no rules; it ended with {await process.wait()}") from error
     if process.returncode:
         first = complaint.decode(errors="replace").strip().splitlines()[:1]
