@@ -29,6 +29,8 @@ FAULTS: dict[int, tuple[re.Pattern[str], ...]] = {
         re.compile(r'Internal error occurred: failed calling webhook "[^"]*": .*', re.DOTALL),
         # Nobody converts what is stored, so nobody can show it: the contract of webhook conversion.
         re.compile(r"conversion webhook for .* failed: nobody is there", re.DOTALL),
+        # No address or port is left, or no ServiceCIDR is ready: the original says so with a 500.
+        re.compile(r"Internal error occurred: failed to allocate a (serviceIP|nodePort): range is full"),
         # The documented answer to an eviction with a budget too many: no request can do better.
         re.compile(r"This pod has more than one PodDisruptionBudget, which the eviction subresource "
                    r"does not support\."),

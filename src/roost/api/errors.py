@@ -177,6 +177,11 @@ class InternalError(StatusError):
     reason = "InternalError"
     retriable = True
 
+    @classmethod
+    def because(cls, why: str) -> InternalError:
+        """Return `Internal error occurred: why`."""
+        return cls(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
 
 class ServerTimeout(StatusError):
     """The server could not finish in time and the request may be sent again: 500."""

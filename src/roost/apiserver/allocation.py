@@ -181,7 +181,7 @@ class Allocator:
         else:
             taken = self.ips.reserve_any()
             if taken is None:
-                raise InternalError("failed to allocate a serviceIP: range is full")
+                raise InternalError.because("failed to allocate a serviceIP: range is full")
         number = taken or 0
         reservation.undo.append(lambda: self.ips.free(number))
         reservation.free.append(lambda: self.ips.written(number))
@@ -209,7 +209,7 @@ class Allocator:
         if not asked:
             number = self.ports.take_any()
             if number is None:
-                raise InternalError("failed to allocate a nodePort: range is full")
+                raise InternalError.because("failed to allocate a nodePort: range is full")
         else:
             number = asked
             if number not in self.ports:

@@ -28,8 +28,8 @@ def _ready(cidr: Object) -> bool:
     if cidr["metadata"].get("deletionTimestamp"):
         return False
     for condition in (cidr.get("status") or {}).get("conditions") or ():
-        if condition["type"] == "Ready":
-            return bool(condition["status"] == "True")
+        if condition.get("type") == "Ready":
+            return bool(condition.get("status") == "True")
     return True
 
 

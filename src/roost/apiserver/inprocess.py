@@ -80,7 +80,7 @@ def _answering(
         try:
             return await write(*args, **kwargs)
         except (Full, Damaged) as error:
-            raise InternalError(f"Internal error occurred: {error}") from error
+            raise InternalError.because(str(error)) from error
 
     return answered
 

@@ -60,8 +60,10 @@ async def info(client: HttpClient, form: str) -> int:
 
 def _node(node: Object, pods: Sequence[Object]) -> Object:
     status, name = node.get("status", {}), node["metadata"]["name"]
-    ready = [c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"]
-    addresses = [a["address"] for a in status.get("addresses", ()) if a["type"] == "InternalIP"]
+    ready = [c.get("status") for c in status.get("conditions", ()) if c.get("type") == "Ready"]
+    addresses = [
+        a.get("address") for a in status.get("addresses", ()) if a.get("type") == "InternalIP"
+    ]
     capacity = status.get("capacity", {})
     return {
         "name": name,

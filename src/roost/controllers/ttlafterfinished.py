@@ -23,7 +23,7 @@ class View:
 def finished_at(job: Object) -> float:
     """Return when the Job completed or failed, in epoch seconds."""
     for condition in (job.get("status") or {}).get("conditions") or ():
-        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
+        if condition.get("type") in {"Complete", "Failed"} and condition.get("status") == "True":
             return seconds_of(condition.get("lastTransitionTime"))
     return 0.0
 

@@ -89,7 +89,7 @@ def held(pod: Object) -> dict[str, Amounts]:
     if not known:
         return {}
     infeasible = any(
-        one["type"] == "PodResizePending" and one.get("reason") == "Infeasible"
+        one.get("type") == "PodResizePending" and one.get("reason") == "Infeasible"
         for one in status.get("conditions") or ()
     )
     found: dict[str, Amounts] = {}

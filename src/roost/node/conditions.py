@@ -96,7 +96,7 @@ def _unready(pod: Object, facts: PodFacts, phase_now: str) -> tuple[str, str]:
 
 def _gates(pod: Object) -> str:
     """Return what the readiness gates still want; "" when they are content."""
-    present = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
+    present = {one.get("type"): one for one in (pod.get("status") or {}).get("conditions") or ()}
     wanted = []
     for gate in pod["spec"].get("readinessGates") or ():
         kind = gate["conditionType"]
@@ -154,7 +154,7 @@ def conditions(pod: Object, facts: PodFacts, now: float) -> list[Object]:
         _condition("PodScheduled", met=True),
         *resizing.conditions(pod, facts),
     ]
-    before = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
+    before = {one.get("type"): one for one in (pod.get("status") or {}).get("conditions") or ()}
     stamp = podspec.timestamp(now)
     generation = pod["metadata"].get("generation")
     for one in found:

@@ -135,7 +135,7 @@ def _images(images: Iterable[Image]) -> list[Object]:
 
 
 def _conditions(before: Object, now: float, *, disk_full: bool) -> list[Object]:
-    known = {one["type"]: one for one in before.get("conditions") or ()}
+    known = {one.get("type"): one for one in before.get("conditions") or ()}
     stamp = podspec.timestamp(now)
     found = []
     for kind, status, reason, message in _CONDITIONS:
@@ -174,7 +174,7 @@ def status_patch(before: Object, wanted: Object, *, heartbeat: bool) -> Object |
     }
     if before.get("addresses") != wanted["addresses"]:
         changed["addresses"] = [{"$patch": "replace"}, *wanted["addresses"]]
-    known = {one["type"]: one for one in before.get("conditions") or ()}
+    known = {one.get("type"): one for one in before.get("conditions") or ()}
     timeless = ("type", "status", "reason", "message")
     turned = [
         one

@@ -194,7 +194,7 @@ def _elements(entry: tuple[type, Convert | None], empty: Value) -> Convert:
             if item.__class__ is expected:
                 decoded.append(item if convert is None else convert(item))
             elif item is None:
-                decoded.append(copy_of(empty))
+                decoded.append(_made_of_null(entry, empty))
             elif expected is object and convert is not None:
                 decoded.append(convert(item))
             else:
@@ -204,10 +204,18 @@ def _elements(entry: tuple[type, Convert | None], empty: Value) -> Convert:
     return decode_list
 
 
+def _made_of_null(entry: tuple[type, Convert | None], empty: Value) -> Value:
+    """Return what a null stands for; a structure has the fields that are always written."""
+    expected, convert = entry
+    if expected is dict and convert is not None:
+        return convert({})
+    return copy_of(empty)
+
+
 def _map(node: Node) -> tuple[type, Convert | None]:
     if node.values is None:
         return dict, _struct(node)
-    expected, convert = _entry(node.values)
+    entry = expected, convert = _entry(node.values)
     empty = zero(node.values)
 
     def decode_map(value: Object) -> Object:
@@ -216,7 +224,7 @@ def _map(node: Node) -> tuple[type, Convert | None]:
             if item.__class__ is expected:
                 decoded[name] = item if convert is None else convert(item)
             elif item is None:
-                decoded[name] = copy_of(empty)
+                decoded[name] = _made_of_null(entry, empty)
             elif expected is object and convert is not None:
                 decoded[name] = convert(item)
             else:

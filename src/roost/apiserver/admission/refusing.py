@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from roost.api.errors import InternalError, StatusError
+from roost.api.errors import StatusError
 from roost.api.values import Object
 
 _LOWEST, _HIGHEST = 400, 599
@@ -22,8 +22,3 @@ def refusal_class(code: int, reason: str) -> type[StatusError]:
 def refusal(code: int, reason: str, message: str, details: Object | None) -> StatusError:
     """Return the error that answers with a code, a reason and a message."""
     return refusal_class(min(max(code, _LOWEST), _HIGHEST), reason)(message, details)
-
-
-def internal(why: str) -> InternalError:
-    """Return `Internal error occurred: why`."""
-    return InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
 from roost.api.crd.decoding import decode_custom
-from roost.api.errors import Cause, StatusError, invalid
+from roost.api.errors import Cause, InternalError, StatusError, invalid
 from roost.api.kind import Change, Kind, Resource
 from roost.api.registry import Registry
 from roost.api.schema.body import expected
@@ -28,7 +28,6 @@ from roost.apiserver.admission.matching import (
     namespace_of,
 )
 from roost.apiserver.admission.port import Lookup
-from roost.apiserver.admission.refusing import internal
 from roost.apiserver.admission.requests import kind_of
 from roost.apiserver.admission.webhooks.calls import Calls
 from roost.apiserver.attributes import Admission, Attributes, Decision
@@ -146,7 +145,7 @@ class Surroundings:
                 return decode_custom(request.kind, node, value, "Ignore")[0]
             return decode(node, value)[0]
         except (Mismatch, StatusError) as error:
-            raise internal(str(error)) from None
+            raise InternalError.because(str(error)) from None
 
     def _node(self, request: Admission) -> Node | None:
         named = kind_of(request.kind, request.subresource)

@@ -37,9 +37,13 @@ def test_nulls_are_absent():
 
 
 def test_a_null_in_a_list_or_map_is_the_zero_value():
-    assert decoded({"spec": {"containers": [None]}}) == {"spec": {"containers": [{}]}}
+    assert decoded({"spec": {"containers": [None]}}) == {"spec": {"containers": [{"name": ""}]}}
     assert decoded({"data": {"a": None}}, f"{CORE}ConfigMap") == {"data": {"a": ""}}
     assert decoded_container(args=["a", None])["args"] == ["a", ""]
+    nothing = {"status": {"conditions": [None]}}
+    unset = {"lastProbeTime": None, "lastTransitionTime": None, "type": "", "status": ""}
+    assert decoded(nothing) == {"status": {"conditions": [unset]}}
+    assert decoded(decoded(nothing)) == decoded(nothing)
 
 
 def test_zeros_that_the_real_server_does_not_write_are_dropped():

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from roost.api.errors import BadRequest, NotFound, StatusError, not_found
+from roost.api.errors import BadRequest, InternalError, NotFound, StatusError, not_found
 from roost.api.kind import Kind
 from roost.api.values import Object
 from roost.apiserver.access.refusals import refused
 from roost.apiserver.admission.expressions import EvaluationFailed, Scope
 from roost.apiserver.admission.matching import namespace_of
 from roost.apiserver.admission.port import Lookup
-from roost.apiserver.admission.refusing import internal
 from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.webhooks.hooks import Hook, endpoint_of
 from roost.apiserver.admission.webhooks.port import Caller, CallFailed
@@ -115,7 +114,7 @@ class Asking:
 
 def failed(hook: Hook, why: str) -> StatusError:
     """Return the error for a webhook that must answer and did not."""
-    return internal(f'failed calling webhook "{hook.name}": {why}')
+    return InternalError.because(f'failed calling webhook "{hook.name}": {why}')
 
 
 def _no_namespace(request: Admission) -> NotFound:

@@ -7,14 +7,13 @@ from typing import Final
 
 import msgspec
 
-from roost.api.errors import StatusError
+from roost.api.errors import InternalError, StatusError
 from roost.api.kind import Kind
 from roost.api.patches.json_patch import apply_json_patch
 from roost.api.values import Object
 from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.matching import is_exempt
 from roost.apiserver.admission.port import Lookup
-from roost.apiserver.admission.refusing import internal
 from roost.apiserver.admission.requests import shown_as, taken_back
 from roost.apiserver.admission.rounds import Rounds
 from roost.apiserver.admission.surroundings import Surroundings
@@ -80,14 +79,16 @@ class MutatingWebhooks(Configured[Hook]):
             raise failed(hook, f'unsupported patch type "{response.patch_type}"')
         shown = shown_as(request, kind, request.object)
         if shown is None:
-            raise internal(
+            raise InternalError.because(
                 f'admission webhook "{hook.name}" attempted to modify the object, '
                 "which is not supported for this operation"
             )
         try:
             patched = apply_json_patch(shown, operations)
         except StatusError as error:
-            raise internal(f"jsonpatch operation does not apply: {error.message}") from None
+            raise InternalError.because(
+                f"jsonpatch operation does not apply: {error.message}"
+            ) from None
         before: Object = dict(request.object or {})
         self._around.settle(request, taken_back(request, kind, patched))
         return request.object != before
