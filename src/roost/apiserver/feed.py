@@ -23,8 +23,10 @@ RECENT_BYTES: Final = 16 << 20
 
 #: So much of an error is logged, in characters.
 _SAID: Final = 500
-#: The longest rest between two batches, in seconds.
-_REST_S: Final = 0.05
+#: The rest between two batches: so many times as long as the last one took, and never longer than
+#: this, in seconds.
+_REST_FACTOR: Final = 2.0
+_REST_S: Final = 0.02
 
 _log: Final = logging.getLogger("roost.watch")
 
@@ -269,8 +271,8 @@ class Feed:
     async def run(self) -> None:
         """Hand on changes until cancelled.
 
-        Handing on rests for as long as it took: where many watch, changes come in larger batches,
-        which costs far less, and requests have the other half of the time.
+        Handing on rests for longer than it took: where many watch, changes come in larger batches,
+        which costs far less, and requests have most of the time.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -281,7 +283,7 @@ class Feed:
                         if self.prepare is not None:
                             await self.prepare(batch)
                         self._publish(batch)
-                    await asyncio.sleep(min(loop.time() - start, _REST_S))
+                    await asyncio.sleep(min((loop.time() - start) * _REST_FACTOR, _REST_S))
             except Compacted:
                 self._restart()
 
