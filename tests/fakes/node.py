@@ -20,7 +20,7 @@ from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
 from roost.node.podnetwork import NumberedNetwork
 from roost.node.podspec import timestamp
-from roost.node.tools import Capacity, NodeSettings, Runtimes, Tools
+from roost.node.tools import Capacity, Machine, NodeSettings, Runtimes, Tools
 from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.simulated import SimulatedRuntime
 
@@ -86,6 +86,7 @@ class World:
     notes: Notes = field(default_factory=Notes)
     behaviours: dict[str, Any] = field(default_factory=dict)
     settings: NodeSettings = SETTINGS
+    machine: Machine | None = None
 
     def __post_init__(self) -> None:
         self.cluster.clock = self.clock
@@ -108,6 +109,7 @@ class World:
             network=self.network,
             reach=self.reach,
             recorder=self.notes,
+            machine=self.machine,
         )
 
     @asynccontextmanager

@@ -14,6 +14,8 @@ from roost.runtimes.port import Stats, Usage
 #: A rate is told over at least so long, once there is so much of the past, and at most twice that
 #: while somebody asks.
 _RATE_OVER_S = 5.0
+#: The container id of what the machine uses.
+_MACHINE = ""
 
 
 class Look(NamedTuple):
@@ -40,13 +42,18 @@ class Meter:
         for runtime in self._tools.runtimes.all:
             if isinstance(runtime, Stats):
                 usages.extend(await runtime.usage())
+        machine = self._tools.machine
+        if machine is not None:
+            usages.append(machine.usage())
         self._measure(usages, now)
+        whole = self._measured.get(_MACHINE)
+        inside = self._measured.values() if whole is None else (whole,)
         pods = [
             pod_stats(worker.pod, worker.facts, self._measured, now)
             for worker in workers
             if worker.facts.sandbox is not None
         ]
-        return summary(self._node_name, self._started_at, pods, self._measured.values(), now)
+        return summary(self._node_name, self._started_at, pods, inside, now)
 
     def _measure(self, usages: list[Usage], now: float) -> None:
         """Note the newest use of each container, and an older one to tell the rate by.

@@ -76,7 +76,7 @@ def pod_stats(pod: Object, facts: PodFacts, measured: Mapping[str, Measured], no
 def summary(
     node_name: str, started_at: float, pods: list[Object], measured: Iterable[Measured], now: float
 ) -> Object:
-    """Return the Summary; the node's use is that of its pods."""
+    """Return the Summary; `measured` is what the node uses: its machine, or all of its containers."""
     return {
         "node": {
             "nodeName": node_name,

@@ -13,7 +13,7 @@ from roost.node.naming import ClusterNames
 from roost.node.podfiles import PodFiles
 from roost.node.podnetwork import PodNetwork
 from roost.ports.port import Chance, Files, Network, WallClock
-from roost.runtimes.port import Runtime
+from roost.runtimes.port import Runtime, Usage
 
 
 class Recorder(Protocol):
@@ -90,6 +90,14 @@ class Space(Protocol):
         ...
 
 
+class Machine(Protocol):
+    """The machine that the node is."""
+
+    def usage(self) -> Usage:
+        """Return what everything on it uses, in and out of containers; its container id is empty."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The agent's ports."""
@@ -104,3 +112,4 @@ class Tools:
     reach: Network
     recorder: Recorder
     space: Space | None = None
+    machine: Machine | None = None

@@ -230,6 +230,29 @@ def test_the_summary_tells_what_pods_use(world: World) -> None:
     run(main())
 
 
+def test_a_node_uses_what_its_machine_uses(world: World) -> None:
+    class Busy:
+        spent_s = 100.0
+
+        def usage(self) -> Usage:
+            self.spent_s += 20.0
+            return Usage("", self.spent_s, 3 << 30, 1 << 30, 7)
+
+    async def main() -> None:
+        world.machine = Busy()
+        world.add_pod("web")
+        async with world.agent() as agent:
+            await world.running("web")
+            await agent.summary()
+            await asyncio.sleep(10)
+            seen = await agent.summary()
+        assert seen["node"]["cpu"]["usageNanoCores"] == 2_000_000_000
+        assert seen["node"]["memory"]["workingSetBytes"] == 3 << 30
+        assert [len(pod["containers"]) for pod in seen["pods"]] == [1]
+
+    run(main())
+
+
 def test_whoever_asks_every_second_is_told_what_was_used_lately(world: World) -> None:
     """`kubectl top` looks twice within a second; watching it must not keep rates from being told."""
     spent = 0.0
