@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 _REMEMBERED: Final = 8192
 #: Longer texts are seldom equal.
 _TEXT_MAX: Final = 64
-#: From here down equal values are one: of an object, the fields of a container.
+#: So many levels are looked into for equal parts: down to the fields of a container.
 _DEPTH: Final = 3
 
 
@@ -46,23 +46,42 @@ class Slimmer:
         return slim
 
     def _shared(self, value: Value, depth: int) -> Value:
-        """Return an equal value, with parts that others have too; `depth` levels are looked into."""
+        """Return an equal value, whole or in parts one that others have too; `depth` levels are looked
+        into."""
         kind = value.__class__
         if kind is str:
             return self._one(value, value) if len(value) <= _TEXT_MAX else value
-        if kind is dict and depth:
+        if kind is not dict and kind is not list:
+            return value
+        if depth == _DEPTH:  # no two objects have the same metadata
+            return self._parts(value, depth)
+        # Not the encoded value itself: keys would take more memory than what is shared.
+        key = hash(_encode(value))
+        known = self._find(key)
+        if known is not None and known == value:
+            return known
+        return self._keep(key, self._parts(value, depth) if depth else value)
+
+    def _parts(self, value: Value, depth: int) -> Value:
+        if value.__class__ is dict:
             return {key: self._shared(item, depth - 1) for key, item in value.items()}
-        if kind is list and depth:
-            return [self._shared(item, depth - 1) for item in value]
-        return self._one(_encode(value), value) if kind is dict or kind is list else value
+        return [self._shared(item, depth - 1) for item in value]
 
     def _one(self, key: Any, value: Value) -> Value:
         """Return the value that is kept for all equal ones."""
+        known = self._find(key)
+        return self._keep(key, value) if known is None else known
+
+    def _find(self, key: Any) -> Value:
         known = self._known.get(key)
-        if known is not None:
-            return known
-        known = self._older.get(key, value)
+        if known is None:
+            known = self._older.get(key)
+            if known is not None:
+                self._keep(key, known)
+        return known
+
+    def _keep(self, key: Any, value: Value) -> Value:
         if len(self._known) >= _REMEMBERED:
             self._older, self._known = self._known, {}
-        self._known[key] = known
-        return known
+        self._known[key] = value
+        return value

@@ -35,7 +35,13 @@ def test_equal_parts_of_different_objects_are_one() -> None:
     first, second = slimmer.slim(pod("a")), slimmer.slim(pod("b", nodeName="n"))
     assert second["metadata"]["name"] == "b"
     assert second["spec"]["nodeName"] == "n"
-    assert second["spec"]["containers"][0]["env"] is first["spec"]["containers"][0]["env"]
+    assert second["spec"]["containers"] is first["spec"]["containers"]
+    assert second["metadata"]["labels"] is first["metadata"]["labels"]
+    other = pod("c")
+    other["spec"]["containers"][0]["tty"] = False
+    third = slimmer.slim(other)["spec"]["containers"][0]
+    assert third["tty"] is False
+    assert third["env"] is first["spec"]["containers"][0]["env"]
 
 
 def test_equal_for_python_is_not_equal_enough() -> None:
