@@ -14,6 +14,7 @@ from roost.api.cel.admission import (
     PATCH,
     admission_environment,
 )
+from roost.api.cel.environment import Environment
 from roost.api.cel.types import Type
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes
@@ -32,6 +33,12 @@ from roost.api.values import Object
 
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
+#: What a change is, by its type: the field that has it, and what its expression makes.
+_PATCHES = {
+    "ApplyConfiguration": ("applyConfiguration", CONFIGURATION),
+    "JSONPatch": ("jsonPatch", PATCH),
+}
+_MUTABLE = ("*", "CONNECT", "CREATE", "UPDATE")
 _AUDIT_MAX = 20
 _VALUE_MAX_BYTES = 5 * 1024
 #: Words of CEL that name nothing.
@@ -100,7 +107,7 @@ def _policy(change: Change, causes: Causes) -> None:
         taken.add(key)
 
 
-def _policy_match(spec: Object, causes: Causes) -> None:
+def _policy_match(spec: Object, causes: Causes, *, mutates: bool = False) -> None:
     """Check what every admission policy says first: when it runs, and for what."""
     causes.one_of("spec.failurePolicy", spec.get("failurePolicy"), FAILURE_POLICIES)
     if spec.get("paramKind") is not None:
@@ -112,6 +119,8 @@ def _policy_match(spec: Object, causes: Causes) -> None:
         _match_resources(match, "spec.matchConstraints", causes)
         if not match.get("resourceRules"):
             causes.required("spec.matchConstraints.resourceRules")
+        if mutates:
+            _mutable(match, "spec.matchConstraints", causes)
     environment = admission_environment(params=_has_params(spec))
     conditions(spec.get("matchConditions") or [], "spec.matchConditions", causes, environment)
 
@@ -192,31 +201,51 @@ def _validation(
 
 def _mutating_policy(change: Change, causes: Causes) -> None:
     spec = change.object.get("spec") or {}
-    _policy_match(spec, causes)
+    _policy_match(spec, causes, mutates=True)
     variables = _variables(spec, causes, mutates=True)
     environment = admission_environment(params=_has_params(spec), mutates=True, variables=variables)
     mutations = spec.get("mutations") or []
     if not mutations:
         causes.required("spec.mutations", "mutations must contain at least one item")
     for index, mutation in enumerate(mutations):
-        path, kind = f"spec.mutations[{index}]", mutation.get("patchType") or ""
-        field = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}.get(kind)
-        if not kind:
-            causes.required(f"{path}.patchType")
-        elif field is None:
-            causes.not_supported(f"{path}.patchType", kind, ("ApplyConfiguration", "JSONPatch"))
-        elif mutation.get(field) is None:
-            causes.required(f"{path}.{field}", f"must be specified when patchType is {kind}")
-        elif not (mutation[field].get("expression") or "").strip():
-            causes.required(f"{path}.{field}.expression", "expression is not specified")
-        else:
-            source, where = mutation[field]["expression"], f"{path}.{field}.expression"
-            returns = PATCH if kind == "JSONPatch" else CONFIGURATION
-            compile_checked(source, where, causes, environment, returns)
+        _mutation(mutation, f"spec.mutations[{index}]", causes, environment)
     if not spec.get("reinvocationPolicy"):
         causes.required("spec.reinvocationPolicy")
     else:
         known(spec, "reinvocationPolicy", REINVOCATION, "spec", causes)
+
+
+def _mutation(value: Object, path: str, causes: Causes, environment: Environment) -> None:
+    """Check one change: exactly what its type says it is."""
+    kind = value.get("patchType") or ""
+    if not kind:
+        causes.required(f"{path}.patchType")
+        return
+    if kind not in _PATCHES:
+        causes.not_supported(f"{path}.patchType", kind, _PATCHES)
+        return
+    field, returns = _PATCHES[kind]
+    if value.get(field) is None:
+        causes.required(f"{path}.{field}", f"must be specified when patchType is {kind}")
+    else:
+        source, where = (value[field].get("expression") or "").strip(), f"{path}.{field}.expression"
+        if source:
+            compile_checked(source, where, causes, environment, returns)
+        else:
+            causes.required(where)
+    for other, _ in _PATCHES.values():
+        if other != field and value.get(other) is not None:
+            text = f"must not be specified when patchType is {kind}"
+            causes.invalid(f"{path}.{other}", f"{{{other}}}", text)
+
+
+def _mutable(match: Object | None, path: str, causes: Causes) -> None:
+    """Check that the operations are such that leave something to change."""
+    for each in (match or {}).get("resourceRules") or ():
+        for operation in each.get("operations") or ():
+            if operation not in _MUTABLE:
+                where = f"{path}.resourceRules.operations"
+                causes.not_supported(where, operation, _MUTABLE)
 
 
 def _binding(change: Change, causes: Causes) -> None:
@@ -248,6 +277,12 @@ def _binding_of(change: Change, causes: Causes) -> None:
         _match_resources(spec["matchResources"], "spec.matchResources", causes)
 
 
+def _mutating_binding(change: Change, causes: Causes) -> None:
+    _binding_of(change, causes)
+    match = (change.object.get("spec") or {}).get("matchResources")
+    _mutable(match, "spec.matchResources", causes)
+
+
 def _param_ref(value: Object, path: str, causes: Causes) -> None:
     name, selector = value.get("name"), value.get("selector")
     text = "name and selector are mutually exclusive"
@@ -271,4 +306,4 @@ def _param_ref(value: Object, path: str, causes: Causes) -> None:
 VALIDATING_POLICY = Rules(always=_policy, namespaced=False, strict_finalizers=False)
 MUTATING_POLICY = Rules(always=_mutating_policy, namespaced=False, strict_finalizers=False)
 VALIDATING_BINDING = Rules(always=_binding, namespaced=False, strict_finalizers=False)
-MUTATING_BINDING = Rules(always=_binding_of, namespaced=False, strict_finalizers=False)
+MUTATING_BINDING = Rules(always=_mutating_binding, namespaced=False, strict_finalizers=False)

@@ -81,3 +81,47 @@ def test_an_empty_way_of_missing_parameters_is_no_way(refused: Refused) -> None:
     }
     said = refused(GROUP, "ValidatingAdmissionPolicyBinding", {"spec": binding})
     assert said == ["spec.paramRef.parameterNotFoundAction: Required value"]
+
+
+def _mutations(*mutations: dict[str, Any], operation: str = "CREATE") -> dict[str, Any]:
+    made = _policy_of(reinvocationPolicy="Never", failurePolicy="Fail", mutations=list(mutations))
+    made["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = [operation]
+    return made
+
+
+def test_a_change_is_what_its_type_says_and_nothing_else(refused: Refused) -> None:
+    both = {"applyConfiguration": {"expression": "Object{}"}, "jsonPatch": {"expression": " "}}
+    said = refused(
+        GROUP,
+        "MutatingAdmissionPolicy",
+        _mutations(
+            {"patchType": "JSONPatch", **both},
+            {"patchType": "ApplyConfiguration", **both},
+            {"patchType": "JSONPatch"},
+        ),
+    )
+    assert said == [
+        "spec.mutations[0].jsonPatch.expression: Required value",
+        (
+            'spec.mutations[0].applyConfiguration: Invalid value: "{applyConfiguration}": '
+            "must not be specified when patchType is JSONPatch"
+        ),
+        (
+            'spec.mutations[1].jsonPatch: Invalid value: "{jsonPatch}": '
+            "must not be specified when patchType is ApplyConfiguration"
+        ),
+        "spec.mutations[2].jsonPatch: Required value: must be specified when patchType is JSONPatch",
+    ]
+
+
+def test_what_is_deleted_cannot_be_changed(refused: Refused) -> None:
+    change = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}}
+    made = _mutations(change, operation="DELETE")
+    fault = 'Unsupported value: "DELETE": supported values: "*", "CONNECT", "CREATE", "UPDATE"'
+    assert refused(GROUP, "MutatingAdmissionPolicy", made) == [
+        f"spec.matchConstraints.resourceRules.operations: {fault}"
+    ]
+    binding = {"policyName": "a", "matchResources": made["spec"]["matchConstraints"]}
+    assert refused(GROUP, "MutatingAdmissionPolicyBinding", {"spec": binding}) == [
+        f"spec.matchResources.resourceRules.operations: {fault}"
+    ]

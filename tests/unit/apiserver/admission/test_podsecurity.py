@@ -272,3 +272,61 @@ def test_the_audit_log_is_told(run, asked, pod, objects):
             f'would violate PodSecurity "restricted:latest": {PLAIN}'
         ),
     }
+
+
+def test_an_own_user_namespace_keeps_the_masks_of_proc_where_it_is_restricted(pod):
+    unmasked = pod(hostUsers=False)
+    unmasked["spec"]["containers"][0]["securityContext"] = {"procMount": "Unmasked"}
+
+    def reasons(level: str, version: str) -> list[str]:
+        return [one.reason for one in violations(level, unmasked, version)]
+
+    assert reasons("baseline", "v1.34") == ["procMount"]
+    assert reasons("baseline", "v1.35") == []
+    assert reasons("restricted", "v1.34")[0] == "procMount"
+    assert reasons("restricted", "v1.35")[:4] == [
+        "allowPrivilegeEscalation != false",
+        "unrestricted capabilities",
+        "procMount",
+        "seccompProfile",
+    ]
+
+
+def test_no_probe_names_its_host(pod):
+    made = pod()
+    first = made["spec"]["containers"][0]
+    made["spec"]["containers"] = [
+        {**first, "name": name, "livenessProbe": {"httpGet": {"port": 1, "host": host}}}
+        for name, host in (("b", "127.0.0.1"), ("a", "::1"))
+    ]
+    (found,) = violations("baseline", made, "latest")
+    assert found.detail == ('containers "a", "b" use probe or lifecycle hosts "127.0.0.1", "::1"')
+
+
+@pytest.mark.parametrize(
+    ("annotations", "of_pod", "of_container", "reason", "detail"),
+    [
+        ({}, "Unconfined", "Unconfined", "profile", 'pod and container "c" {} "Unconfined"'),
+        ({"c": "x"}, None, None, "profile", 'annotation {} "KEYc="x""'),
+        (
+            {"c": "x", "b": "unconfined", "a": "runtime/default"},
+            "Unconfined",
+            None,
+            "profiles",
+            'pod and annotations {} "Unconfined", "KEYb="unconfined"", "KEYc="x""',
+        ),
+    ],
+)
+def test_profiles_of_apparmor(pod, annotations, of_pod, of_container, reason, detail):
+    key = "container.apparmor.security.beta.kubernetes.io/"
+    made = pod(securityContext={"appArmorProfile": {"type": of_pod}} if of_pod else {})
+    made["metadata"]["annotations"] = {key + name: text for name, text in annotations.items()}
+    container = made["spec"]["containers"][0]
+    container["name"] = "c"
+    if of_container:
+        container["securityContext"] = {"appArmorProfile": {"type": of_container}}
+    (found,) = violations("baseline", made, "latest")
+    assert found.reason == f"forbidden AppArmor {reason}"
+    assert found.detail == detail.format("must not set AppArmor profile type to").replace(
+        "KEY", key
+    )

@@ -8,7 +8,7 @@ from functools import partial
 from roost.api.values import Object
 from roost.apiserver.admission.base import spec_of
 from roost.apiserver.admission.standards.words import (
-    GOOD_SECCOMP,
+    GOOD_PROFILES,
     Check,
     Versions,
     Violation,
@@ -28,29 +28,35 @@ _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 
 def apparmor(pod: Object) -> Violation | None:
+    values: set[str] = set()
+
+    def is_bad(context: Object) -> bool:
+        kind = (context.get("appArmorProfile") or {}).get("type")
+        if kind is None or kind in GOOD_PROFILES:
+            return False
+        values.add(kind)
+        return True
+
+    setters = setters_of(pod, is_bad)
     annotations = pod["metadata"].get("annotations") or {}
-    details = [
+    notes = sorted(
         f'{key}="{value}"'
-        for key, value in sorted(annotations.items())
+        for key, value in annotations.items()
         if key.startswith(_APPARMOR)
         and value not in ("", "runtime/default")
         and not value.startswith("localhost/")
-    ]
-
-    def is_bad(context: Object) -> bool:
-        return (context.get("appArmorProfile") or {}).get("type") == "Unconfined"
-
-    count = len(details)
-    if is_bad(context_of(spec_of(pod))):
-        details.append('pod must not set AppArmor profile type to "Unconfined"')
-    names = bad_containers(pod, is_bad)
-    if names:
-        text = 'must not set AppArmor profile type to "Unconfined"'
-        details.append(f"{named('container', names)} {text}")
-    if not details:
+    )
+    bad = sorted(values) + notes
+    if not bad:
         return None
-    several = "s" if count + len(names) > 1 else ""
-    return Violation(f"forbidden AppArmor profile{several}", ", ".join(details))
+    if notes:
+        what = "annotations" if len(notes) > 1 else "annotation"
+        setters = f"{setters} and {what}" if setters else what
+    several = "s" if len(bad) > 1 else ""
+    return Violation(
+        f"forbidden AppArmor profile{several}",
+        f"{setters} must not set AppArmor profile type to {quoted(bad)}",
+    )
 
 
 _BASELINE_CAPABILITIES = frozenset(
@@ -117,12 +123,12 @@ def _hosts_asked(container: Object) -> Iterator[str]:
 
 
 def probe_hosts(pod: Object) -> Violation | None:
-    """A probe goes out from the node: to another host it would see what the pod must not."""
-    names, hosts = [], set()
+    """A probe goes out from the node: to a host of its own choice it would see what the pod must not."""
+    names, hosts = set(), set()
     for container in containers(pod):
-        own = {host for host in _hosts_asked(container) if host not in ("127.0.0.1", "::1")}
+        own = set(_hosts_asked(container))
         if own:
-            names.append(container.get("name", ""))
+            names.add(container.get("name", ""))
             hosts |= own
     if not names:
         return None
@@ -130,7 +136,7 @@ def probe_hosts(pod: Object) -> Violation | None:
     what = "hosts" if len(hosts) > 1 else "host"
     return Violation(
         "probe or lifecycle host",
-        f"{named('container', names)} {verb} probe or lifecycle {what} {quoted(sorted(hosts))}",
+        f"{named('container', sorted(names))} {verb} probe or lifecycle {what} {quoted(sorted(hosts))}",
     )
 
 
@@ -143,7 +149,7 @@ def _privileged(pod: Object) -> Violation | None:
     )
 
 
-def _proc_mount(pod: Object) -> Violation | None:
+def proc_mount(pod: Object) -> Violation | None:
     bad: dict[str, str] = {}
     for container in containers(pod):
         mount = context_of(container).get("procMount")
@@ -187,7 +193,7 @@ def _selinux(pod: Object, allowed: tuple[str, ...]) -> Violation | None:
 
 
 def _seccomp_baseline(pod: Object) -> Violation | None:
-    return seccomp_setters(pod, GOOD_SECCOMP)
+    return seccomp_setters(pod, GOOD_PROFILES)
 
 
 _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
@@ -250,11 +256,13 @@ def windows_host(pod: Object) -> Violation | None:
 #: come the checks that are a level's own.
 FIRST: tuple[Versions, ...] = (((0, apparmor),),)
 NAMESPACES: Versions = ((0, host_namespaces),)
-MIDDLE: tuple[Versions, ...] = (
+PORTS: tuple[Versions, ...] = (
     ((0, host_ports),),
     ((34, probe_hosts),),
     ((0, _privileged),),
-    ((0, _proc_mount), (35, except_own_users(_proc_mount))),
+)
+PROC_MOUNT: tuple[int, Check] = (0, proc_mount)
+SELINUX: tuple[Versions, ...] = (
     (
         (0, partial(_selinux, allowed=_SELINUX_TYPES)),
         (31, partial(_selinux, allowed=(*_SELINUX_TYPES, "container_engine_t"))),
@@ -271,7 +279,9 @@ BASELINE: tuple[Versions, ...] = (
     (CAPABILITIES,),
     NAMESPACES,
     ((0, _host_paths),),
-    *MIDDLE,
+    *PORTS,
+    (PROC_MOUNT, (35, except_own_users(proc_mount))),
+    *SELINUX,
     (SECCOMP, (19, _seccomp_baseline)),
     *LAST,
 )

@@ -11,12 +11,15 @@ from roost.apiserver.admission.standards.baseline import (
     CAPABILITIES,
     FIRST,
     LAST,
-    MIDDLE,
     NAMESPACES,
+    PORTS,
+    PROC_MOUNT,
     SECCOMP,
+    SELINUX,
+    proc_mount,
 )
 from roost.apiserver.admission.standards.words import (
-    GOOD_SECCOMP,
+    GOOD_PROFILES,
     Versions,
     Violation,
     bad_containers,
@@ -114,7 +117,7 @@ def _root_user(pod: Object) -> Violation | None:
 
 
 def _seccomp_restricted(pod: Object) -> Violation | None:
-    wrong = seccomp_setters(pod, GOOD_SECCOMP)
+    wrong = seccomp_setters(pod, GOOD_PROFILES)
     if wrong is not None or seccomp_type(context_of(spec_of(pod))) is not None:
         return wrong
     names = bad_containers(pod, lambda context: seccomp_type(context) is None)
@@ -127,13 +130,20 @@ def _seccomp_restricted(pod: Object) -> Violation | None:
     )
 
 
+def _elsewhere(pod: Object) -> None:
+    """Say nothing: from some version on, a check of this level does."""
+
+
 RESTRICTED: tuple[Versions, ...] = (
     *FIRST,
     NAMESPACES,
-    *MIDDLE,
+    *PORTS,
+    (PROC_MOUNT, (35, _elsewhere)),
+    *SELINUX,
     *LAST,
     ((8, _escalation), (25, except_windows(_escalation))),
     (CAPABILITIES, (22, _capabilities_restricted), (25, except_windows(_capabilities_restricted))),
+    ((35, proc_mount),),
     ((0, _volumes),),
     ((0, _non_root), (35, except_own_users(_non_root))),
     ((23, _root_user), (35, except_own_users(_root_user))),

@@ -22,7 +22,7 @@ Check: TypeAlias = Callable[[Object], Violation | None]
 #: A check as it changed with time: the minor version of Kubernetes from which on each form counts.
 Versions: TypeAlias = tuple[tuple[int, Check], ...]
 
-GOOD_SECCOMP = ("RuntimeDefault", "Localhost")
+GOOD_PROFILES = ("RuntimeDefault", "Localhost")
 
 
 def quoted(names: Iterable[str]) -> str:
