@@ -59,6 +59,18 @@ NODE = Strategy(
 )
 
 
+def _bare_secrets(change: Change) -> None:
+    """Secrets of a service account are those of its namespace, so that only their names count."""
+    secrets = change.object.get("secrets")
+    if secrets:
+        change.object["secrets"] = [
+            {key: one[key] for key in ("name",) if one.get(key)} for one in secrets
+        ]
+
+
+SERVICE_ACCOUNT = Strategy(create=_bare_secrets, update=_bare_secrets)
+
+
 def _limit_range_create(change: Change) -> None:
     """A LimitRange without a name gets one: its uid, which is set before."""
     meta = change.object["metadata"]

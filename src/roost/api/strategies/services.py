@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from roost.api.kind import Change
-from roost.api.strategies.strategy import Strategy
+from roost.api.strategies.strategy import Strategy, next_generation
 from roost.api.values import Object
 
 HEADLESS = "None"
@@ -220,8 +220,9 @@ def _drop_of_old_type(service: Object, old: Object | None) -> None:
                 spec.pop(key)
     if was in _WITH_NODE_PORTS and kind not in _WITH_NODE_PORTS:
         held = {p.get("nodePort") for p in before.get("ports") or ()}
-        for port in spec.get("ports") or ():
-            if port.get("nodePort") in held:
+        asked = {p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")}
+        if asked <= held:  # one that is new shows that they are meant, and validation refuses all
+            for port in spec.get("ports") or ():
                 port.pop("nodePort", None)
     if (
         needs_health_port(old)
@@ -246,6 +247,8 @@ def _carry_over(change: Change) -> None:
     _address_fields(change)
     if old is None:
         return
+    if service_type(change.object) != "LoadBalancer":
+        change.object.setdefault("status", {})["loadBalancer"] = {}
     spec, before = change.object["spec"], old.get("spec") or {}
     was, kind = service_type(old), service_type(change.object)
     if was != "ExternalName" and kind != "ExternalName":
@@ -276,15 +279,28 @@ def _carry_node_ports(spec: Object, before: Object) -> None:
 SERVICE = Strategy(status={"loadBalancer": {}}, create=_carry_over, update=_carry_over)
 
 
-def _empty_lists(change: Change) -> None:
+def _slice(change: Change) -> None:
+    """Write empty lists as null, and drop the topology of API versions that are gone."""
+    old = change.old or {}
+    if change.object.get("endpoints") != old.get("endpoints"):
+        for endpoint in change.object.get("endpoints") or ():
+            endpoint.pop("deprecatedTopology", None)
     for key in ("endpoints", "ports"):
         if not change.object.get(key):
             change.object[key] = None
 
 
-#: Endpoints of a slice, its ports and address type make it a new generation.
+def _slice_update(change: Change) -> None:
+    """Labels count too: they say which Service a slice is of."""
+    new, old = change.object.get("metadata") or {}, (change.old or {}).get("metadata") or {}
+    if (new.get("labels") or {}) != (old.get("labels") or {}):
+        next_generation(change)
+    _slice(change)
+
+
+#: Endpoints of a slice, its ports, address type and labels make it a new generation.
 ENDPOINT_SLICE = Strategy(
-    counted=("endpoints", "ports", "addressType"), create=_empty_lists, update=_empty_lists
+    counted=("endpoints", "ports", "addressType"), create=_slice, update=_slice_update
 )
 #: The status of an Ingress is where its load balancer is.
 INGRESS = Strategy(status={"loadBalancer": {}}, counted=("spec",))

@@ -34,9 +34,14 @@ _COUNTS = (
     "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
     "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",
 )  # fmt: skip
-_FIXED = (
-    "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy",
-)  # fmt: skip
+#: What never changes, and how it is shown where it is a structure.
+_FIXED: tuple[tuple[str, goform.Shape | None], ...] = (
+    ("completionMode", None),
+    ("podFailurePolicy", goform.FAILURE_POLICY),
+    ("backoffLimitPerIndex", None),
+    ("managedBy", None),
+    ("successPolicy", goform.SUCCESS_POLICY),
+)
 #: What of a template may change while its Job is suspended and has not started.
 _DIRECTIVES = ("nodeSelector", "tolerations", "schedulingGates")
 
@@ -183,8 +188,11 @@ def _update(change: Change, causes: Causes) -> None:
     if selector != before.get("selector"):
         causes.unchanged("spec.selector", shown_selector(selector), before.get("selector"))
     _template(spec, before, old, causes)
-    for key in _FIXED:
-        causes.unchanged(f"spec.{key}", spec.get(key), before.get(key))
+    for key, shape in _FIXED:
+        new = spec.get(key)
+        if new != before.get(key):
+            shown = shape.show(new) if shape is not None and new is not None else new
+            causes.invalid(f"spec.{key}", shown, IMMUTABLE)
 
 
 def _completions(spec: Object, before: Object, causes: Causes) -> None:

@@ -14,6 +14,8 @@ import msgspec
 from roost.api.errors import Cause
 
 IMMUTABLE = "field is immutable"
+#: The path of the object itself: a Go path whose one part has no name is shown as an index.
+WHOLE = "[]"
 NEGATIVE = "must be greater than or equal to 0"
 NOT_POSITIVE = "must be greater than zero"
 _encode = msgspec.json.Encoder(order="deterministic").encode

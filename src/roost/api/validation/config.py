@@ -13,7 +13,7 @@ from roost.api.kind import Change
 from roost.api.names import check_config_key
 from roost.api.schema.syntax import problem
 from roost.api.validation import addresses, certificates, resources, scheduling
-from roost.api.validation.causes import Causes
+from roost.api.validation.causes import WHOLE, Causes
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
 
@@ -42,7 +42,7 @@ def _config_map(change: Change, causes: Causes) -> None:
         causes.faults(f"binaryData[{key}]", key, check_config_key(key))
         total += _size(value)
     if total > _SIZE_MAX:
-        causes.too_long("[]", _SIZE_MAX)
+        causes.too_long(WHOLE, _SIZE_MAX)
 
 
 def _frozen(change: Change, causes: Causes, keys: tuple[str, ...]) -> None:

@@ -169,6 +169,18 @@ _POD_SPEC = shape(
 
 _REQUIREMENT = shape(("Key", ""), ("Operator", ""), "Values")
 NODE_TERM = shape(("MatchExpressions", *of(_REQUIREMENT)), ("MatchFields", *of(_REQUIREMENT)))
+VOLUME_AFFINITY = shape(("Required", *of(shape(("NodeSelectorTerms", *of(NODE_TERM))))))
+SCOPE_SELECTOR = shape(
+    ("MatchExpressions", *of(shape(("ScopeName", ""), ("Operator", ""), "Values")))
+)
+_EXIT_CODES = shape("ContainerName", ("Operator", ""), "Values")
+FAILURE_POLICY = shape(
+    ("Rules", *of(shape(
+        ("Action", ""), ("OnExitCodes", *of(_EXIT_CODES)),
+        ("OnPodConditions", *of(shape(("Type", ""), ("Status", "")))),
+    ))),
+)  # fmt: skip
+UNCOUNTED_PODS = shape("Succeeded", "Failed")
 SUCCESS_POLICY = shape(("Rules", *of(shape("SucceededIndexes", "SucceededCount"))))
 DEPLOYMENT_STRATEGY = shape(
     ("Type", ""), ("RollingUpdate", *of(shape(("MaxUnavailable", 0), ("MaxSurge", 0))))

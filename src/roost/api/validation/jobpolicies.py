@@ -79,7 +79,7 @@ def _exit_codes(value: Object, containers: set[str | None], path: str, causes: C
         causes.invalid(f"{path}.containerName", name, text)
     where = f"{path}.values"
     if not codes:
-        causes.invalid(where, codes, "at least one value is required")
+        causes.invalid(where, value.get("values"), "at least one value is required")
     elif len(codes) > _VALUES_MAX:
         causes.too_many(where, len(codes), _VALUES_MAX)
     seen: set[int] = set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes
+from roost.api.validation.goform import UNCOUNTED_PODS
 from roost.api.validation.jobpolicies import IndexFault, interval, intervals
 from roost.api.values import Object
 
@@ -123,7 +124,8 @@ def _finished(seen: _Seen, causes: Causes) -> None:
     uncounted = now.get("uncountedTerminatedPods") or {}
     if (ended or seen.changed("uncountedTerminatedPods")) and any(uncounted.values()):
         text = "uncountedTerminatedPods needs to be empty for finished job"
-        causes.invalid("status.uncountedTerminatedPods", uncounted, text)
+        shown = UNCOUNTED_PODS.show(uncounted)
+        causes.invalid("status.uncountedTerminatedPods", shown, text)
 
 
 def _indexes(seen: _Seen, spec: Object, causes: Causes) -> None:

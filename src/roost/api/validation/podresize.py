@@ -9,7 +9,7 @@ from roost.api.kind import Change
 from roost.api.quantity import compare
 from roost.api.strategies.pods import quality_of_service
 from roost.api.validation import podmeta
-from roost.api.validation.causes import Causes
+from roost.api.validation.causes import WHOLE, Causes
 from roost.api.values import Object
 
 _MUTABLE = ("cpu", "memory")
@@ -31,7 +31,7 @@ def resize(change: Change, causes: Causes) -> None:
     ):
         if refused:
             causes.clear()
-            causes.forbidden("", f"{who} pods cannot be resized")
+            causes.forbidden(WHOLE, f"{who} pods cannot be resized")
             return
     had = (old.get("status") or {}).get("qosClass") or quality_of_service(before)
     if quality_of_service(spec) != had:

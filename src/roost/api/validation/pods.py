@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.validation import addresses, goform, podmeta, podwarnings, scheduling
-from roost.api.validation.causes import Causes
+from roost.api.validation.causes import WHOLE, Causes
 from roost.api.validation.containers import image_of_pod
 from roost.api.validation.differences import difference
 from roost.api.validation.podresize import resize
@@ -299,7 +299,7 @@ def _ephemeral(change: Change, causes: Causes) -> None:
     podmeta.annotation_changes(meta, old_meta, causes)
     if podmeta.MIRROR in (old_meta.get("annotations") or {}):
         causes.clear()
-        causes.forbidden("", "static pods do not support ephemeral containers")
+        causes.forbidden(WHOLE, "static pods do not support ephemeral containers")
         return
     now = {value.get("name"): value for value in spec.get("ephemeralContainers") or ()}
     for old in before.get("ephemeralContainers") or ():

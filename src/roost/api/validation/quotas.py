@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.api import names
 from roost.api.kind import Change
 from roost.api.quantity import compare, parse
-from roost.api.validation import resources
+from roost.api.validation import goform, resources
 from roost.api.validation.causes import IMMUTABLE, Causes
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
@@ -82,7 +82,7 @@ def _selector(spec: Object, hard: Object, causes: Causes) -> None:
         for name in sorted(hard):
             if not _fits(scope, name):
                 text = "unsupported scope applied to resource"
-                causes.invalid(path, spec["scopeSelector"], text)
+                causes.invalid(path, goform.SCOPE_SELECTOR.show(spec["scopeSelector"]), text)
         if scope in _WITHOUT_VALUES and operator != "Exists":
             causes.invalid(f"{path}.operator", operator, _ONLY_EXISTS)
         if operator in ("In", "NotIn"):

@@ -16,6 +16,7 @@ from roost.api.validation.claims import (
     access_modes,
 )  # fmt: skip
 from roost.api.validation.differences import difference
+from roost.api.validation.goform import VOLUME_AFFINITY
 from roost.api.validation.podwarnings import of_term
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import node_selector
@@ -235,7 +236,9 @@ def _volume_update(change: Change, causes: Causes) -> None:
     affinity = before.get("nodeAffinity")
     if affinity is not None and spec.get("nodeAffinity") != affinity:
         text = f"{IMMUTABLE}, except for updating from beta label to GA"
-        causes.invalid("nodeAffinity", spec.get("nodeAffinity"), text)
+        wanted = spec.get("nodeAffinity")
+        shown = None if wanted is None else VOLUME_AFFINITY.show(wanted)
+        causes.invalid("nodeAffinity", shown, text)
     had = before.get("volumeAttributesClassName")
     if had is not None and spec.get("volumeAttributesClassName") is None:
         text = "update from non-nil value to nil is forbidden"

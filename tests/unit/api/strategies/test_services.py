@@ -104,3 +104,50 @@ def test_ports_keep_their_node_port_by_name() -> None:
     assert [port["nodePort"] for port in spec["ports"]] == [30001, 0]
     spec = updated(ports(("a", 80, 0), ("c", 81, 30001)), old)
     assert [port["nodePort"] for port in spec["ports"]] == [0, 30001]
+
+
+def test_a_new_node_port_keeps_all_when_the_type_has_none() -> None:
+    def ports(kind: str, *numbers: int) -> dict[str, Any]:
+        return service(kind, ports=[{"name": f"p{n}", "port": 80, "nodePort": n} for n in numbers])
+
+    spec = updated(ports("ClusterIP", 30001, 30009), ports("NodePort", 30001, 30002))
+    assert [port["nodePort"] for port in spec["ports"]] == [30001, 30009]
+    spec = updated(ports("ClusterIP", 30002), ports("NodePort", 30001, 30002))
+    assert [port.get("nodePort") for port in spec["ports"]] == [None]
+
+
+def test_where_a_load_balancer_was_is_forgotten_with_the_type() -> None:
+    status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}, "conditions": []}
+    old = {**service("LoadBalancer"), "status": status}
+    for kind, found in (("LoadBalancer", status["loadBalancer"]), ("NodePort", {})):
+        new = service(kind)
+        services.SERVICE(Change(new, old))
+        assert new["status"] == {"loadBalancer": found, "conditions": []}
+
+
+def test_labels_make_a_new_generation_of_a_slice() -> None:
+    def endpoint_slice(**meta: Any) -> dict[str, Any]:
+        return {"metadata": {"generation": 3, **meta}, "addressType": "IPv4"}
+
+    old = endpoint_slice(labels={"a": "b"})
+    for meta, generation in (
+        ({"labels": {"a": "b"}, "annotations": {"c": "d"}}, 3),
+        ({"labels": {"a": "c"}}, 4),
+        ({}, 4),
+    ):
+        new = endpoint_slice(**meta)
+        services.ENDPOINT_SLICE(Change(new, old))
+        assert new["metadata"]["generation"] == generation
+
+
+def test_slices_have_no_topology_of_old_versions() -> None:
+    def endpoint_slice(*addresses: str) -> dict[str, Any]:
+        endpoint = {"addresses": list(addresses), "deprecatedTopology": {"a": "b"}}
+        return {"metadata": {}, "endpoints": [endpoint]}
+
+    new = endpoint_slice("192.0.2.1")
+    services.ENDPOINT_SLICE(Change(new))
+    assert new["endpoints"] == [{"addresses": ["192.0.2.1"]}]
+    same, stored = endpoint_slice("192.0.2.1"), endpoint_slice("192.0.2.1")
+    services.ENDPOINT_SLICE(Change(same, stored))
+    assert same["endpoints"] == stored["endpoints"]

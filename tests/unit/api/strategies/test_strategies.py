@@ -143,3 +143,10 @@ def test_a_limit_range_without_a_name_is_named_by_its_uid() -> None:
     assert prepared("", "LimitRange", {"metadata": {"uid": "u"}})["metadata"]["name"] == "u"
     named = prepared("", "LimitRange", {"metadata": {"uid": "u", "name": "n"}})
     assert named["metadata"]["name"] == "n"
+
+
+def test_secrets_of_a_service_account_are_names() -> None:
+    secrets = [{"name": "a", "namespace": "b", "kind": "Secret"}, {"kind": "Secret"}]
+    made = prepared("", "ServiceAccount", {"secrets": secrets})
+    assert made["secrets"] == [{"name": "a"}, {}]
+    assert prepared("", "ServiceAccount", {"secrets": secrets}, made)["secrets"] == made["secrets"]

@@ -126,7 +126,8 @@ def test_zone_in_schedule(refused: Refused) -> None:
     assert [text[:45] for text in warnings] == ["cannot use TZ or CRON_TZ in spec.spec.schedul"]
 
 
-def changed(old: Spec, new: Spec) -> list[str]:
+def immutable(old: Spec, new: Spec) -> list[tuple[str, str]]:
+    """Return what may not change: the fields, and how the new values are shown."""
     meta = META
     base = {"selector": {"matchLabels": {"a": "b"}}, "manualSelector": True}
 
@@ -136,7 +137,16 @@ def changed(old: Spec, new: Spec) -> list[str]:
         return {"metadata": meta, "spec": spec, "status": value.get("status", {})}
 
     causes = JOB(Change(whole(new), whole(old)))
-    return [one.field for one in causes if one.message.endswith("field is immutable")]
+    end = ": field is immutable"
+    return [
+        (one.field, one.message.removeprefix("Invalid value: ").removesuffix(end))
+        for one in causes
+        if one.message.endswith(end)
+    ]
+
+
+def changed(old: Spec, new: Spec) -> list[str]:
+    return [field for field, _ in immutable(old, new)]
 
 
 AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}
@@ -282,3 +292,27 @@ TIMES = {"startTime": START, "completionTime": "2026-01-02T00:00:00Z"}
 )  # fmt: skip
 def test_status(new: Spec, old: Spec, spec: Spec, causes: list[str]) -> None:
     assert status(new, old, **spec) == causes
+
+
+def test_policies_that_never_change_are_shown_as_structures() -> None:
+    codes = {"operator": "In", "values": [1]}
+    rule = {"action": "FailJob", "onExitCodes": codes}
+    old = job(podFailurePolicy={"rules": [rule]})
+    new = job(podFailurePolicy={"rules": [{**rule, "onExitCodes": {**codes, "values": [2]}}]})
+    shown = (
+        '{"Rules":[{"Action":"FailJob","OnExitCodes":{"ContainerName":null,"Operator":"In",'
+        '"Values":[2]},"OnPodConditions":null}]}'
+    )
+    assert immutable(old, new) == [("spec.podFailurePolicy", shown)]
+    assert immutable(old, job(podReplacementPolicy="Failed")) == [("spec.podFailurePolicy", "null")]
+
+
+def test_exit_codes_that_are_not_given(refused: Refused) -> None:
+    for values, shown in (({}, "null"), ({"values": []}, "[]")):
+        rule = {"action": "FailJob", "onExitCodes": {"operator": "In", **values}}
+        assert refused("batch", "Job", job(podFailurePolicy={"rules": [rule]})) == [
+            (
+                "spec.podFailurePolicy.rules[0].onExitCodes.values: "
+                f"Invalid value: {shown}: at least one value is required"
+            )
+        ]

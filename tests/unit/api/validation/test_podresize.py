@@ -46,7 +46,7 @@ OLD = pod(cpu="1", memory="1Gi")
         (
             pod(more={"os": {"name": "windows"}}, cpu="2", memory="1Gi"),
             pod(more={"os": {"name": "windows"}}, cpu="1", memory="1Gi"),
-            [": Forbidden: windows pods cannot be resized"],
+            ["[]: Forbidden: windows pods cannot be resized"],
         ),
         (
             pod(cpu="2", memory="1Gi"),

@@ -6,6 +6,7 @@ from roost.api.columns import core as core_columns
 from roost.api.defaults import config as config_defaults
 from roost.api.groups.selectable import text
 from roost.api.kind import Kind, Subresource
+from roost.api.strategies import config as config_strategy
 from roost.api.strategies.strategy import PLAIN
 from roost.api.validation import config as config_rules
 
@@ -52,7 +53,7 @@ KINDS = (
         subresources={
             "token": Subresource(("create",), "TokenRequest", "authentication.k8s.io", "v1")
         },
-        prepare=PLAIN,
+        prepare=config_strategy.SERVICE_ACCOUNT,
         validate=config_rules.SERVICE_ACCOUNT,
     ),
 )
