@@ -147,6 +147,21 @@ def test_any_image_runs_where_the_cluster_is_told_so():
         assert status(cluster)["containerStatuses"][0]["ready"]
 
 
+@pytest.mark.parametrize(
+    ("command", "phase"),
+    [("echo hi; sleep 1", "Succeeded"), ("exit 3", "Failed"), ("exec nobody", "Running")],
+)
+def test_plain_commands_are_run_in_any_image(command: str, phase: str):
+    with Cluster(nodes=1, any_image=True) as cluster:
+        cluster.apply(pod("nobody", restartPolicy="Never", command=["sh", "-c", command]))
+        cluster.advance(2)
+        assert status(cluster)["phase"] == phase
+        if phase == "Succeeded":
+            assert cluster.logs("x") == "hi\n"
+        if phase == "Failed":
+            assert terminated(cluster)["exitCode"] == 3
+
+
 def test_an_exception_is_exit_code_1_with_its_last_words_in_the_log(cluster):
     cluster.apply(pod("thrower", restartPolicy="Never"))
     cluster.advance(0.1)

@@ -69,6 +69,19 @@ def test_the_web_server_has_the_files_of_its_container(cluster: Cluster):
     assert cluster.fetch(f"http://{address}/none").status == 404
 
 
+def test_the_web_server_fails_its_probe_while_a_file_is_away(cluster: Cluster):
+    run(cluster, AGNHOST, args=["test-webserver"], readinessProbe=probe(80, "/localhost.crt"))
+
+    def ready_after(command: str) -> bool:
+        assert cluster.exec("x", ["sh", "-c", command]).code == 0
+        cluster.advance(5)
+        return is_ready(cluster.client.get("pods", "x", "default")["status"])
+
+    assert ready_after("true")
+    assert not ready_after("mv -v /localhost.crt /tmp/ || true")
+    assert ready_after("mv -v /tmp/localhost.crt / || true")
+
+
 def test_liveness_ends_after_a_while(cluster: Cluster):
     run(cluster, AGNHOST, args=["liveness"])
     address = cluster.client.get("pods", "x", "default")["status"]["podIP"]

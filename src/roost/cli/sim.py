@@ -18,7 +18,8 @@ AnyImage = Annotated[
     bool,
     typer.Option(
         "--any-image/--strict",
-        help="Run images that nobody knows, as servers on every port; or fail to pull them.",
+        help="Run images that nobody knows: plain commands such as `sleep 5` as they are, anything "
+        "else as a server on every port; or fail to pull them.",
     ),
 ]
 

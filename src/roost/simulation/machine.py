@@ -2,7 +2,8 @@
 
 An image class is chosen by the reference that was pulled; a Behaviour that was set for a container or
 an image comes first. An image that nobody registered cannot be pulled, as in the real world; where the
-world is not strict, it is a server that runs for ever and answers on every port.
+world is not strict, a command that needs no particular image does there what it does in others, and
+anything else is a server that runs for ever and answers on every port.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ from roost.simulation.workloads.context import PodInfo, Respond, World, answerin
 from roost.simulation.workloads.files import ContainerFiles
 from roost.simulation.workloads.guarding import Guard, NoGuard, Stuck, Tasks
 from roost.simulation.workloads.image import Catalogue, Image
+from roost.simulation.workloads.plain import is_plain
 from roost.simulation.workloads.program import ImageProgram
-from roost.simulation.workloads.shipped import SHIPPED
+from roost.simulation.workloads.shipped import SHIPPED, Commands
 
 _PROXY: Final = User("system:kube-proxy", (MASTERS, AUTHENTICATED))
 _STREAMS: Final = {1: "stdout", 2: "stderr"}
@@ -203,7 +205,7 @@ class Machines:
 
         pod = None if node.agent is None else node.agent.pod_of(pod_uid)
         behaviour = self._behave.find(spec, reference, {} if pod is None else labels_of(pod))
-        kind = None if behaviour is not None else self.catalogue.find(reference)
+        kind = None if behaviour is not None else self._kind(reference, spec)
         if kind is None:
             host = box.pods.host(pod_uid)
             if host is not None:
@@ -227,6 +229,13 @@ class Machines:
             del box.programs[one]
         box.programs[spec.id] = program
         return program
+
+    def _kind(self, reference: str, spec: ContainerSpec) -> type[Image] | None:
+        """Return what plays a container; None: a server of which nothing is known."""
+        found = self.catalogue.find(reference)
+        if found is None and spec.command and is_plain((*spec.command, *spec.args)):
+            return Commands
+        return found
 
     def _chance(self, spec: ContainerSpec) -> Chance:
         """Return the chance of one attempt at a container."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
 
 from roost.simulation.network.messages import Fault, Reply, Request
@@ -22,12 +22,17 @@ _PAUSE_ENDED: Final = 2
 _LIVES_S: Final = 10.0
 
 
+_NO_CERTIFICATE: Final = "there is no TLS in a simulation\n"
+
+
 class Agnhost(Image):
     """Its programs are named by the first argument; `pause` without one."""
 
     name, version = "registry.k8s.io/e2e-test-images/agnhost", "*"
     entrypoint = ("/agnhost",)
     command = ("pause",)
+    #: A certificate that its servers have and that probes ask for; nothing here looks into it.
+    files: ClassVar = {"/localhost.crt": _NO_CERTIFICATE, "/localhost.key": _NO_CERTIFICATE}
 
     async def run(self, ctx: Context, argv: tuple[str, ...]) -> int | None:
         if not argv[0].endswith("agnhost"):

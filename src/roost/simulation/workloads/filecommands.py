@@ -100,7 +100,7 @@ async def _make_folder(ctx: Context, argv: tuple[str, ...]) -> int:
 async def _copy(ctx: Context, argv: tuple[str, ...]) -> int:
     found, paths = options(argv)
     name = argv[0].rpartition("/")[2]
-    if len(paths) != 2 or set(found) - {"f", "p"}:
+    if len(paths) != 2 or set(found) - {"f", "p", "v"}:
         return refuse(ctx, argv, " ".join(argv[1:]))
     source, target = paths
     if ctx.files.exists(target) and not ctx.files.is_file(target):
@@ -115,6 +115,8 @@ async def _copy(ctx: Context, argv: tuple[str, ...]) -> int:
     except OSError as error:
         ctx.error(f"{name}: can't create '{target}': {error.strerror}")
         return 1
+    if "v" in found:
+        ctx.print(f"'{source}' -> '{target}'")
     return 0
 
 

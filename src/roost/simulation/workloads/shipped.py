@@ -13,12 +13,17 @@ from roost.simulation.workloads.image import Image
 _TESTS: Final = "registry.k8s.io/e2e-test-images"
 
 
-class Busybox(Image):
-    """A shell and its commands; without a command it ends at once, as a shell without a terminal."""
+class Commands(Image):
+    """A shell and its commands. As long as they are the first process, SIGTERM does nothing to them."""
+
+    term_code = None
+
+
+class Busybox(Commands):
+    """Commands alone; without one it ends at once, as a shell without a terminal."""
 
     name, version = "busybox", "*"
     command = ("sh",)
-    term_code = None
 
 
 class Pause(Image):
