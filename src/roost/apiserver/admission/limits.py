@@ -11,7 +11,6 @@ from roost.apiserver.admission.base import (
     CLAIMS,
     PODS,
     Base,
-    containers_of,
     is_creation,
     refuse,
     resource_of,
@@ -50,11 +49,9 @@ class LimitRanger(Base):
             return
         faults_of = _pod_faults if resource_of(request) == PODS else _claim_faults
         for limits in await lookup.list(LIMITS, request.namespace):
-            faults = [
-                fault
-                for item in limits["spec"].get("limits") or ()
-                for fault in faults_of(item, obj)
-            ]
+            items = limits["spec"].get("limits") or ()
+            told = dict.fromkeys(fault for item in items for fault in faults_of(item, obj))
+            faults = list(told)  # what several containers do wrong is said once
             if faults:
                 raise refuse(
                     request, faults[0] if len(faults) == 1 else "[" + ", ".join(faults) + "]"
@@ -115,7 +112,8 @@ def _merge(resources: Object, key: str, defaults: Mapping[str, str]) -> list[str
 def _pod_faults(item: Object, pod: Object) -> Iterator[str]:
     kind = item.get("type", "")
     if kind == "Container":
-        for container in containers_of(spec_of(pod)):
+        spec = spec_of(pod)
+        for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
             resources = container.get("resources") or {}
             yield from _bounds(item, resources.get("requests") or {}, resources.get("limits") or {})
     elif kind == "Pod":

@@ -358,6 +358,16 @@ def test_limits_bound_pods(run, asked, pod, containers, text):
     assert refused(run, LimitRanger(), asked("pods", given)) == f'pods "p" is forbidden: {text}'
 
 
+@pytest.mark.usefixtures("limits")
+def test_what_two_containers_do_wrong_is_said_once_and_init_containers_come_last(run, asked, pod):
+    given = pod(initContainers=[resources({}, {"cpu": "3"})])
+    given["spec"]["containers"] = [resources({"cpu": "1"}, {"cpu": "2"})] * 2
+    text = "maximum cpu usage per Container is 1, but limit is"
+    found = refused(run, LimitRanger(), asked("pods", given))
+    assert f"forbidden: [{text} 2, {text} 3, " in found
+    assert found.count(text) == 2
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [
