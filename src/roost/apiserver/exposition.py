@@ -5,31 +5,24 @@ Counting is done elsewhere, in whatever is cheapest there; a family is made only
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
+
+from roost.ports.histogram import Histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
-    """What a histogram counted: one number for each bound (not summed up) and one beyond the last."""
-
-    bounds: Sequence[float]
-    counts: Sequence[int]
-    sum: float
-
-
-@dataclass(frozen=True, slots=True)
 class Family:
-    """One metric. A sample is the values of `labels` with a number, or Buckets for a histogram."""
+    """One metric. A sample is the values of `labels` with a number, or a Histogram."""
 
     name: str
     kind: str  # counter, gauge or histogram
     help: str
     labels: tuple[str, ...] = ()
-    samples: Iterable[tuple[tuple[str, ...], float | Buckets]] = field(default=())
+    samples: Iterable[tuple[tuple[str, ...], float | Histogram]] = field(default=())
 
 
 def counter(name: str, help: str, value: float) -> Family:
@@ -58,19 +51,19 @@ def _lines(family: Family) -> Iterator[str]:
         labels = ",".join(
             f'{name}="{_escaped(value)}"' for name, value in zip(family.labels, values, strict=True)
         )
-        if isinstance(sample, Buckets):
+        if isinstance(sample, Histogram):
             yield from _histogram(family.name, labels, sample)
         else:
             yield f"{family.name}{_braced(labels)} {_number(sample)}"
 
 
-def _histogram(name: str, labels: str, sample: Buckets) -> Iterator[str]:
+def _histogram(name: str, labels: str, sample: Histogram) -> Iterator[str]:
     before = f"{labels}," if labels else ""
     total = 0
     for bound, count in zip(sample.bounds, sample.counts, strict=False):
         total += count
         yield f'{name}_bucket{{{before}le="{_number(bound)}"}} {total}'
-    total = sum(sample.counts)
+    total = sample.total()
     yield f'{name}_bucket{{{before}le="+Inf"}} {total}'
     yield f"{name}_sum{_braced(labels)} {_number(sample.sum)}"
     yield f"{name}_count{_braced(labels)} {total}"

@@ -42,26 +42,33 @@ def inspect(api: ApiServer, release: str) -> Callable[[], None]:
         yield from api.attempts.families(lambda: api.auditor.events if api.auditor else 0)
 
     async def stored() -> tuple[Family, ...]:
-        return (await _objects(api),)
+        return await _objects(api)
 
     api.metrics.sources += [build_info(release), families, api.flows.families]
     api.metrics.queries.append(stored)
     return loaded
 
 
-async def _objects(api: ApiServer) -> Family:
+async def _objects(api: ApiServer) -> tuple[Family, ...]:
     """Count what is stored; a page of one says how many there are."""
     samples: dict[tuple[str, ...], float] = {}
     for kind in api.registry.kinds():
         if (kind.group, kind.plural, "") in api.core.handlers:
             continue
-        resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
         page = await api.core.store.list(keys.prefix_of(kind), limit=1)
-        samples[kind.group, resource] = len(page.records) + page.remaining
-    return Family(
-        "apiserver_storage_objects", "gauge",
-        "Number of stored objects at the time of last check split by kind.",
-        ("group", "resource"), sorted(samples.items()),
+        samples[kind.group, kind.plural] = len(page.records) + page.remaining
+    counted = sorted(samples.items())
+    text = (
+        "Number of stored objects at the time of last check split by kind. In case of a fetching"
+        " error, the value will be -1."
+    )
+    deprecated = f"[DEPRECATED, consider using apiserver_resource_objects instead] {text}"
+    return (
+        Family("apiserver_resource_objects", "gauge", text, ("group", "resource"), counted),
+        Family(
+            "apiserver_storage_objects", "gauge", deprecated, ("resource",),
+            [((f"{name}.{group}" if group else name,), n) for (group, name), n in counted],
+        ),
     )  # fmt: skip
 
 
@@ -76,7 +83,7 @@ def _watches(api: ApiServer) -> Iterator[Family]:
             continue
         labels = ("apiserver", kind.group, kind.plural, "cluster", "", "WATCH", kind.version)
         watching.append((labels, watchers))
-        sent.append(((kind.group, kind.name, kind.version), events))
+        sent.append(((kind.group, kind.plural, kind.version), events))
     yield Family(
         "apiserver_longrunning_requests", "gauge",
         "Gauge of all active long-running apiserver requests broken out by verb, group, version,"
@@ -85,5 +92,5 @@ def _watches(api: ApiServer) -> Iterator[Family]:
     )  # fmt: skip
     yield Family(
         "apiserver_watch_events_total", "counter",
-        "Number of events sent in watch clients", ("group", "kind", "version"), sent,
+        "Number of events sent in watch clients", ("group", "resource", "version"), sent,
     )  # fmt: skip

@@ -7,12 +7,12 @@ nothing. Everything else (store, flows, controllers, the process) is asked when 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from roost.apiserver.exposition import CONTENT_TYPE, Buckets, Family, text_of
+from roost.apiserver.exposition import CONTENT_TYPE, Family, text_of
 from roost.apiserver.requestinfo import RequestInfo
+from roost.ports.histogram import Histogram
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -26,7 +26,8 @@ _SECONDS: Final = (
 )  # fmt: skip
 _BYTES: Final = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 _LABELS: Final = ("component", "group", "resource", "scope", "subresource", "verb", "version")
-_COUNTED: Final = ("code", *_LABELS)
+_DRY: Final = ("component", "dry_run", *_LABELS[1:])
+_COUNTED: Final = ("code", *_DRY)
 _READING: Final = frozenset({"get", "list", "watch"})
 _SIZED: Final = frozenset({"GET", "LIST"})
 _VERBS: Final = {
@@ -36,19 +37,20 @@ _VERBS: Final = {
 }  # fmt: skip
 _HTTP_OTHERS: Final = "other"
 
-_Key: TypeAlias = tuple[str, str, str, str, str, bool, bool, int]
+_Key: TypeAlias = tuple[str, str, str, str, str, bool, bool, int, str]
+_Found: TypeAlias = dict[tuple[str, ...], Histogram]
 
 
 class _Series:
     """The numbers of requests that have everything in common."""
 
-    __slots__ = ("bytes", "bytes_sum", "seconds", "seconds_sum")
+    __slots__ = ("bytes", "own", "seconds")
 
     def __init__(self) -> None:
-        self.seconds = [0] * (len(_SECONDS) + 1)
-        self.seconds_sum = 0.0
-        self.bytes = [0] * (len(_BYTES) + 1)
-        self.bytes_sum = 0
+        self.seconds = Histogram(_SECONDS)
+        #: Without what others made the server wait.
+        self.own = Histogram(_SECONDS)
+        self.bytes = Histogram(_BYTES)
 
 
 class Metrics:
@@ -62,24 +64,27 @@ class Metrics:
         self._series: dict[_Key, _Series] = {}
 
     def answered(
-        self, info: RequestInfo, known: bool, code: int, seconds: float, size_bytes: int
-    ) -> None:
-        """Count one answer. `known` says that the path is of a kind and subresource that is served."""
+        self, info: RequestInfo, known: bool, code: int, seconds: float, size_bytes: int,
+        waited_s: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Count one answer. `known` says that the path is of a kind and subresource that is served.
+
+        Of its time, it waited so long for others: for its turn, for webhooks.
+        """
         if known:
             key = (
                 info.verb, info.group, info.version, info.resource, info.subresource,
-                bool(info.namespace), bool(info.name), code,
+                bool(info.namespace), bool(info.name), code, info.dry_run,
             )  # fmt: skip
         else:
             verb = info.verb if info.verb in _VERBS else ""
-            key = (verb, "", "", "", _place(info), False, False, code)
+            key = (verb, "", "", "", _place(info), False, False, code, "")
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = _Series()
-        series.seconds[bisect_left(_SECONDS, seconds)] += 1
-        series.seconds_sum += seconds
-        series.bytes[bisect_left(_BYTES, size_bytes)] += 1
-        series.bytes_sum += size_bytes
+        series.seconds.observe(seconds)
+        series.own.observe(seconds - waited_s)
+        series.bytes.observe(size_bytes)
 
     def started(self, verb: str) -> bool:
         """Count a request that is being answered; give what this returns to `ended`."""
@@ -116,15 +121,18 @@ class Metrics:
 
     def _requests(self) -> Iterator[Family]:
         totals: dict[tuple[str, ...], float] = {}
-        seconds: dict[tuple[str, ...], tuple[list[int], float]] = {}
-        sizes: dict[tuple[str, ...], tuple[list[int], float]] = {}
+        seconds: _Found = {}
+        own: _Found = {}
+        sizes: _Found = {}
         for key, series in self._series.items():
-            labels, code = _shown(key)
-            count = sum(series.seconds)
-            totals[(code, *labels)] = totals.get((code, *labels), 0) + count
-            _add(seconds, labels, series.seconds, series.seconds_sum)
+            labels, code, dry_run = _shown(key)
+            dry = (labels[0], dry_run, *labels[1:])
+            counted = (code, *dry)
+            totals[counted] = totals.get(counted, 0) + series.seconds.total()
+            seconds.setdefault(dry, Histogram(_SECONDS)).add(series.seconds)
+            own.setdefault(labels, Histogram(_SECONDS)).add(series.own)
             if labels[5] in _SIZED:
-                _add(sizes, labels, series.bytes, series.bytes_sum)
+                sizes.setdefault(labels, Histogram(_BYTES)).add(series.bytes)
         yield Family(
             "apiserver_request_total", "counter",
             "Counter of apiserver requests broken out for each verb, dry run value, group, version,"
@@ -135,13 +143,20 @@ class Metrics:
             "apiserver_request_duration_seconds", "histogram",
             "Response latency distribution in seconds for each verb, dry run value, group, version,"
             " resource, subresource, scope and component.",
-            _LABELS, _buckets(_SECONDS, seconds),
+            _DRY, sorted(seconds.items()),
+        )  # fmt: skip
+        yield Family(
+            "apiserver_request_sli_duration_seconds", "histogram",
+            "Response latency distribution (not counting webhook duration and priority & fairness"
+            " queue wait times) in seconds for each verb, group, version, resource, subresource,"
+            " scope and component.",
+            _LABELS, sorted(own.items()),
         )  # fmt: skip
         yield Family(
             "apiserver_response_sizes", "histogram",
             "Response size distribution in bytes for each group, version, verb, resource,"
             " subresource, scope and component.",
-            _LABELS, _buckets(_BYTES, sizes),
+            _LABELS, sorted(sizes.items()),
         )  # fmt: skip
 
 
@@ -170,32 +185,14 @@ _PLACES: Final = frozenset(
 )
 
 
-def _shown(key: _Key) -> tuple[tuple[str, ...], str]:
-    """Return the label values of a series, and its code."""
-    verb, group, version, resource, subresource, namespaced, named, code = key
+def _shown(key: _Key) -> tuple[tuple[str, ...], str, str]:
+    """Return the label values of a series, its code, and whether it was a dry run."""
+    verb, group, version, resource, subresource, namespaced, named, code, dry_run = key
     scope = "" if not resource else "cluster"
     if named or (verb == "create" and resource):
         scope = "resource"
     elif namespaced:
         scope = "namespace"
     shown = _VERBS.get(verb, _HTTP_OTHERS)
-    return ("apiserver", group, resource, scope, subresource, shown, version), str(code)
-
-
-def _add(
-    into: dict[tuple[str, ...], tuple[list[int], float]],
-    labels: tuple[str, ...],
-    counts: list[int],
-    total: float,
-) -> None:
-    old, old_total = into.get(labels, ([0] * len(counts), 0.0))
-    into[labels] = [a + b for a, b in zip(old, counts, strict=True)], old_total + total
-
-
-def _buckets(
-    bounds: tuple[float, ...], found: dict[tuple[str, ...], tuple[list[int], float]]
-) -> list[tuple[tuple[str, ...], Buckets]]:
-    return [
-        (labels, Buckets(bounds, counts, total))
-        for labels, (counts, total) in sorted(found.items())
-    ]
+    labels = ("apiserver", group, resource, scope, subresource, shown, version)
+    return labels, str(code), dry_run

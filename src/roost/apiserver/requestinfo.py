@@ -39,6 +39,8 @@ class RequestInfo:
     is_resource: bool = True
     #: Whether there is such a resource; found out on the way.
     served: bool = False
+    #: "", "All" or "invalid".
+    dry_run: str = ""
 
     def out_of_scope(self, namespaced: bool) -> bool:
         """Whether a path is in a namespace, for a kind that has none, or not, for one that has."""

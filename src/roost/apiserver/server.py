@@ -54,6 +54,8 @@ from roost.apiserver.requestlog import SLOW_S, RequestLog
 from roost.apiserver.streams import UPGRADES
 from roost.apiserver.tables import Tables
 from roost.apiserver.verbs import Verbs
+from roost.apiserver.waits import taken
+from roost.apiserver.warning import warning_headers
 from roost.apiserver.witnessing import Witness
 from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Store
@@ -262,7 +264,7 @@ class ApiServer:
         seconds = asyncio.get_running_loop().time() - begun
         if self._log.all or seconds >= SLOW_S or code >= 500:
             self._log.note(request, info, code, seconds)
-        self.metrics.answered(info, info.served, code, seconds, size_bytes)
+        self.metrics.answered(info, info.served, code, seconds, size_bytes, taken())
 
     async def _answer(
         self, request: Request, info: RequestInfo, query: dict[str, str], record: Record | None
@@ -368,7 +370,10 @@ def _understand(request: Request) -> tuple[RequestInfo, dict[str, str], StatusEr
         except StatusError as error:
             fault = error
     watch = bool(query) and parse_bool(query.get("watch"))
-    return parse_path(request.method, request.path, watch=watch), query, fault
+    info = parse_path(request.method, request.path, watch=watch)
+    if query and "dryRun" in query:
+        info.dry_run = query["dryRun"] if query["dryRun"] in ("", "All") else "invalid"
+    return info, query, fault
 
 
 def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attributes:
@@ -383,25 +388,6 @@ def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attri
         user, info.verb, info.group, info.version, info.resource, info.subresource,
         info.namespace, name, "", fields, query.get("labelSelector", ""),
     )  # fmt: skip
-
-
-def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return Warning headers: each text once, quoted as RFC 7234 wants it."""
-    lines = (line for text in warnings for line in _lines(text))
-    return tuple(("Warning", f'299 - "{_quoted(line)}"') for line in dict.fromkeys(lines))
-
-
-def _lines(text: str) -> list[str]:
-    """Return the complaint of a YAML reader as one warning for each line; others as they are."""
-    if not text.startswith("yaml: "):
-        return [text]
-    return [line.strip() for line in text.removeprefix("yaml: ").split("\n")]
-
-
-def _quoted(text: str) -> str:
-    # What is warned of may be the asker's own text: no control character may end the header's line.
-    plain = "".join(" " if char < " " or char == "\x7f" else char for char in text)
-    return plain.replace("\\", "\\\\").replace('"', '\\"')
 
 
 _SELECTING = frozenset({"list", "watch", "deletecollection"})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -63,7 +64,7 @@ from roost.cli.access import (
     vouchers,
 )
 from roost.cli.identity import issue_node
-from roost.cli.measures import show_controllers, show_process, show_scheduler
+from roost.cli.measures import show_controllers, show_process, show_scheduler, show_store
 from roost.cli.operations import (
     certificate_rules,
     expect_start,
@@ -73,6 +74,7 @@ from roost.cli.operations import (
 from roost.cli.places import Places
 from roost.cli.secrets import keyring
 from roost.cli.settings import Settings
+from roost.client.informer import Informers
 from roost.client.kubeconfig import Connection, kubeconfig_text
 from roost.client.port import Client
 from roost.client.recorder import EVENTS_REST_S
@@ -226,12 +228,11 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
     caller = HttpCaller()
     around = Surroundings(registry, ids, authorizer, node, lambda: rfc3339(clock.now()))
     registered = Registered(around, caller)
+    plugins = chain.Chain(chain.plugins(authorizer, chance, write_quota, registered.plugins()))
     api = ApiServer(
         store, registry, clock, chance, ids,
         authorizer=authorizer,
-        admission=[
-            chain.Chain(chain.plugins(authorizer, chance, write_quota, registered.plugins()))
-        ],
+        admission=[plugins],
         handlers=handlers(
             authenticator, authorizer, keys, lookup, clock, ids,
             [chain.Chain([NodeRestriction(), *registered.plugins()])],
@@ -245,7 +246,8 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         fetcher=proxies,
     )  # fmt: skip
     CustomResources(api, caller)
-    api.metrics.sources.append(around.calls.families)
+    api.metrics.sources += [around.calls.families, plugins.durations.families]
+    show_store(api, store)
     return Parts(
         api, authority, keys, authenticator, authorizer, proxies, clock, chance, registered, caller
     )
@@ -319,7 +321,7 @@ def _start_control(
         signer=AuthoritySigner(parts.authority),
         reader=reader(parts.api, MANAGER, parts.proxies),
         clients=own,
-        events_rest_s=EVENTS_REST_S,
+        events_rest_s=EVENTS_REST_S, stopwatch=perf_counter,
     )  # fmt: skip
     show_controllers(parts.api, engine)
     discovered = Discovered(
@@ -333,13 +335,20 @@ def _start_control(
     tasks.create_task(engine.run(), name="controllers")
     parts.api.components.runs(components.CONTROLLERS)
     if SCHEDULER in names:
-        scheduling = Scheduling(
-            parts.api.client(_SCHEDULER), parts.clock, parts.chance,
-            informers=engine.informers, profiles=profiles, events_rest_s=EVENTS_REST_S,
-        )  # fmt: skip
-        show_scheduler(parts.api, scheduling)
-        tasks.create_task(scheduling.run(), name="scheduler")
-        parts.api.components.runs(components.SCHEDULER)
+        _start_scheduler(tasks, parts, engine.informers, profiles)
+
+
+def _start_scheduler(
+    tasks: asyncio.TaskGroup, parts: Parts, informers: Informers, profiles: Sequence[Profile]
+) -> None:
+    scheduling = Scheduling(
+        parts.api.client(_SCHEDULER), parts.clock, parts.chance,
+        informers=informers, profiles=profiles,
+        events_rest_s=EVENTS_REST_S, stopwatch=perf_counter,
+    )  # fmt: skip
+    show_scheduler(parts.api, scheduling)
+    tasks.create_task(scheduling.run(), name="scheduler")
+    parts.api.components.runs(components.SCHEDULER)
 
 
 def _write_admin(places: Places, authority: Authority, settings: Settings, port: int) -> Connection:

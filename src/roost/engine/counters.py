@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 
@@ -17,3 +18,8 @@ class Counters:
     barred: int = 0
     faults: int = 0  # reconcile or view raised: a bug
     errors: dict[str, int] = field(default_factory=dict)  # reason -> count
+
+
+def loop_time() -> float:
+    """Return the running loop's time: a stopwatch that may be coarse, but is virtual where time is."""
+    return asyncio.get_running_loop().time()

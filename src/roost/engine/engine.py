@@ -28,7 +28,7 @@ from roost.decisions.controller import AnyController, Key, Watch
 from roost.decisions.plan import EmitEvent, Plan
 from roost.engine.barrier import Barrier, Mark
 from roost.engine.changes import Changes
-from roost.engine.counters import Counters
+from roost.engine.counters import Counters, loop_time
 from roost.engine.execution import Executor
 from roost.engine.inquiring import Inquirer, Reader
 from roost.engine.workqueue import WorkQueue
@@ -49,9 +49,9 @@ log = logging.getLogger(__name__)
 class _Running:
     """A controller with its queue."""
 
-    def __init__(self, controller: AnyController) -> None:
+    def __init__(self, controller: AnyController, stopwatch: Callable[[], float]) -> None:
         self.controller = controller
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.queue: WorkQueue[Key] = WorkQueue(stopwatch)
         self.counters = Counters()
         self.ready = False
         self.changes = Changes(controller.name)
@@ -74,7 +74,9 @@ class Engine:
         tells_causes: bool = False,
         clients: Callable[[str], Client] | None = None,
         events_rest_s: float = 0.0,
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
+        self._stopwatch = stopwatch or loop_time
         #: Gives each controller the client with which it writes, by its name.
         self._clients = clients or (lambda _name: client)
         self._tells_causes = tells_causes  # of each write, for those who keep a journal
@@ -109,7 +111,7 @@ class Engine:
         For controllers whose declaration depends on what the server serves, e.g. the collector.
         """
         self.remove(controller.name)
-        running = _Running(controller)
+        running = _Running(controller, self._stopwatch)
         self._running[controller.name] = running
         self._starting.append(running)
         for watch in controller.watches:
@@ -147,9 +149,9 @@ class Engine:
         """Return the counters of every controller by name."""
         return {name: running.counters for name, running in self._running.items()}
 
-    def queued(self) -> dict[str, int]:
-        """Return how many keys of every controller are ready and wait, by name."""
-        return {name: len(running.queue) for name, running in self._running.items()}
+    def queues(self) -> dict[str, WorkQueue[Key]]:
+        """Return the queue of every controller by name, to be looked at."""
+        return {name: running.queue for name, running in self._running.items()}
 
     def idle(self) -> bool:
         """Say whether nothing is queued, decided or being written (delayed keys do not count)."""
@@ -252,7 +254,7 @@ class Engine:
         if until is not None:
             counters.barred += 1
             queue.done(key)
-            queue.add_after(key, until - now, now)
+            queue.postpone(key, until - now, now)
             return
         counters.reconciled += 1
         wall = self._clock.now()
@@ -366,7 +368,7 @@ class Engine:
             queue.retry(key, now, at_most_s=CONFLICT_DELAY_S)
         elif isinstance(error, TooManyRequests):
             delay_s = float((error.details or {}).get("retryAfterSeconds", 1))
-            queue.add_after(key, max(delay_s, queue.retry(key, now)), now)
+            queue.postpone(key, max(delay_s, queue.retry(key, now)), now)
         else:
             counters.refused += 1
             log.debug("%s: %s/%s: %s", running.controller.name, *key, error)

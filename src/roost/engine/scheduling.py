@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from roost.api.errors import Conflict, NotFound, StatusError
 from roost.api.selectors import label_selector
@@ -24,6 +23,14 @@ from roost.decisions.pods import finished, node_of
 from roost.decisions.resources import NODES, POD_DISRUPTION_BUDGETS, PODS
 from roost.engine import schedulingfacts
 from roost.engine.binding import Binder
+from roost.engine.counters import loop_time
+from roost.engine.schedulingcounters import (
+    ERROR,
+    SCHEDULED,
+    UNSCHEDULABLE,
+    Attempt,
+    SchedulingCounters,
+)
 from roost.ports.port import Chance, WallClock
 from roost.scheduler.decide import Bind, Preempt, Rejections, Scheduler, Unschedulable
 from roost.scheduler.devices import PLUGIN as DEVICES
@@ -45,17 +52,6 @@ def _nominated(pod: Object) -> str:
     return found
 
 
-@dataclass(slots=True)
-class SchedulingCounters:
-    """What the scheduler did since it started."""
-
-    attempts: int = 0
-    bound: int = 0
-    unschedulable: int = 0
-    preemptions: int = 0
-    failures: int = 0  # bindings that the server refused
-
-
 class Scheduling:
     """Runs the scheduler over one client; `informers` may be those of an Engine, which runs them."""
 
@@ -68,6 +64,7 @@ class Scheduling:
         informers: Informers | None = None,
         profiles: Sequence[Profile] = (Profile(),),
         events_rest_s: float = 0.0,
+        stopwatch: Callable[[], float] = loop_time,
     ) -> None:
         self.synced = asyncio.Event()
         self.counters = SchedulingCounters()
@@ -76,6 +73,7 @@ class Scheduling:
         self._client = client
         self._clock = clock
         self._chance = chance
+        self._stopwatch = stopwatch
         self._informers = informers or Informers(client, chance)
         self._owns_informers = informers is None
         self._binder = Binder(
@@ -84,8 +82,8 @@ class Scheduling:
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._assumed: dict[Key, PodInfo] = {}
-        self._work: deque[tuple[PodInfo, Bind | Preempt | Unschedulable]] = deque()
-        self._slow: list[tuple[PodInfo, Bind | Preempt | Unschedulable]] = []
+        self._work: deque[Attempt] = deque()
+        self._slow: list[Attempt] = []
         self._workers = 0
         for resource in _WATCHED:
             self._informers.informer(resource)
@@ -118,6 +116,10 @@ class Scheduling:
             listener([Delta(None, obj) for obj in self._informers[resource].all()])
             self._informers.informer(resource).listen(listener)
         self._woken.set()
+
+    def assumed(self) -> int:
+        """Return how many pods have a node of which the server has not told yet."""
+        return len(self._assumed)
 
     # Facts.
 
@@ -217,13 +219,16 @@ class Scheduling:
 
     def _decide(self, info: PodInfo) -> None:
         scheduler, counters = self.scheduler, self.counters
-        counters.attempts += 1
         if info.shape.devices and scheduler.devices.awaits_claims(info):
             self.queue.park(info.key, (DEVICES,), self._now())
             return  # nothing was tried, so there is nothing to tell
+        begun = self._stopwatch()
+        count, since = self.queue.history(info.key)
         decision: Bind | Preempt | Unschedulable | Rejections
         decision = scheduler.schedule(info, self._chance.uniform())
+        counters.algorithm.observe(self._stopwatch() - begun)
         if isinstance(decision, Rejections):
+            counters.preemptions += 1
             decision = preempt(scheduler, info, decision, self._budgets())
         if isinstance(decision, Bind):
             scheduler.snapshot.add_pod(info, decision.node)
@@ -232,15 +237,15 @@ class Scheduling:
             self._assumed[info.key] = info
             self.queue.remove(info.key)
         else:
-            counters.unschedulable += 1
+            counters.attempted(info, UNSCHEDULABLE, self._stopwatch() - begun)
             self.queue.park(info.key, decision.plugins, self._now())
             if isinstance(decision, Preempt):
-                counters.preemptions += 1
+                counters.victims.observe(len(decision.victims))
                 scheduler.nominated[info.key] = (info, decision.node)
             elif not decision.keeps_node:
                 scheduler.nominated.pop(info.key, None)
         slow = isinstance(decision, Bind) and bool(info.shape.claims or info.shape.devices)
-        (self._slow if slow else self._work).append((info, decision))
+        (self._slow if slow else self._work).append(Attempt(info, decision, begun, count, since))
 
     def _budgets(self) -> list[Budget]:
         return [
@@ -265,8 +270,8 @@ class Scheduling:
     # What is sent.
 
     def _send(self, group: asyncio.TaskGroup) -> None:
-        for info, decision in self._slow:  # these may wait for long: not in a worker's way
-            group.create_task(self._carry_out(info, decision))
+        for attempt in self._slow:  # these may wait for long: not in a worker's way
+            group.create_task(self._carry_out(attempt))
         self._slow.clear()
         while self._workers < min(BINDINGS_AT_ONCE, len(self._work)):
             self._workers += 1
@@ -275,15 +280,15 @@ class Scheduling:
     async def _work_off(self) -> None:
         try:
             while self._work:
-                info, decision = self._work.popleft()
-                await self._carry_out(info, decision)
+                await self._carry_out(self._work.popleft())
         finally:
             self._workers -= 1
 
-    async def _carry_out(self, info: PodInfo, decision: Bind | Preempt | Unschedulable) -> None:
+    async def _carry_out(self, attempt: Attempt) -> None:
+        info, decision = attempt.info, attempt.decision
         try:
             if isinstance(decision, Bind):
-                await self._bind(info, decision)
+                await self._bind(attempt, decision)
             else:
                 await self._refuse(info, decision)
         except (StatusError, OSError, TimeoutError) as error:
@@ -312,17 +317,19 @@ class Scheduling:
             nominated.pop(other.key, None)
         return lower
 
-    async def _bind(self, info: PodInfo, decision: Bind) -> None:
+    async def _bind(self, attempt: Attempt, decision: Bind) -> None:
+        info, counters = attempt.info, self.counters
         try:
             await self._binder.bind(info, decision)
         except (StatusError, OSError, TimeoutError) as error:
             self.scheduler.devices.forget(decision.devices)
+            counters.attempted(info, ERROR, self._stopwatch() - attempt.begun)
             await self._take_back(info, decision.node, error)
         else:
-            self.counters.bound += 1
+            counters.attempted(info, SCHEDULED, self._stopwatch() - attempt.begun)
+            counters.placed(attempt.count, self._now() - attempt.since)
 
     async def _take_back(self, info: PodInfo, node: str, error: Exception) -> None:
-        self.counters.failures += 1
         if self._assumed.get(info.key) is not info:
             return  # the cache knows better by now
         del self._assumed[info.key]

@@ -7,18 +7,21 @@
   `add_after` delays by any time, and the earliest of several wins.
 
 It never waits: its owner asks `next_due` when to call `release`. Times are of any monotonic clock, in
-seconds.
+seconds. What is measured goes by a stopwatch of its own, which may be finer than that clock.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+from roost.ports.histogram import Histogram, powers
 
 FIRST_DELAY_S = 0.005
 LAST_DELAY_S = 1000.0
+_SECONDS: Final = powers(1e-8, 10, 10)
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -27,13 +30,23 @@ class WorkQueue(Generic[KeyT]):
     """See the module. `len()` is the number of keys that are ready."""
 
     def __init__(
-        self, first_delay_s: float = FIRST_DELAY_S, last_delay_s: float = LAST_DELAY_S
+        self,
+        stopwatch: Callable[[], float] = float,
+        first_delay_s: float = FIRST_DELAY_S,
+        last_delay_s: float = LAST_DELAY_S,
     ) -> None:
+        #: How often a key came, and how often one was put off; how long keys waited, and took.
+        self.adds = 0
+        self.retries = 0
+        self.waited = Histogram(_SECONDS)
+        self.worked = Histogram(_SECONDS)
+        self._stopwatch = stopwatch
         self._first_delay_s = first_delay_s
         self._last_delay_s = last_delay_s
         self._ready: deque[KeyT] = deque()
-        self._dirty: set[KeyT] = set()
-        self._processing: set[KeyT] = set()
+        #: By the stopwatch, since when keys wait, and since when they are processed.
+        self._dirty: dict[KeyT, float] = {}
+        self._processing: dict[KeyT, float] = {}
         self._failures: dict[KeyT, int] = {}
         self._due: dict[KeyT, float] = {}
         self._delayed: list[tuple[float, int, KeyT]] = []
@@ -46,25 +59,33 @@ class WorkQueue(Generic[KeyT]):
         """Ask for `key` to be processed."""
         if key in self._dirty:
             return
-        self._dirty.add(key)
+        self._dirty[key] = self._stopwatch()
+        self.adds += 1
         if key not in self._processing:
             self._ready.append(key)
 
     def take(self) -> KeyT:
         """Return the next key, which is now being processed; raises IndexError if none is ready."""
         key = self._ready.popleft()
-        self._dirty.discard(key)
-        self._processing.add(key)
+        now = self._processing[key] = self._stopwatch()
+        self.waited.observe(now - self._dirty.pop(key))
         return key
 
     def done(self, key: KeyT) -> None:
         """Say that processing `key` has ended, well or not."""
-        self._processing.discard(key)
+        begun = self._processing.pop(key, None)
+        if begun is not None:
+            self.worked.observe(self._stopwatch() - begun)
         if key in self._dirty:
             self._ready.append(key)
 
     def add_after(self, key: KeyT, delay_s: float, now: float) -> None:
         """Add `key` when `delay_s` has passed; at once if that is not positive."""
+        self.retries += 1
+        self.postpone(key, delay_s, now)
+
+    def postpone(self, key: KeyT, delay_s: float, now: float) -> None:
+        """Do as `add_after` for a key that nobody has tried yet."""
         if delay_s <= 0:
             self.add(key)
             return
@@ -92,6 +113,15 @@ class WorkQueue(Generic[KeyT]):
     def failures(self, key: KeyT) -> int:
         """Return how often `key` was retried since it was last forgotten."""
         return self._failures.get(key, 0)
+
+    def depth(self) -> int:
+        """Return how many keys wait, with those that will be ready when they are `done`."""
+        return len(self._dirty)
+
+    def unfinished(self) -> list[float]:
+        """Return for how long each key has been processed."""
+        now = self._stopwatch()
+        return [now - begun for begun in self._processing.values()]
 
     def next_due(self) -> float | None:
         """Return when the next delayed key is due."""

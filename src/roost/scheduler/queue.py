@@ -13,6 +13,7 @@ from enum import Enum
 
 from roost.api.values import Object
 from roost.decisions.controller import Key
+from roost.scheduler.profile import DEFAULT_NAME
 from roost.scheduler.shape import PodInfo
 
 FIRST_BACKOFF_S = 1.0
@@ -38,9 +39,28 @@ class Happening(Enum):
     DEVICE_CHANGED = frozenset({"DynamicResources"})
 
 
+#: Why a pod came to where it waits, by the names under which dashboards know them.
+_ADDED, _UPDATED = "UnschedulablePodAdd", "UnschedulablePodUpdate"
+_FAILED, _RESTED, _FLUSHED = "ScheduleAttemptFailure", "BackoffComplete", "UnschedulableTimeout"
+_EVENTS = {
+    Happening.NODE_CHANGED: "NodeUpdate",
+    Happening.POD_GONE: "AssignedPodDelete",
+    Happening.POD_PLACED: "AssignedPodAdd",
+    Happening.NAMESPACE_CHANGED: "NamespaceUpdate",
+    Happening.VOLUME_CHANGED: "PersistentVolumeClaimUpdate",
+    Happening.DEVICE_CHANGED: "ResourceClaimUpdate",
+}
+
+
 def gated(pod: Object) -> bool:
     """Say whether scheduling gates hold the pod back."""
     return bool(pod["spec"].get("schedulingGates"))
+
+
+def profile_of(pod: Object) -> str:
+    """Return the name of the profile by which a pod wants to be scheduled."""
+    found: str = pod["spec"].get("schedulerName") or DEFAULT_NAME
+    return found
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +77,8 @@ class SchedulingQueue:
     """See the module. `len()` is the number of pods that can be taken."""
 
     def __init__(self) -> None:
+        #: How many pods came to each place, by (event, place).
+        self.incoming: dict[tuple[str, str], int] = {}
         self._pods: dict[Key, _Waiting] = {}
         self._active: list[tuple[int, float, int, Key]] = []
         self._backoff: list[tuple[float, int, Key]] = []
@@ -70,13 +92,19 @@ class SchedulingQueue:
     def __contains__(self, key: Key) -> bool:
         return key in self._pods
 
-    def counts(self) -> dict[str, int]:
-        """Return how many pods wait, by where they do."""
-        found = dict.fromkeys(("active", "backoff", "unschedulable", "gated"), 0)
-        for waiting in self._pods.values():
-            place = waiting.place.partition(" ")[0]
-            if place in found:
-                found[place] += 1
+    def history(self, key: Key) -> tuple[int, float]:
+        """Return how often a pod that waits was tried, and since when it waits."""
+        waiting = self._pods[key]
+        return waiting.attempts, waiting.added
+
+    def rejected(self) -> dict[tuple[str, str], int]:
+        """Return how many pods each plugin keeps from being scheduled, by (plugin, profile)."""
+        found: dict[tuple[str, str], int] = {}
+        for key in self._parked:
+            waiting = self._pods[key]
+            for plugin in waiting.plugins or ():
+                by = plugin, profile_of(waiting.info.pod)
+                found[by] = found.get(by, 0) + 1
         return found
 
     def get(self, key: Key) -> PodInfo | None:
@@ -85,10 +113,12 @@ class SchedulingQueue:
 
     def add(self, info: PodInfo, now: float) -> None:
         """Add a pod, or note its new state: a pod that changed is tried again."""
+        event = _UPDATED
         waiting = self._pods.get(info.key)
         if waiting is None or waiting.info.uid != info.uid:
             self.remove(info.key)
-            waiting = self._pods[info.key] = _Waiting(info, now)
+            waiting, event = _Waiting(info, now), _ADDED
+            self._pods[info.key] = waiting
         elif (
             waiting.place.startswith("active")
             and waiting.info.shape.priority == info.shape.priority
@@ -100,9 +130,9 @@ class SchedulingQueue:
             return
         waiting.info = info
         if gated(info.pod):
-            self._move(waiting, "gated", now)
+            self._move(waiting, "gated", now, event)
         elif not waiting.place.startswith("backoff"):
-            self._requeue(waiting, now)
+            self._requeue(waiting, now, event)
 
     def take(self) -> PodInfo:
         """Return the pod to decide on next: highest priority, then longest waiting.
@@ -122,7 +152,7 @@ class SchedulingQueue:
         waiting = self._pods.get(key)
         if waiting is not None:
             waiting.tried, waiting.plugins = now, frozenset(plugins)
-            self._move(waiting, "unschedulable", now)
+            self._move(waiting, "unschedulable", now, _FAILED)
 
     def retry(self, info: PodInfo, now: float) -> None:
         """Put back a pod that could not be bound: it backs off."""
@@ -130,7 +160,7 @@ class SchedulingQueue:
         if waiting is None:
             waiting = self._pods[info.key] = _Waiting(info, now, attempts=1)
         waiting.tried, waiting.plugins = now, frozenset()
-        self._requeue(waiting, now)
+        self._requeue(waiting, now, _FAILED)
 
     def remove(self, key: Key) -> None:
         """Forget a pod: it is bound or gone."""
@@ -144,7 +174,7 @@ class SchedulingQueue:
         for key in list(self._parked):
             waiting = self._pods[key]
             if helped is None or not waiting.plugins or waiting.plugins & helped:
-                self._requeue(waiting, now)
+                self._requeue(waiting, now, _EVENTS[what])
 
     def next_due(self) -> float | None:
         """Return when `release` has something to do next."""
@@ -164,10 +194,10 @@ class SchedulingQueue:
             _, sequence, key = heapq.heappop(self._backoff)
             waiting = self._pods.get(key)
             if waiting is not None and waiting.place == f"backoff {sequence}":
-                self._move(waiting, "active", now)
+                self._move(waiting, "active", now, _RESTED)
         for key in list(self._parked):
             if self._pods[key].tried + FLUSH_AFTER_S <= now:
-                self._requeue(self._pods[key], now)
+                self._requeue(self._pods[key], now, _FLUSHED)
 
     def waiting(self) -> dict[str, int]:
         """Return how many pods wait in each place."""
@@ -178,13 +208,15 @@ class SchedulingQueue:
                 counts[place] += 1
         return counts
 
-    def _requeue(self, waiting: _Waiting, now: float) -> None:
+    def _requeue(self, waiting: _Waiting, now: float, event: str) -> None:
         backoff_s = min(FIRST_BACKOFF_S * (1 << min(waiting.attempts, 8)) / 2, LAST_BACKOFF_S)
         until = waiting.tried + backoff_s if waiting.attempts else now
-        self._move(waiting, "backoff" if until > now else "active", until)
+        self._move(waiting, "backoff" if until > now else "active", until, event)
 
-    def _move(self, waiting: _Waiting, place: str, at: float) -> None:
+    def _move(self, waiting: _Waiting, place: str, at: float, event: str) -> None:
         self._leave(waiting)
+        came = event, "unschedulable" if place == "gated" else place
+        self.incoming[came] = self.incoming.get(came, 0) + 1
         key = waiting.info.key
         self._sequence += 1
         waiting.place = place

@@ -94,6 +94,10 @@ class Snapshot:
             self._present = [node for node in self.nodes.values() if node.present]
         return self._present
 
+    def pods(self) -> int:
+        """Return how many pods are counted somewhere."""
+        return len(self._where)
+
     def named(self, names: Iterable[str]) -> list[NodeInfo]:
         """Return those of some nodes that exist."""
         found = (self.nodes.get(name) for name in sorted(names))

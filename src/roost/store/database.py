@@ -74,6 +74,11 @@ class Database:
         self._sealing: Sealing = sealing or Unsealed()
         self._connection: sqlite3.Connection
 
+    def size_bytes(self) -> int:
+        """Return how large the file and its log are."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def open(self) -> Loaded:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
+from roost.ports.histogram import Histogram, powers
 from roost.store.database import Database
 from roost.store.port import Damaged, Draft, Event, Full, Page, Record, StoreError, Write
 from roost.store.sealing import Sealing
@@ -67,6 +68,8 @@ class SqliteStore:
         self._chores = 0
         #: Why the last transaction was not written.
         self._fault = ""
+        #: How long transactions took, in seconds.
+        self.commits = Histogram(powers(0.0001, 2, 15))
 
     @classmethod
     async def open(
@@ -129,6 +132,10 @@ class SqliteStore:
 
     def fault(self) -> str:
         return self._fault
+
+    def size_bytes(self) -> int:
+        """Return how large the files of the store are."""
+        return self._database.size_bytes()
 
     # -- writing
 
@@ -195,6 +202,7 @@ class SqliteStore:
             return error
         took_s = time.perf_counter() - began
         self._write_s += (took_s - self._write_s) * _NEWEST
+        self.commits.observe(took_s)
         return None
 
     def _written(self, error: BaseException | None) -> None:

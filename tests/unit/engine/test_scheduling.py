@@ -45,7 +45,13 @@ def test_a_burst_of_pods_is_bound_and_told() -> None:
             await asyncio.sleep(5)
             placed = list(nodes_of(cluster).values())
             assert (placed.count("a"), placed.count("b")) == (50, 50)
-            assert component.counters.attempts == 100
+            attempts = component.counters.attempts
+            assert {key: each.total() for key, each in attempts.items()} == {
+                ("default-scheduler", "scheduled"): 100
+            }
+            assert {tries: each.total() for tries, each in component.counters.pods.items()} == {
+                1: 100
+            }
             told = {e["message"] for e in cluster.all(EVENTS) if e["reason"] == "Scheduled"}
             assert f"Successfully assigned default/p7 to {nodes_of(cluster)['p7']}" in told
             assert cluster.all(EVENTS)[0]["source"] == {"component": "default-scheduler"}
@@ -100,7 +106,7 @@ def test_a_binding_that_fails_is_taken_back_and_tried_again() -> None:
         async with scheduling(cluster) as component:
             cluster.add(PODS, pod("p", cpu="2"))
             await asyncio.sleep(0.5)
-            assert component.counters.failures == 1
+            assert component.counters.attempts["default-scheduler", "error"].total() == 1
             assert component.scheduler.snapshot.nodes["a"].requested.get("cpu", 0) == 0
             cluster.before = lambda verb, resource, body: None
             await asyncio.sleep(20)
@@ -160,7 +166,7 @@ def test_nothing_happens_when_nothing_changes() -> None:
             cluster.change(NODES, "a", "", heartbeat)
             await asyncio.sleep(600)
             assert len(cluster.requests) == asked
-            assert component.counters.attempts == 1
+            assert component.counters.algorithm.total() == 1
 
     run(scenario())
 

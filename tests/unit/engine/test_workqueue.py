@@ -86,3 +86,29 @@ def test_a_delayed_key_that_is_being_processed_waits_for_done() -> None:
     assert len(queue) == 0
     queue.done("a")
     assert taken(queue) == ["a"]
+
+
+def test_it_measures_how_long_keys_wait_and_take() -> None:
+    now = 0.0
+    queue: WorkQueue[str] = WorkQueue(lambda: now)
+    for key in "aab":
+        queue.add(key)
+    assert (queue.adds, queue.depth()) == (2, 2)
+    now = 2.0
+    queue.take()
+    queue.add("a")  # again, for after this time
+    assert queue.depth() == 2
+    now = 5.0
+    assert queue.unfinished() == [3.0]
+    queue.done("a")
+    assert (queue.worked.total(), queue.worked.sum) == (1, 3.0)
+    assert (queue.waited.total(), queue.waited.sum) == (1, 2.0)
+    assert queue.unfinished() == []
+
+
+def test_what_is_put_off_counts_as_a_retry_unless_it_was_not_tried() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.retry("a", 0.0)
+    queue.add_after("b", 1.0, 0.0)
+    queue.postpone("c", 1.0, 0.0)
+    assert queue.retries == 2

@@ -100,3 +100,22 @@ def test_a_removed_pod_is_not_taken() -> None:
     assert names(queue) == ["q"]
     with pytest.raises(IndexError):
         queue.take()
+
+
+def test_it_counts_who_came_where_and_why() -> None:
+    queue = SchedulingQueue()
+    queue.add(info("p"), 0.0)
+    queue.add(info("g", schedulingGates=[{"name": "x"}]), 0.0)
+    queue.take()
+    queue.park(Key("default", "p"), {"NodeResourcesFit"}, 0.0)
+    assert queue.rejected() == {("NodeResourcesFit", "default-scheduler"): 1}
+    queue.happened(Happening.POD_GONE, 0.2)
+    queue.release(2.0)
+    assert queue.history(Key("default", "p")) == (1, 0.0)
+    assert queue.incoming == {
+        ("UnschedulablePodAdd", "active"): 1,
+        ("UnschedulablePodAdd", "unschedulable"): 1,
+        ("ScheduleAttemptFailure", "unschedulable"): 1,
+        ("AssignedPodDelete", "backoff"): 1,
+        ("BackoffComplete", "active"): 1,
+    }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from roost.apiserver.admission.certificates import (
     CertificateSigning,
     CertificateSubjectRestriction,
 )
+from roost.apiserver.admission.durations import ADMIT, VALIDATE, WHOLE, Durations
 from roost.apiserver.admission.escalation import RBACEscalation
 from roost.apiserver.admission.ingress import DefaultIngressClass
 from roost.apiserver.admission.limits import LimitRanger
@@ -80,23 +82,47 @@ class Chain:
 
     def __init__(self, members: Sequence[Plugin]) -> None:
         self._members = tuple(members)
+        self.durations = Durations()
         self._asked: dict[tuple[str, str], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
 
     async def admit(self, request: Admission, lookup: Lookup) -> None:
         """Ask every plugin that may change such an object; again if users' own ones did."""
         concerned = self._concerned(request)[0]
-        for plugin in concerned:
-            await plugin.admit(request, lookup)
+        await self._ask(concerned, ADMIT, request, lookup)
         rounds = request.reinvocation
         if rounds is not None and rounds.wanted and not rounds.second:
             rounds.second = True
-            for plugin in concerned:
-                await plugin.admit(request, lookup)
+            await self._ask(concerned, ADMIT, request, lookup)
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
         """Ask every plugin that may refuse such an object."""
-        for plugin in self._concerned(request)[1]:
-            await plugin.validate(request, lookup)
+        await self._ask(self._concerned(request)[1], VALIDATE, request, lookup)
+
+    async def _ask(
+        self, concerned: Sequence[Plugin], step: str, request: Admission, lookup: Lookup
+    ) -> None:
+        if not concerned:
+            return
+        now, note, operation = (
+            asyncio.get_running_loop().time,
+            self.durations.note,
+            request.operation,
+        )
+        first = begun = now()
+        name, rejected = "", True
+        try:
+            for plugin in concerned:
+                name, begun = plugin.name, now()
+                if step is ADMIT:
+                    await plugin.admit(request, lookup)
+                else:
+                    await plugin.validate(request, lookup)
+                note(name, operation, step, now() - begun)
+            rejected = False
+        finally:
+            if rejected:
+                note(name, operation, step, now() - begun, rejected=True)
+            note(WHOLE, operation, step, now() - first, rejected=rejected)
 
     def _concerned(self, request: Admission) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         key = (request.kind.group, request.kind.plural)

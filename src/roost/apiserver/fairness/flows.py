@@ -19,8 +19,10 @@ from roost.apiserver.exposition import Family
 from roost.apiserver.fairness.defaults import DEFAULT_LEVELS, DEFAULT_SCHEMAS
 from roost.apiserver.fairness.levels import Level, Queue, limits_of, may_begin, share_out
 from roost.apiserver.fairness.matching import Schema, ordered, schema_of
+from roost.apiserver.fairness.tallies import Tallies, Tally
 from roost.apiserver.messages import TEXT, Answer, Pieces
 from roost.apiserver.requestinfo import RequestInfo
+from roost.apiserver.waits import waited
 
 #: Seats of a server: as many as the real one has, reading and writing together.
 SEATS: Final = 600
@@ -39,10 +41,11 @@ class Refused(Exception):
 class Place:
     """Where a request of one flow belongs. `head` is what every answer to it says about that."""
 
-    __slots__ = ("flow", "head", "level", "schema")
+    __slots__ = ("flow", "head", "level", "schema", "tally")
 
-    def __init__(self, schema: Schema, level: Level[_Waiter], flow: int) -> None:
+    def __init__(self, schema: Schema, level: Level[_Waiter], flow: int, tally: Tally) -> None:
         self.schema = schema.name
+        self.tally = tally
         self.level = level
         self.flow = flow
         self.head = b""
@@ -64,6 +67,7 @@ class Flows:
         self._limited: tuple[Level[_Waiter], ...] = ()
         self._places: dict[tuple[object, ...], Place] = {}
         self._waiting = 0
+        self._tallies = Tallies()
         #: Levels that are no more, with those who still wait there.
         self._leaving: deque[Level[_Waiter]] = deque()
         self.use(DEFAULT_SCHEMAS, DEFAULT_LEVELS)
@@ -94,6 +98,7 @@ class Flows:
             read.setdefault(schema.name, schema)
         self._schemas = ordered(schema for schema in read.values() if schema.level in kept)
         self._places.clear()
+        self._tallies.keep((schema.name, schema.level) for schema in self._schemas)
 
     # -- the way of a request
 
@@ -119,7 +124,8 @@ class Flows:
             schema = next(each for each in self._schemas if each.name == _CATCH_ALL)
         text = f"{schema.name}\0{schema.distinguisher(user, info)}".encode()
         flow = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
-        return Place(schema, self._levels[schema.level], flow)
+        tally = self._tallies.of(schema.name, schema.level)
+        return Place(schema, self._levels[schema.level], flow, tally)
 
     def enter(self, place: Place, width: int = 1) -> bool:
         """Take so many seats if they are free and nobody waits; else the request has to `wait`."""
@@ -130,35 +136,40 @@ class Flows:
             or may_begin(level, self._limited, self._seats, width)
         ):
             level.in_use += width
-            level.executing += 1
-            level.dispatched += 1
+            place.tally.begin(width)
             return True
         return False
 
     async def wait(self, place: Place, width: int = 1) -> None:
         """Return once there are seats. Raises Refused when too many wait, or for too long."""
-        level = place.level
-        waiter = asyncio.get_running_loop().create_future()
+        level, tally = place.level, place.tally
+        loop = asyncio.get_running_loop()
+        waiter, begun = loop.create_future(), loop.time()
         queue = level.enqueue(waiter, place.flow, width)
         if queue is None:
-            level.refuse("queue-full" if level.limits.queues else "concurrency-limit")
+            tally.reject("queue-full" if level.limits.queues else "concurrency-limit", 0.0)
             raise Refused
         self._waiting += 1
+        tally.waiting += 1
         try:
             async with asyncio.timeout(self._patience_s):
                 await waiter
         except TimeoutError:
-            if waiter.done() and not waiter.cancelled():
-                return  # the seat came in the same moment
-            self._give_up(level, waiter, queue)
-            level.refuse("time-out")
-            raise Refused from None
+            if not waiter.done() or waiter.cancelled():  # or the seat came in the same moment
+                self._give_up(level, waiter, queue)
+                tally.reject("time-out", loop.time() - begun)
+                raise Refused from None
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.leave(place, width)
+                self._vacate(level, width)
             else:
                 self._give_up(level, waiter, queue)
             raise
+        finally:
+            tally.waiting -= 1
+            waited(loop.time() - begun)
+        tally.begin(width)
+        tally.waited.observe(loop.time() - begun)
 
     def _give_up(self, level: Level[_Waiter], waiter: _Waiter, queue: Queue[_Waiter]) -> None:
         if level.withdraw(waiter, queue):
@@ -166,7 +177,7 @@ class Flows:
 
     def leave(self, place: Place, width: int = 1) -> None:
         """Give seats back."""
-        place.level.executing -= 1
+        place.tally.end(width)
         self._vacate(place.level, width)
 
     def _vacate(self, level: Level[_Waiter], seats: int) -> None:
@@ -209,8 +220,6 @@ class Flows:
                 if waiter.done():
                     continue
                 level.in_use += width
-                level.executing += 1
-                level.dispatched += 1
                 waiter.set_result(None)
         while self._leaving and not self._leaving[0].waiting:
             self._leaving.popleft()
@@ -219,58 +228,13 @@ class Flows:
 
     def families(self) -> Iterator[Family]:
         """Yield what is counted, for metrics."""
-        levels = self._levels.items()
-        label = ("priority_level",)
-        for name, text, attribute in _GAUGES:
-            yield Family(
-                f"apiserver_flowcontrol_{name}", "gauge", text, label,
-                [((level,), getattr(found, attribute)) for level, found in levels],
-            )  # fmt: skip
+        yield from self._tallies.families()
         yield Family(
-            "apiserver_flowcontrol_dispatched_requests_total", "counter",
-            "Number of requests executed by API Priority and Fairness subsystem", label,
-            [((level,), found.dispatched) for level, found in levels],
+            "apiserver_flowcontrol_nominal_limit_seats", "gauge",
+            "Nominal number of execution seats configured for each priority level",
+            ("priority_level",),
+            [((name,), level.nominal) for name, level in self._levels.items()],
         )  # fmt: skip
-        yield Family(
-            "apiserver_flowcontrol_rejected_requests_total", "counter",
-            "Number of requests rejected by API Priority and Fairness subsystem",
-            ("priority_level", "reason"),
-            [
-                ((level, reason), count)
-                for level, found in levels
-                for reason, count in found.rejected.items()
-            ],
-        )  # fmt: skip
-
-
-_GAUGES: Final = (
-    (
-        "current_inqueue_requests",
-        "Number of requests currently pending in queues of the API Priority and Fairness subsystem",
-        "waiting",
-    ),
-    (
-        "current_executing_requests",
-        (
-            "Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage"
-            " in the API Priority and Fairness subsystem"
-        ),
-        "executing",
-    ),
-    (
-        "current_executing_seats",
-        (
-            "Concurrency (number of seats) occupied by the currently executing (initial stage for"
-            " a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem"
-        ),
-        "in_use",
-    ),
-    (
-        "nominal_limit_seats",
-        "Nominal number of execution seats configured for each priority level",
-        "nominal",
-    ),
-)
 
 
 def too_many() -> Answer:

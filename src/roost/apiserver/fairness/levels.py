@@ -78,8 +78,7 @@ class Level(Generic[WaiterT]):
     """The counters of one level."""
 
     __slots__ = (
-        "_queues", "_round", "dispatched", "executing", "floor", "in_use", "limits", "most",
-        "nominal", "rejected", "waiting", "widest",
+        "_queues", "_round", "floor", "in_use", "limits", "most", "nominal", "waiting", "widest",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -90,12 +89,9 @@ class Level(Generic[WaiterT]):
         self.most = 0
         #: The most seats that one of its requests may need.
         self.widest = 1
-        #: Seats that are taken, and by how many requests.
+        #: Seats that are taken, and how many requests wait for some.
         self.in_use = 0
-        self.executing = 0
         self.waiting = 0
-        self.dispatched = 0
-        self.rejected: dict[str, int] = {}
         self._queues: tuple[Queue[WaiterT], ...] = tuple(Queue() for _ in range(limits.queues))
         #: What the queue that got the last seat had had: newcomers begin there.
         self._round = 0.0
@@ -135,9 +131,6 @@ class Level(Generic[WaiterT]):
                 self.waiting -= 1
                 return True
         return False
-
-    def refuse(self, reason: str) -> None:
-        self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 
 def share_out(levels: Iterable[Level[WaiterT]], seats: int) -> None:

@@ -125,7 +125,7 @@ def test_wide_requests_take_and_give_back_all_their_seats() -> None:
         while flows.enter(place, 5):
             taken += 1
         assert level.in_use == taken * 5 <= 100
-        assert level.executing == taken
+        assert (place.tally.executing, place.tally.seats) == (taken, taken * 5)
         waiting = asyncio.create_task(flows.wait(place, 5))
         await asyncio.sleep(0)
         flows.leave_behind(place, 5, 5, 0.001)  # what it wrote is still being told
@@ -134,7 +134,8 @@ def test_wide_requests_take_and_give_back_all_their_seats() -> None:
         await waiting
         for _ in range(taken):
             flows.leave(place, 5)
-        assert (level.in_use, level.executing, level.waiting) == (0, 0, 0)
+        assert (level.in_use, place.tally.executing, level.waiting) == (0, 0, 0)
+        assert (place.tally.seats, place.tally.waits().total()) == (0, taken + 1)
 
     run(scene)
 
@@ -230,7 +231,8 @@ def test_whoever_waits_too_long_is_refused_and_takes_no_seat() -> None:
         with pytest.raises(Refused):
             await flows.wait(place)
         assert (place.level.in_use, place.level.waiting) == (before, 0)
-        assert place.level.rejected == {"time-out": 1}
+        assert place.tally.rejected == {"time-out": 1}
+        assert (place.tally.waiting, place.tally.refused.total()) == (0, 1)
 
     run(scene)
 

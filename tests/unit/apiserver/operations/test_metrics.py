@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import cast
+
+import pytest
 
 from fakes.apiserver import running
-from roost.api.errors import Unauthorized
+from fakes.timeless import run
+from roost.api.errors import Forbidden, Unauthorized
 from roost.api.kind import Resource
-from roost.apiserver.attributes import User
-from roost.apiserver.exposition import Buckets, Family, gauge, text_of
+from roost.api.registry import builtin
+from roost.apiserver.admission.base import Base
+from roost.apiserver.admission.chain import Chain
+from roost.apiserver.admission.port import Lookup
+from roost.apiserver.attributes import Admission, User
+from roost.apiserver.exposition import Family, gauge, text_of
 from roost.apiserver.messages import Answer, Frames, Request, WatchAnswer
 from roost.apiserver.metrics import Metrics
 from roost.apiserver.requestinfo import parse_path
+from roost.ports.histogram import Histogram
 
 ADMIN = User("admin", ("system:masters",))
 
 
 def test_the_text_form() -> None:
+    seconds = Histogram((0.1, 1.0), (2, 1, 3), 9.5)
     families = [
-        Family("b_seconds", "histogram", "B.", ("x",), [(("1",), Buckets((0.1, 1.0), (2, 1, 3), 9.5))]),
+        Family("b_seconds", "histogram", "B.", ("x",), [(("1",), seconds)]),
         gauge("a", "A.", 7),
         Family("c_total", "counter", "C.", ("l",), [(('say "hi"\n\\',), 1.5)]),
     ]  # fmt: skip
@@ -84,7 +94,9 @@ def test_prometheus_can_read_all_of_it_and_dashboards_find_their_names() -> None
         "apiserver_flowcontrol_dispatched_requests_total",
         "apiserver_flowcontrol_nominal_limit_seats",
         "apiserver_flowcontrol_rejected_requests_total", "apiserver_longrunning_requests",
-        "apiserver_request_duration_seconds", "apiserver_request_total",
+        "apiserver_flowcontrol_request_wait_duration_seconds",
+        "apiserver_request_duration_seconds", "apiserver_request_sli_duration_seconds",
+        "apiserver_request_total", "apiserver_resource_objects",
         "apiserver_response_sizes", "apiserver_storage_objects", "apiserver_watch_events_total",
         "authentication_attempts", "authorization_attempts_total", "kubernetes_build_info",
         "rest_client_requests_total",
@@ -158,20 +170,69 @@ def test_a_server_counts_requests_objects_and_watches() -> None:
     text = asyncio.run(scene())
     for line in (
         (
-            'apiserver_request_total{code="201",component="apiserver",group="",resource="configmaps",'
+            'apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="configmaps",'
             'scope="resource",subresource="",verb="POST",version="v1"} 1'
         ),
         (
-            'apiserver_request_total{code="200",component="apiserver",group="",resource="configmaps",'
+            'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="configmaps",'
             'scope="namespace",subresource="",verb="WATCH",version="v1"} 1'
         ),
-        'apiserver_storage_objects{group="",resource="configmaps"} 0',
+        'apiserver_storage_objects{resource="configmaps"} 0',
+        'apiserver_storage_objects{resource="deployments.apps"} 0',
+        'apiserver_resource_objects{group="apps",resource="deployments"} 0',
         (
             'apiserver_longrunning_requests{component="apiserver",group="",resource="configmaps",'
             'scope="cluster",subresource="",verb="WATCH",version="v1"} 1'
         ),
-        'apiserver_watch_events_total{group="",kind="ConfigMap",version="v1"} 1',
+        'apiserver_watch_events_total{group="",resource="configmaps",version="v1"} 1',
         'apiserver_current_inflight_requests{request_kind="readOnly"} 1',
         'apiserver_flowcontrol_nominal_limit_seats{priority_level="workload-low"} 245',
     ):
         assert line in text, line
+
+
+def test_what_others_made_a_request_wait_is_not_the_servers_own() -> None:
+    metrics = Metrics()
+    info = parse_path("GET", "/api/v1/pods")
+    metrics.answered(info, known=True, code=200, seconds=5.0, size_bytes=0, waited_s=4.5)
+    info.dry_run = "All"
+    metrics.answered(info, known=True, code=200, seconds=1.0, size_bytes=0)
+    families = parsed(asyncio.run(metrics.text()).decode())
+    own = families["apiserver_request_sli_duration_seconds"]
+    assert [value for name, value in own.items() if "_sum" in name] == [1.5]
+    whole = families["apiserver_request_duration_seconds"]
+    assert [value for name, value in whole.items() if "_sum" in name] == [5.0, 1.0]
+
+
+def test_admission_says_how_long_each_plugin_took_and_whether_it_refused() -> None:
+    class Slow(Base):
+        name = "Slow"
+
+        async def admit(self, request: Admission, lookup: Lookup) -> None:
+            await asyncio.sleep(0.2)
+
+        async def validate(self, request: Admission, lookup: Lookup) -> None:
+            raise Forbidden("no")
+
+    chain = Chain([Slow()])
+    kind = next(each for each in builtin().kinds() if each.plural == "configmaps")
+
+    async def scene() -> None:
+        write = Admission("CREATE", kind, "n", "a", ADMIN)
+        await chain.admit(write, cast("Lookup", None))
+        with pytest.raises(Forbidden):
+            await chain.validate(write, cast("Lookup", None))
+
+    run(scene())
+    families = parsed(text_of(chain.durations.families()).decode())
+    plugins = families["apiserver_admission_controller_admission_duration_seconds"]
+    start = "apiserver_admission_controller_admission_duration_seconds_bucket{"
+    took = 'name="Slow",operation="CREATE",rejected="false",type="admit"'
+    assert plugins[f'{start}{took},le="0.1"}}'] == 0
+    assert plugins[f'{start}{took},le="0.5"}}'] == 1
+    refused = 'name="Slow",operation="CREATE",rejected="true",type="validate"'
+    assert plugins[f'{start}{refused},le="0.005"}}'] == 1
+    whole = "apiserver_admission_step_admission_duration_seconds"
+    assert (
+        families[whole][f'{whole}_count{{operation="CREATE",rejected="true",type="validate"}}'] == 1
+    )

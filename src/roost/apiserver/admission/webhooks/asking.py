@@ -23,6 +23,7 @@ from roost.apiserver.admission.webhooks.review import (
     read_answer,
 )
 from roost.apiserver.attributes import Admission
+from roost.apiserver.waits import waited
 
 
 class NotAsked(Exception):
@@ -71,10 +72,12 @@ class Asking:
             rejected = False
             return response
         finally:
+            took_s = now() - begun
+            if self.mutating:  # the others are asked side by side
+                waited(took_s)
             self.around.calls.note(
-                hook.name, request.operation, now() - begun,
-                rejected=rejected, mutating=self.mutating,
-            )  # fmt: skip
+                hook.name, request.operation, took_s, rejected=rejected, mutating=self.mutating
+            )
 
     async def _heard(
         self, hook: Hook, request: Admission, kind: Kind, lookup: Lookup, place: str

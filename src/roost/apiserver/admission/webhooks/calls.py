@@ -6,30 +6,22 @@ when there are too many.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from roost.apiserver.exposition import Buckets, Family
+from roost.apiserver.exposition import Family
+from roost.ports.histogram import Histogram
 
 _SECONDS: Final = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0)
 _SERIES: Final = 1024
 _LABELS: Final = ("name", "operation", "rejected", "type")
 
 
-class _Took:
-    __slots__ = ("counts", "sum")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_SECONDS) + 1)
-        self.sum = 0.0
-
-
 class Calls:
     """The calls of one server."""
 
     def __init__(self) -> None:
-        self._took: dict[tuple[str, ...], _Took] = {}
+        self._took: dict[tuple[str, ...], Histogram] = {}
 
     def note(
         self, name: str, operation: str, seconds: float, *, rejected: bool, mutating: bool
@@ -41,9 +33,8 @@ class Calls:
         if took is None:
             if len(self._took) >= _SERIES:
                 del self._took[next(iter(self._took))]
-            took = self._took[key] = _Took()
-        took.counts[bisect_left(_SECONDS, seconds)] += 1
-        took.sum += seconds
+            took = self._took[key] = Histogram(_SECONDS)
+        took.observe(seconds)
 
     def families(self) -> Iterator[Family]:
         """Yield what was counted, for metrics."""
@@ -52,11 +43,11 @@ class Calls:
             "apiserver_admission_webhook_admission_duration_seconds", "histogram",
             "Admission webhook latency histogram in seconds, identified by name and broken out for"
             " each operation and API resource and type (validate or admit).",
-            _LABELS, [(key, Buckets(_SECONDS, each.counts, each.sum)) for key, each in took],
+            _LABELS, took,
         )  # fmt: skip
         yield Family(
             "apiserver_admission_webhook_request_total", "counter",
             "Admission webhook request total, identified by name and broken out for each admission"
             " type (validating or mutating) and operation.",
-            _LABELS, [(key, sum(each.counts)) for key, each in took],
+            _LABELS, [(key, each.total()) for key, each in took],
         )  # fmt: skip

@@ -14,6 +14,7 @@ from roost.apiserver.admission.webhooks.asking import Asking
 from roost.apiserver.admission.webhooks.hooks import Hook
 from roost.apiserver.admission.webhooks.port import Caller
 from roost.apiserver.attributes import Admission
+from roost.apiserver.waits import waited
 
 
 class ValidatingWebhooks(Configured[Hook]):
@@ -38,12 +39,15 @@ class ValidatingWebhooks(Configured[Hook]):
             for hook in hooks
             if (kind := self._asking.concerned(hook, request, labels)) is not None
         ]
+        now = asyncio.get_running_loop().time
+        begun = now()
         answers = await asyncio.gather(
             *(
                 self._ask(hook, kind, index, request, lookup)
                 for index, (hook, kind) in enumerate(chosen)
             )
         )
+        waited(now() - begun)
         for refusal in answers:
             if refusal is not None:
                 raise refusal
