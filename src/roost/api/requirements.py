@@ -178,9 +178,10 @@ class _Parser:
             raise ValueError(f"found '{key}', expected: identifier")
         if faults := _check_key("<nil>", key):
             raise ValueError(faults[0])
+        if absent:  # nothing but a comma or the end may follow, which the caller looks at
+            return checked_requirement(key, "!", ())
         if self._peek()[0] in {"end", ","}:
-            return checked_requirement(key, "!" if absent else "exists", ())
-        # As in the real parser an operator may follow `!key`, and then the `!` is forgotten.
+            return checked_requirement(key, "exists", ())
         kind, literal = self._tokens[self._position]
         self._position += 1
         operator = {">": "gt", "<": "lt"}.get(kind, kind)

@@ -168,7 +168,7 @@ def _unescaped(value: str) -> str:
         if letter == "\\":
             following = next(letters, "")
             if not following:
-                raise ValueError("invalid field selector: missing escape: \\")
+                raise ValueError("invalid field selector: invalid escape sequence: \\")
             if following not in _ESCAPES:
                 raise ValueError(f"invalid field selector: invalid escape sequence: \\{following}")
             out.append(following)

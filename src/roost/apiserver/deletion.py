@@ -17,7 +17,13 @@ from roost.api.values import Value
 from roost.apiserver import failures
 from roost.apiserver.messages import YAML, Request
 from roost.apiserver.negotiation import PROTOBUF, body_type
-from roost.apiserver.options import DeleteRequest, check_dry_run, parse_int, parse_optional_bool
+from roost.apiserver.options import (
+    DeleteRequest,
+    check_dry_run,
+    dry_runs,
+    parse_int,
+    parse_optional_bool,
+)
 
 _POLICIES: Final = ("Foreground", "Background", "Orphan", "nil")
 _SCHEME: Final = 'in scheme "pkg/apis/meta/internalversion/scheme/register.go:27"'
@@ -25,22 +31,22 @@ _DEFINITION: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 
 def delete_request(request: Request, query: dict[str, str]) -> DeleteRequest:
-    """Return the options of a DELETE; the body wins over the query. Raises BadRequest, Invalid."""
-    if not request.body:
-        return _from_query(query)
-    options = _from_body(request)
-    if query.get("dryRun"):
-        _check(options, [query["dryRun"]])
-        options.dry_run = True
-    return options
+    """Return the options of a DELETE: those in its body, or else in the query, never of both.
+
+    So of a request with a body the query counts for nothing, `dryRun` included, as in Kubernetes.
+    Raises BadRequest, Invalid.
+    """
+    return _from_body(request) if request.body else _from_query(query)
 
 
 def _from_query(query: dict[str, str]) -> DeleteRequest:
-    dry_run = [query["dryRun"]] if "dryRun" in query else []
+    dry_run = dry_runs(query)
     options = DeleteRequest(
         grace_period_s=parse_int(query.get("gracePeriodSeconds")),
         propagation=query.get("propagationPolicy"),
         orphan_dependents=parse_optional_bool(query.get("orphanDependents")),
+        uid=query.get("uid") or None,
+        resource_version=query.get("resourceVersion") or None,
         dry_run=bool(dry_run),
     )
     _check(options, dry_run)

@@ -15,6 +15,7 @@ from roost.api.errors import (
     UnsupportedMediaType,
     invalid,
 )
+from roost.api.validation.causes import quoted
 
 
 class Unclassified(StatusError):
@@ -60,6 +61,11 @@ def unknown_format(accepted: Sequence[str]) -> UnsupportedMediaType:
 
 def unsupported_patch() -> UnsupportedMediaType:
     return UnsupportedMediaType("415: Unsupported Media Type", {})
+
+
+def bad_name(name: str, faults: Sequence[str]) -> BadRequest:
+    """What a path names cannot be the name of anything that is stored."""
+    return BadRequest(f"Name parameter invalid: {quoted(name)}: {';'.join(faults)}")
 
 
 def bad_integer(text: str) -> BadRequest:

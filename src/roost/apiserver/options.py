@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from roost.api.errors import BadRequest
 from roost.api.numerals import natural, whole
@@ -17,17 +18,40 @@ _PAIRS_LIMIT = 1000
 FIELD_MANAGER_LIMIT_BYTES = 128
 
 
-def parse_query(query: str) -> dict[str, str]:
-    """Return the first value of each parameter."""
-    found: dict[str, str] = {}
+_MALFORMED: Final = re.compile("%(?![0-9A-Fa-f]{2})|;")
+
+
+class Query(dict[str, str]):
+    """The first value of each parameter; of `dryRun` every value counts."""
+
+    __slots__ = ("dry_runs",)
+
+    def __init__(self) -> None:
+        self.dry_runs: list[str] = []
+
+
+def parse_query(query: str) -> Query:
+    """Read a query; what cannot be decoded is passed over, as in Go."""
+    found = Query()
     if query:
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_PAIRS_LIMIT)
-        except ValueError as error:
-            raise BadRequest("too many query parameters") from error
-        for key, value in pairs:
+        pairs = query.split("&")
+        if len(pairs) > _PAIRS_LIMIT:
+            raise BadRequest("too many query parameters")
+        for pair in pairs:
+            if not pair or _MALFORMED.search(pair):
+                continue
+            key, value = map(unquote_plus, pair.partition("=")[::2])
             found.setdefault(key, value)
+            if key == "dryRun":
+                found.dry_runs.append(value)
     return found
+
+
+def dry_runs(query: dict[str, str]) -> list[str]:
+    """Return every `dryRun` of a query."""
+    if isinstance(query, Query):
+        return query.dry_runs
+    return [query["dryRun"]] if "dryRun" in query else []
 
 
 def parse_bool(text: str | None) -> bool:
@@ -179,7 +203,7 @@ def write_options(
     if not query and not applies:
         return WriteOptions(field_manager=manager_of(user_agent))
     manager = query.get("fieldManager", "")
-    dry_run = [query["dryRun"]] if "dryRun" in query else []
+    dry_run = dry_runs(query)
     validation = query.get("fieldValidation", "")
     force = parse_optional_bool(query.get("force"))
     causes = Causes()

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from roost.api.errors import not_found
 from roost.api.kind import Kind
+from roost.api.names import check_path_segment
 from roost.api.patches.managed import track_update
 from roost.api.schema.body import expected
 from roost.api.values import Object, copy_of
@@ -132,6 +133,8 @@ class Verbs:
     ) -> Response:
         """Answer a request for a kind that is served; raises StatusError."""
         self._route(kind, info, request.method)
+        if faults := check_path_segment(info.name):
+            raise failures.bad_name(info.name, faults)
         call = Call(kind, info, request, query)
         special = self._subresources.get(info.subresource)
         if special is not None:
@@ -244,7 +247,9 @@ class Verbs:
             self.core, call.kind, call.namespace, call.info.name, options, context
         )
         if not deleted.gone or call.kind.returns_deleted:
-            return self._one(call, deleted.record)
+            # Who asked for the dependents to go, too, is told that the end is yet to come.
+            later = not deleted.gone and options.orphan_dependents is False
+            return self._one(call, deleted.record, 202 if later else 200)
         status = deleted_status(call.kind, shown(call.kind, deleted.record))
         return self._status(call, status)
 

@@ -59,6 +59,8 @@ def test_label_selectors_from_text(text: str, selected: bool) -> None:
                 "for 'Gt', 'Lt' operators, the value must be an integer"
             ),
         ),
+        ("!a=b", "found '=', expected: ',' or 'end of string'"),
+        ("!a in (b)", "found 'in', expected: ',' or 'end of string'"),
         ("!", "unable to parse requirement: found '', expected: identifier"),
         ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
         ("a in (=)", "unable to parse requirement: found '=', expected: ',', ')' or identifier"),

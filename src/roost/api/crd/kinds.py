@@ -146,7 +146,6 @@ def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind
         default=_default(bare),
         prepare=CustomStrategy(has_status="status" in offered),
         validate=Judge(schema, namespaced=namespaced, replicas=paths),
-        create_on_update=True,
         unconditional_update=False,
         warning=_warning(spec, version, kind_name),
         replicas=paths,

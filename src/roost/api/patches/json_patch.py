@@ -2,7 +2,8 @@
 
 Its library differs from the RFC in places, and clients rely on that: `replace` of an absent member of
 an object adds it, a value that is not given and a member that is copied and not there are null, what
-a path has before its first slash does not count, negative indices count from the end. Values shared
+a path has before its first slash does not count, negative indices count from the end, and the whole
+document can be replaced and tested but not added, removed, moved or copied. Values shared
 with the document are copied on the way to a change only, so the document stays as it was.
 """
 
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from roost.api.errors import BadRequest, Invalid, RequestEntityTooLarge
 from roost.api.patches.merge_patch import TOO_DEEP
 from roost.api.values import Object, Value
 
 OPERATIONS_MAX = 10_000
-#: A patch may not blow a document up by copying (`copy`) beyond this many values.
-COPIED_MAX = 1_000_000
+#: A patch may not blow a document up: what all its `copy` copy, as JSON.
+COPIED_MAX_BYTES = 3 * 1024 * 1024
 _NOT_APPLICABLE = "the server rejected our request due to an error in our request"
 _GO_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number",
              float: "number"}  # fmt: skip
@@ -73,7 +76,11 @@ class _Patch:
         self._copied = 0
 
     def apply(self, operation: Object) -> None:
-        name, path = operation.get("op"), _parts(operation.get("path"))
+        name = operation.get("op")
+        if operation.get("path") == "":
+            self._apply_to_all(name, operation.get("value"))
+            return
+        path = _parts(operation.get("path"))
         if name == "add":
             self._add(path, operation.get("value"))
         elif name == "remove":
@@ -87,8 +94,8 @@ class _Patch:
             self._add(path, value)
         elif name == "copy":
             value = self._copied_from(_parts(operation.get("from")))
-            self._copied += _count(value)
-            if self._copied > COPIED_MAX:
+            self._copied += len(msgspec.json.encode(value))
+            if self._copied > COPIED_MAX_BYTES:
                 raise _Failed
             self._disown(value)
             self._add(path, value)
@@ -96,6 +103,14 @@ class _Patch:
             if not _same(self._find(path), operation.get("value")):
                 raise _Failed
         else:
+            raise _Failed
+
+    def _apply_to_all(self, name: Any, value: Value) -> None:
+        """Carry out an operation on the document itself."""
+        if name == "replace" and isinstance(value, dict):
+            self.root = dict(value)
+            self._owned = {id(self.root): self.root}
+        elif name != "test" or not _same(self.root, value):
             raise _Failed
 
     def _disown(self, value: Value) -> None:
@@ -213,11 +228,3 @@ def _same(left: Value, right: Value) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(_same, left, right))
     return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
-
-
-def _count(value: Value) -> int:
-    if isinstance(value, dict):
-        return 1 + sum(map(_count, value.values()))
-    if isinstance(value, list):
-        return 1 + sum(map(_count, value))
-    return 1

@@ -272,7 +272,9 @@ class HttpServer:
         head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
             self._head(answer.code, answer.content_type), extra, len(body),
         )  # fmt: skip
-        if len(body) <= _JOIN_BYTES:
+        if request.method == "HEAD":
+            transport.write(head)
+        elif len(body) <= _JOIN_BYTES:
             transport.write(head + body)
         else:
             transport.writelines((head, body))

@@ -79,6 +79,12 @@ def test_a_copy_does_not_change_with_its_source() -> None:
         {"op": "jump", "path": "/data"},
         {"path": "/data"},
         {"op": "remove"},
+        {"op": "add", "path": "", "value": {}},
+        {"op": "remove", "path": ""},
+        {"op": "replace", "path": "", "value": []},
+        {"op": "replace", "path": ""},
+        {"op": "test", "path": "", "value": {}},
+        {"op": "copy", "from": "", "path": "/data/b"},
     ],
 )
 def test_what_cannot_be_applied_is_invalid(operation: dict[str, Any]) -> None:
@@ -121,7 +127,22 @@ def test_too_many_operations() -> None:
         apply_json_patch(DOCUMENT, [operation] * 10_001)
 
 
+def test_the_whole_document_can_be_tested_and_replaced() -> None:
+    whole = [
+        {"op": "test", "path": "", "value": DOCUMENT},
+        {"op": "replace", "path": "", "value": {"data": {}}},
+        {"op": "add", "path": "/data/a", "value": "2"},
+    ]
+    assert apply_json_patch(DOCUMENT, whole) == {"data": {"a": "2"}}
+    assert whole[1]["value"] == {"data": {}}
+
+
 def test_copies_cannot_blow_up_a_document() -> None:
     doubling = [{"op": "copy", "from": "/data", "path": f"/data/{index}"} for index in range(64)]
     with pytest.raises(Invalid):
         apply_json_patch(DOCUMENT, doubling)
+    long = {"data": {"a": "x" * 1024 * 1024}}
+    copies = [{"op": "copy", "from": "/data/a", "path": f"/data/{index}"} for index in range(3)]
+    assert len(apply_json_patch(long, copies[:2])["data"]) == 3
+    with pytest.raises(Invalid):
+        apply_json_patch(long, copies)

@@ -9,7 +9,7 @@ import pytest
 from roost.api.errors import BadRequest, Invalid
 from roost.apiserver.deletion import delete_request
 from roost.apiserver.messages import Request
-from roost.apiserver.options import list_options, write_options
+from roost.apiserver.options import list_options, parse_query, write_options
 
 MATCH = "resourceVersionMatch"
 
@@ -155,3 +155,35 @@ def test_what_a_deletion_asks_for():
     assert (options.uid, options.resource_version) == ("u", "5")
     assert options.orphan_dependents is False
     assert not options.dry_run
+
+
+def test_of_a_deletion_with_a_body_the_query_does_not_count():
+    options = deletion(b'{"gracePeriodSeconds":0}', dryRun="All", propagationPolicy="Odd", uid="u")
+    assert (options.dry_run, options.propagation, options.uid) == (False, None, None)
+
+
+def test_a_query_can_say_which_object_is_to_be_deleted():
+    options = deletion(uid="u", resourceVersion="5")
+    assert (options.uid, options.resource_version) == ("u", "5")
+    options = deletion(uid="", resourceVersion="")
+    assert (options.uid, options.resource_version) == (None, None)
+
+
+def test_the_first_value_of_a_parameter_counts_and_every_dry_run():
+    query = parse_query("limit=1&limit=x&dryRun=All&dryRun=no&fieldManager=%41+b")
+    assert query == {"limit": "1", "dryRun": "All", "fieldManager": "A b"}
+    for refused in (
+        lambda: write_options(query, "CreateOptions", "x/1"),
+        lambda: delete_request(Request("DELETE", "/x", "", {}, b""), query),
+    ):
+        with pytest.raises(Invalid) as caught:
+            refused()
+        assert causes_of(caught) == [
+            'dryRun: Unsupported value: ["All","no"]: supported values: "All"'
+        ]
+    twice = parse_query("dryRun=All&dryRun=All")
+    assert write_options(twice, "CreateOptions", "x/1").dry_run
+
+
+def test_what_cannot_be_decoded_in_a_query_is_passed_over():
+    assert parse_query("a=%zz&b=1;c=2&%=3&d=%&&e=5&f") == {"e": "5", "f": ""}

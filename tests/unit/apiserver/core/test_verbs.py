@@ -61,6 +61,10 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
         ("HEAD", f"{MAPS}/a", 405, NOT_ALLOWED),
         ("GET", f"{MAPS}/a", 404, 'configmaps "a" not found'),
         ("DELETE", f"{MAPS}/a", 404, 'configmaps "a" not found'),
+        ("GET", f"{MAPS}/a%b", 400,
+         """Name parameter invalid: "a%b": may not contain '%'"""),
+        ("DELETE", f"{MAPS}/..", 400, """Name parameter invalid: "..": may not be '..'"""),
+        ("GET", "/api/v1/namespaces/.", 400, """Name parameter invalid: ".": may not be '.'"""),
         ("GET", f"{MAPS}?limit=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
         ("GET", f"{MAPS}?labelSelector=a+in", 400,
          "unable to parse requirement: found '' expected: '('"),
@@ -352,6 +356,22 @@ def test_jobs_and_replication_controllers_keep_their_pods(play: Play) -> None:
         assert "child pods are preserved by default when jobs are deleted" in warned[0]
         _, job = await asker.ask("GET", f"{path}/j")
         assert job["metadata"]["finalizers"] == ["orphan"]
+
+    play(scene)
+
+
+def test_who_asks_for_the_dependents_too_hears_that_the_end_is_to_come(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", MAPS, cm("held", finalizers=["example.com/hold"]))
+        await asker.ask("POST", MAPS, cm("free"))
+        for name, query, code in (
+            ("held", "", 200),
+            ("held", "?orphanDependents=true", 200),
+            ("held", "?orphanDependents=false", 202),
+            ("free", "?orphanDependents=false", 200),
+        ):
+            got, _ = await asker.ask("DELETE", f"{MAPS}/{name}{query}")
+            assert (name, query, got) == (name, query, code)
 
     play(scene)
 

@@ -160,6 +160,15 @@ def test_status_and_scale(play: Play) -> None:
     play(scene)
 
 
+def test_an_update_creates_nothing(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define({"spec": {"type": "object"}})
+        code, answer = await asker.ask("PUT", f"{TOYS}/a", toy("a"))
+        assert (code, answer["message"]) == (404, 'toys.example.com "a" not found')
+
+    play(scene)
+
+
 def test_apply_merges_by_the_schema(play: Play) -> None:
     async def scene(asker: Asker) -> None:
         await asker.define(SCHEMA)

@@ -144,6 +144,20 @@ def test_a_wrong_token_is_refused(play: Play) -> None:
     play(scene)
 
 
+def test_who_asks_for_the_head_alone_gets_no_body(play: Play) -> None:
+    async def scene(site: Site) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=site.tls)
+        ask = b"Host: x\r\nAuthorization: Bearer secret\r\n"
+        for path, code in (b"/healthz", b"200"), (b"/version", b"405"), (b"/nothing", b"404"):
+            writer.write(b"HEAD " + path + b" HTTP/1.1\r\n" + ask + b"\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 " + code)  # nothing of the answer before is left
+            assert b"Content-Length: 0" not in head
+        writer.close()
+
+    play(scene)
+
+
 def test_bodies_have_a_limit(play: Play) -> None:
     async def scene(site: Site) -> None:
         big = {"metadata": {"name": "a"}, "data": {"k": "x" * 3_200_000}}
