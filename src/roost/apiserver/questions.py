@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from roost.api import names
 from roost.api.errors import Cause
 from roost.api.validation.causes import Causes, Structure
@@ -57,8 +59,24 @@ def local_faults(body: Object, namespace: str) -> list[Cause]:
 
 def _bare(metadata: Object, text: str, causes: Causes) -> None:
     shown = Structure((key, metadata[key]) for key in _METADATA if metadata.get(key))
-    if set(shown) - {"managedFields"}:
-        causes.invalid("metadata", shown, text)
+    if not set(shown) - {"managedFields"}:
+        return
+    for key in ("labels", "annotations"):
+        if key in shown:
+            shown[key] = _in_order(shown[key])
+    if "managedFields" in shown:
+        shown["managedFields"] = [
+            {key: _in_order(value) for key, value in entry.items()}
+            for entry in shown["managedFields"]
+        ]
+    causes.invalid("metadata", shown, text)
+
+
+def _in_order(value: Any) -> Any:
+    """Return a value with its maps in the order of their keys."""
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return value
 
 
 def _asked(spec: Object, causes: Causes, *, somebody: bool) -> None:

@@ -245,6 +245,8 @@ class TokenRequests:
         account = await self.lookup.get(tokens.ACCOUNTS, call.name, call.namespace)
         if account is None:
             raise not_found("", "serviceaccounts", call.name)
+        uid = account["metadata"]["uid"]
+        _check_account(metadata.get("uid") or uid, uid, call.name)
         spec: Object = call.body.get("spec") or {}
         life_s = spec.get("expirationSeconds")
         life_s = _DEFAULT_LIFE_S if life_s is None else int(life_s)
@@ -276,7 +278,7 @@ class TokenRequests:
         answer["metadata"] |= {
             "name": call.name,
             "namespace": call.namespace,
-            "uid": self.ids.uid(),
+            "uid": uid,
             "creationTimestamp": _stamp(now),
         }
         return answer
@@ -293,12 +295,12 @@ class TokenRequests:
 
     async def _bind(self, reference: Object | None, account: Object, call: Call) -> tokens.Bound:
         uid = account["metadata"]["uid"]
-        if not reference:
+        if reference is None:
             return tokens.Bound(call.namespace, call.name, uid)
         api_version, kind = reference.get("apiVersion") or "", reference.get("kind") or ""
-        resource = _BINDABLE.get((api_version, kind))
+        group, _, version = api_version.rpartition("/")
+        resource = _BINDABLE.get((group, kind))
         if resource is None:
-            group, _, version = api_version.rpartition("/")
             raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
         name = reference.get("name") or ""
         namespace = "" if resource == tokens.NODES else call.namespace
@@ -332,10 +334,11 @@ class TokenRequests:
         return (name, node["metadata"]["uid"]) if name and node else None
 
 
+#: By group and kind: of any version.
 _BINDABLE = {
-    ("v1", "Pod"): tokens.PODS,
-    ("v1", "Secret"): tokens.SECRETS,
-    ("v1", "Node"): tokens.NODES,
+    ("", "Pod"): tokens.PODS,
+    ("", "Secret"): tokens.SECRETS,
+    ("", "Node"): tokens.NODES,
 }
 
 
@@ -347,6 +350,16 @@ def _check_address(metadata: Object, call: Call) -> None:
         why = "must match the service account name if specified"
         fault = _fault("metadata.name", f'"{given}"', why)
         raise invalid(AUTHENTICATION, "TokenRequest", call.name, [fault])
+
+
+def _check_account(wanted: str, uid: str, name: str) -> None:
+    """Whoever means an account that is gone gets no token of its successor."""
+    if wanted != uid:
+        why = (
+            f"the UID in the token request ({wanted}) does not match the UID of the service"
+            f" account ({uid})"
+        )
+        raise conflict(AUTHENTICATION, "TokenRequest", name, why)
 
 
 def _check_life(life_s: int) -> None:

@@ -60,6 +60,14 @@ def test_metadata_must_be_empty() -> None:
     body["metadata"] = {"managedFields": managed, "name": "x"}
     shown = '{"name":"x","managedFields":[{"manager":"m"}]}'
     assert told(subject_faults(body)) == [f"metadata: Invalid value: {shown}: must be empty"]
+    fields = {"f:spec": {"f:user": {}, "f:resourceAttributes": {"f:verb": {}, ".": {}}}}
+    body["metadata"] = {"labels": {"b": "1", "a": "2"}, "managedFields": [{"fieldsV1": fields}]}
+    shown = (
+        '{"labels":{"a":"2","b":"1"},"managedFields":[{"fieldsV1":'
+        '{"f:spec":{"f:resourceAttributes":{".":{},"f:verb":{}},"f:user":{}}}}]}'
+    )
+    assert told(subject_faults(body)) == [f"metadata: Invalid value: {shown}: must be empty"]
+    body["metadata"] = {"managedFields": managed, "name": "x"}
     body["spec"]["resourceAttributes"]["namespace"] = "ns"
     assert told(local_faults(body, "ns")) == [
         (

@@ -180,12 +180,30 @@ def test_a_token_bound_to_a_pod_carries_it_and_its_node(post, objects):
          'pods "q" not found'),
         ({"boundObjectRef": {"kind": "Service", "apiVersion": "v1", "name": "q"}}, BadRequest,
          "cannot bind token to object of type /v1, Kind=Service"),
+        ({"boundObjectRef": {}}, BadRequest, "cannot bind token to object of type /, Kind="),
+        ({"boundObjectRef": {"kind": "Node", "apiVersion": "v9", "name": "q"}}, NotFound,
+         'nodes "q" not found'),
     ],
 )  # fmt: skip
 def test_token_requests_that_fail(post, spec, error, message):
     with pytest.raises(error) as refusal:
         token_of(post, spec)
     assert refusal.value.message == message
+
+
+def test_a_token_is_for_the_account_that_was_meant(post):
+    def ask(uid: str) -> dict:
+        body = {"metadata": {"uid": uid}}
+        return post("", "serviceaccounts", body, subresource="token", name="low")
+
+    uid = ask("")["metadata"]["uid"]
+    assert ask(uid)["metadata"]["uid"] == uid
+    with pytest.raises(Conflict) as error:
+        ask("gone")
+    assert error.value.message == (
+        'Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "low": the UID in'
+        f" the token request (gone) does not match the UID of the service account ({uid})"
+    )
 
 
 def test_a_token_request_for_another_account(post):
