@@ -64,6 +64,7 @@ class Authenticator:
         anonymous: bool = True,
         outside: OutsideTokens | None = None,
         vouchers: Vouchers | None = None,
+        mark: legacy_tokens.Mark | None = None,
     ) -> None:
         self.audiences = (issuer,)
         self._clock = clock
@@ -74,6 +75,7 @@ class Authenticator:
         self._anonymous = anonymous
         self._outside = outside
         self._vouchers = vouchers
+        self._mark = mark
         self._tokens: dict[bytes, tuple[User, float]] = {}
         self._certificates: dict[bytes, tuple[User, float, float]] = {}
 
@@ -148,7 +150,8 @@ class Authenticator:
     async def _find_elsewhere(self, token: str, now: float) -> tuple[User, float]:
         """Return whose JWT this is that is no bound token, and when it ends."""
         try:
-            return await legacy_tokens.find(self._keys, token, self._lookup), now + CACHE_S
+            user = await legacy_tokens.find(self._keys, token, self._lookup, self._mark, now)
+            return user, now + CACHE_S
         except tokens.NotOurs:
             if self._outside is None:
                 raise

@@ -47,7 +47,7 @@ from roost.apiserver.http.proxying import Proxies
 from roost.apiserver.http.shell import HttpServer
 from roost.apiserver.http.tls import client_context, server_context
 from roost.apiserver.inprocess import Manner
-from roost.apiserver.legacy_tokens import issue
+from roost.apiserver.legacy_tokens import issue, marking
 from roost.apiserver.pki.authority import Authority
 from roost.apiserver.pki.files import PkiError
 from roost.apiserver.pki.requests import AuthoritySigner
@@ -94,6 +94,8 @@ QUOTAS: Final = Resource("", "v1", "resourcequotas")
 _SCHEDULER: Final = User("system:kube-scheduler", (MASTERS, AUTHENTICATED))
 #: How long controllers let changes of one resource gather while there are ever more of them.
 _REST_S: Final = 0.004
+#: How the server writes what is its own.
+_OWN_MANNER: Final = Manner(rest_s=_REST_S, manager="kube-apiserver")
 
 
 class ServerError(Exception):
@@ -214,6 +216,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         clock, keys, lookup, static,
         outside=outside_tokens(settings, clock),
         vouchers=vouchers(settings, authority.certificate),
+        mark=marking(lambda: api.client(manner=_OWN_MANNER)),
     )  # fmt: skip
     authorizer = Authorizer()
     proxies = _proxies(authority, places, clock)
@@ -310,7 +313,7 @@ def _start_control(
 
     def own(name: str) -> Client:
         if name in of_server:
-            return parts.api.client(manner=Manner(rest_s=_REST_S, manager="kube-apiserver"))
+            return parts.api.client(manner=_OWN_MANNER)
         manner = Manner(rest_s=_REST_S, manager="kube-controller-manager", trusted=True)
         return parts.api.client(controller_user(name), manner=manner)
 

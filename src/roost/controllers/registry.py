@@ -24,6 +24,7 @@ from roost.controllers import (
     ephemeralvolume,
     ipaddresses,
     job,
+    legacytokens,
     localpath,
     nodettl,
     policystatus,
@@ -137,6 +138,7 @@ ALL: Mapping[str, Make] = MappingProxyType(
                 endpointslicemirroring.CONTROLLER,
                 ephemeralvolume.CONTROLLER,
                 job.CONTROLLER,
+                legacytokens.CLEANER,
                 localpath.CONTROLLER,
                 nodettl.CONTROLLER,
                 policystatus.CONTROLLER,
@@ -177,7 +179,11 @@ ALL: Mapping[str, Make] = MappingProxyType(
 )
 
 #: What kube-apiserver does itself: always on, and not among the names that are chosen from.
-OWN: tuple[AnyController, ...] = (ipaddresses.CONTROLLER, servicecidr.DEFAULT)
+OWN: tuple[AnyController, ...] = (
+    ipaddresses.CONTROLLER,
+    legacytokens.TRACKER,
+    servicecidr.DEFAULT,
+)
 
 #: Controllers that need a certificate authority.
 AUTHORITY = frozenset(
@@ -208,6 +214,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "garbagecollector": "garbage-collector-controller",
         "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
         "job": "job-controller",
+        "legacy-service-account-token-cleaner": "legacy-serviceaccount-token-cleaner-controller",
         "namespace": "namespace-controller",
         "nodeipam": "node-ipam-controller",
         "nodelifecycle": "node-lifecycle-controller",

@@ -7,10 +7,11 @@ dictionary look-ups, however many pods there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from roost.api.values import Object
+from roost.decisions.podreferences import references
 
 #: (plural, namespace, name) of an object.
 Vertex: TypeAlias = tuple[str, str, str]
@@ -130,14 +131,8 @@ def _pod_targets(pod: Object) -> Iterator[Vertex]:
     spec, namespace = pod.get("spec") or {}, pod["metadata"].get("namespace", "")
     if account := spec.get("serviceAccountName"):
         yield ("serviceaccounts", namespace, account)
-    for secret in spec.get("imagePullSecrets") or ():
-        if secret.get("name"):
-            yield ("secrets", namespace, secret["name"])
-    for plural, name in _environment(spec):
+    for plural, name in references(pod):
         yield (plural, namespace, name)
-    for volume in spec.get("volumes") or ():
-        for plural, name in _pod_volume(volume, pod["metadata"].get("name", "")):
-            yield (plural, namespace, name)
     for name in _resource_claims(pod):
         yield ("resourceclaims", namespace, name)
 
@@ -151,61 +146,6 @@ def _resource_claims(pod: Object) -> Iterator[str]:
     for claim in (pod.get("spec") or {}).get("resourceClaims") or ():
         if name := claim.get("resourceClaimName") or made.get(claim.get("name")):
             yield name
-
-
-_ENV_KEYS = (
-    ("secretKeyRef", "secrets"),
-    ("configMapKeyRef", "configmaps"),
-    ("secretRef", "secrets"),
-    ("configMapRef", "configmaps"),
-)
-
-
-def _environment(spec: Object) -> Iterator[tuple[str, str]]:
-    for field in ("initContainers", "containers", "ephemeralContainers"):
-        for container in spec.get(field) or ():
-            variables = container.get("env") or ()
-            sources = [found for item in variables if (found := item.get("valueFrom"))]
-            for source in (*sources, *(container.get("envFrom") or ())):
-                for key, plural in _ENV_KEYS:
-                    if name := (source.get(key) or {}).get("name"):
-                        yield plural, name
-
-
-#: Volume source of a pod -> where in it the name of a secret is.
-_POD_SECRETS = {
-    "azureFile": ("secretName",),
-    "secret": ("secretName",),
-    "cephfs": ("secretRef", "name"),
-    "csi": ("nodePublishSecretRef", "name"),
-    "flexVolume": ("secretRef", "name"),
-    "iscsi": ("secretRef", "name"),
-    "rbd": ("secretRef", "name"),
-    "scaleIO": ("secretRef", "name"),
-    "storageos": ("secretRef", "name"),
-}
-
-
-def _pod_volume(volume: Object, pod: str) -> Iterator[tuple[str, str]]:
-    for source, path in _POD_SECRETS.items():
-        if source in volume and (name := _walk(volume[source], path)):
-            yield "secrets", name
-    if config := (volume.get("configMap") or {}).get("name"):
-        yield "configmaps", config
-    if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
-        yield "persistentvolumeclaims", claim
-    if "ephemeral" in volume:
-        yield "persistentvolumeclaims", f"{pod}-{volume.get('name', '')}"
-    for source in (volume.get("projected") or {}).get("sources") or ():
-        for key, plural in (("secret", "secrets"), ("configMap", "configmaps")):
-            if projected := (source.get(key) or {}).get("name"):
-                yield plural, projected
-
-
-def _walk(value: object, path: Iterable[str]) -> str:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
 
 
 #: Source of a persistent volume -> the fields that refer to secrets.
