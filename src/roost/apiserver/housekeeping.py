@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections import deque
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Final
 
 from roost.apiserver.core import Core
 from roost.ports.heartbeats import rest
-from roost.store.port import Conflict, Event
+from roost.store.port import ANY, Conflict, Draft, Event, Full
 
 #: For how long a list can be continued, or a watch taken up, for certain.
 _HISTORY_S: Final = 300.0
@@ -19,6 +20,10 @@ _SWEEP_EVERY_S: Final = 30.0
 #: How long an Event is kept after its last write, in seconds.
 EVENT_TTL_S: Final = 3600.0
 _EVENTS: Final = "/registry/core/events/"
+#: No object: written if nothing was for two minutes, so that the newest revision is superseded too
+#: and forgotten five minutes later: lists of it cannot be continued for longer than others.
+_MARK: Final = "/registry/roost/compactions/mark"
+_MARK_DRAFT: Final = Draft(b'{"metadata":{"resourceVersion":"', b'"}}')
 
 
 class Housekeeping:
@@ -48,7 +53,7 @@ class Housekeeping:
                 self._some.set()
 
     async def _compact(self) -> None:
-        """Each minute forget what was superseded five minutes ago or earlier."""
+        """Each minute forget what was superseded five minutes ago or earlier; see also _MARK."""
         store, now = self._core.store, asyncio.get_running_loop().time
         noted: deque[tuple[float, int]] = deque()  # when, and the revision then
         while True:
@@ -57,8 +62,11 @@ class Housekeeping:
             old = 0
             while noted and noted[0][0] <= now() - _HISTORY_S:
                 _, old = noted.popleft()
-            if old:
-                await store.compact(old)
+            with contextlib.suppress(Full):  # there will be another minute
+                if old:
+                    await store.compact(old)
+                if len(noted) > 1 and noted[-2][1] == store.revision():
+                    await store.commit(_MARK, _MARK_DRAFT, ANY)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -74,3 +82,5 @@ class Housekeeping:
                 except Conflict:
                     # Written again since (and then noted again), or deleted.
                     continue
+                except Full:
+                    heapq.heappush(self._due, (loop.time() + _SWEEP_EVERY_S, key, revision))

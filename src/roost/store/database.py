@@ -217,11 +217,18 @@ class Database:
 
     def begin_compaction(self, revision: int) -> None:
         """Note on disk that states before `revision` may be gone, before the first one goes."""
-        self._connection.execute("UPDATE meta SET value = ? WHERE name = 'compacted'", (revision,))
+        self._change("UPDATE meta SET value = ? WHERE name = 'compacted'", revision)
 
     def compact(self, revision: int, rows: int) -> bool:
         """Remove up to `rows` superseded rows; return whether there may be more."""
-        return self._connection.execute(_SUPERSEDED, (revision, rows)).rowcount == rows
+        return self._change(_SUPERSEDED, revision, rows) == rows
+
+    def _change(self, statement: str, *values: int) -> int:
+        """Run one statement; return how many rows it changed."""
+        try:
+            return self._connection.execute(statement, values).rowcount
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
 
     def close(self) -> None:
         self._connection.close()

@@ -184,6 +184,21 @@ def test_a_full_disk_refuses_the_write_and_later_ones_work(tmp_path, quick_s):
     asyncio.run(scenario())
 
 
+def test_a_compaction_that_fails_says_why_in_the_terms_of_a_store(tmp_path):
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "roost.db")
+        for _ in range(3):
+            await store.commit("/a", draft(), ANY)
+        store._database._connection.execute("PRAGMA query_only = 1")
+        with pytest.raises(Damaged, match=r"roost\.db"):
+            await store.compact(2)
+        store._database._connection.execute("PRAGMA query_only = 0")
+        await store.compact(3)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
 def test_the_file_is_for_its_owner_only(tmp_path):
     async def scenario() -> None:
         store = await SqliteStore.open(tmp_path / "d" / "roost.db")
