@@ -162,6 +162,18 @@ def test_plain_commands_are_run_in_any_image(command: str, phase: str):
             assert terminated(cluster)["exitCode"] == 3
 
 
+@pytest.mark.parametrize("image", ["registry.k8s.io/e2e-test-images/agnhost:2", "nobody"])
+def test_containers_can_take_a_moment_to_stop(image: str):
+    with Cluster(nodes=1, any_image=True, stop_s=0.5) as cluster:
+        cluster.apply(pod(image))
+        cluster.advance(1)
+        cluster.client.delete("pods", "x", "default")
+        cluster.advance(0.4)
+        assert cluster.client.get("pods", "x", "default")["metadata"]["deletionTimestamp"]
+        cluster.advance(0.2)
+        assert cluster.client.list("pods", "default") == []
+
+
 def test_an_exception_is_exit_code_1_with_its_last_words_in_the_log(cluster):
     cluster.apply(pod("thrower", restartPolicy="Never"))
     cluster.advance(0.1)

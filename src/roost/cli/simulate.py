@@ -26,6 +26,8 @@ from roost.simulation.kinds import UnknownKindError
 
 _ADMIN: Final = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 _LOOK_S: Final = 0.5
+#: For so long pods that were just deleted can still be seen, as clients expect of real nodes.
+_STOP_S: Final = 0.5
 _TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: So many events are shown, the newest.
@@ -55,7 +57,7 @@ def up(wish: Wish, speed: float, port: int, kubeconfig: Path | None) -> None:
     say(f"simulating a cluster of {_count(wish.nodes, 'node')} ...")
     try:
         # For clients it began today: they reckon ages by their own clocks.
-        cluster = wish.cluster(start=float(int(time.time())))
+        cluster = wish.cluster(start=float(int(time.time())), stop_s=_STOP_S)
         cluster.speed = speed or None
         if not speed:
             cluster.pause()

@@ -87,7 +87,8 @@ def _succeed(_container: str, _argv: tuple[str, ...]) -> tuple[int, bytes]:
 
 class SimulatedRuntime:
     """The port in memory. `behave` chooses the behaviour of each attempt, `commands` answers exec;
-    `log` gets (path, line) of what containers print, `now` is the time of day."""
+    `log` gets (path, line) of what containers print, `now` is the time of day. Every container takes
+    at least `stop_s` to obey the stop signal."""
 
     def __init__(
         self,
@@ -100,8 +101,10 @@ class SimulatedRuntime:
         name: str = "simulated",
         handlers: tuple[str, ...] = ("",),
         platforms: tuple[str, ...] = ("linux/amd64",),
+        stop_s: float = 0.0,
     ) -> None:
         self._now = now
+        self._stop_s = stop_s
         self._behave = behave
         self._commands = commands
         self._registry = registry or Registry()
@@ -197,12 +200,18 @@ class SimulatedRuntime:
         behaviour = container.behaviour
         loop = asyncio.get_running_loop()
         if container.program is not None:
-            container.program.stop()
-            timer = loop.call_later(grace_s, self._end, container, 137, "", "")
-        else:
-            obeys = behaviour.stop_s <= grace_s
+            if self._stop_s:
+                await asyncio.sleep(min(self._stop_s, grace_s))
+            if container.status.state is State.RUNNING:
+                container.program.stop()
             timer = loop.call_later(
-                min(behaviour.stop_s, grace_s),
+                max(grace_s - self._stop_s, 0.0), self._end, container, 137, "", ""
+            )
+        else:
+            stop_s = max(behaviour.stop_s, self._stop_s)
+            obeys = stop_s <= grace_s
+            timer = loop.call_later(
+                min(stop_s, grace_s),
                 self._end, container, behaviour.stop_code if obeys else 137, behaviour.reason, "",
             )  # fmt: skip
         try:

@@ -83,13 +83,15 @@ class Cluster(Trials):
         node_grace_s: float = 40.0,
         latency: Latency | None = None,
         any_image: bool = False,
+        stop_s: float = 0.0,
         check: bool = False,
     ) -> None:
         """Begin a cluster.
 
         `latency` gives the seconds between two hops; `any_image` lets images that nobody registered
-        run, as servers that answer on every port (else they cannot be pulled); `check` looks at the
-        invariants after every write, and whenever time has passed.
+        run, as servers that answer on every port (else they cannot be pulled); containers take at
+        least `stop_s` to obey the stop signal; `check` looks at the invariants after every write, and
+        whenever time has passed.
         """
         options = {name: value for name, value in locals().items() if name not in _NO_OPTIONS}
         self.seed = seed
@@ -106,7 +108,7 @@ class Cluster(Trials):
         self._behaviours = Behaviours()
         self._containers = Containers(self.nodes, self._pod)
         self.machines = Machines(
-            self.plane, self._behaviours, strict=not any_image, latency=latency
+            self.plane, self._behaviours, strict=not any_image, latency=latency, stop_s=stop_s
         )
         world = World(self.plane, self.machines, self._store, self.nodes, self.loop, seed)
         self.faults = Injector(world, self._store.note)

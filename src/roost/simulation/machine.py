@@ -98,6 +98,7 @@ class Machines:
         strict: bool = True,
         latency: Latency | None = None,
         pull_s: float = 0.0,
+        stop_s: float = 0.0,
         guard: Guard | None = None,
     ) -> None:
         self.catalogue = Catalogue(images)
@@ -107,6 +108,7 @@ class Machines:
         self._plane = plane
         self._behave = behave
         self._pull_s = pull_s
+        self._stop_s = stop_s
         self._guard = guard or _usual_guard()
         self._outside: dict[str, str] = {}
         self._boxes: dict[str, _Box] = {}
@@ -146,7 +148,9 @@ class Machines:
             node.write_log(path, line)
 
         registry = Registry(self._pull_s, refuse=self._refusal)
-        runtime = SimulatedRuntime(node.clock.now, behave=choose, registry=registry, log=log)
+        runtime = SimulatedRuntime(
+            node.clock.now, behave=choose, registry=registry, log=log, stop_s=self._stop_s
+        )
         box = self._boxes[node.name] = _Box(node, host, pods, runtime)
         return runtime
 

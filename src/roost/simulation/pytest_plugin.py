@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Options of the mark, with what they are without it. All but the last two are the Cluster's own.
 _OPTIONS: Final[Mapping[str, Any]] = {
     "nodes": 3, "seed": 0, "any_image": True, "start": None, "controllers": "*", "addons": True,
-    "node_grace_s": 40.0, "latency": None, "realtime": False, "speed": 1.0,
+    "node_grace_s": 40.0, "latency": None, "stop_s": 0.0, "realtime": False, "speed": 1.0,
 }  # fmt: skip
 _MARK: Final = (
     "roost(nodes=3, seed=0, any_image=True, realtime=False, speed=1.0, ...): what the cluster of the"
