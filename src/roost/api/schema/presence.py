@@ -101,7 +101,7 @@ core.v1.PodSpec hostnameOverride preemptionPolicy priority runtimeClassName setH
 core.v1.PodSpec shareProcessNamespace terminationGracePeriodSeconds
 core.v1.PortStatus error
 core.v1.Probe terminationGracePeriodSeconds
-core.v1.ProjectedVolumeSource defaultMode sources
+core.v1.ProjectedVolumeSource defaultMode
 core.v1.ReplicationControllerSpec replicas
 core.v1.SeccompProfile localhostProfile
 core.v1.Secret immutable
@@ -212,6 +212,7 @@ core.v1.PersistentVolumeClaimCondition lastProbeTime lastTransitionTime
 core.v1.PodCondition lastProbeTime lastTransitionTime
 core.v1.PodExtendedResourceClaimStatus requestMappings
 core.v1.PreferredSchedulingTerm preference
+core.v1.ProjectedVolumeSource sources
 core.v1.ReplicationControllerCondition lastTransitionTime
 core.v1.ScaleIOPersistentVolumeSource secretRef
 core.v1.ScaleIOVolumeSource secretRef

@@ -62,8 +62,16 @@ def shown(value: Any) -> str:
     ordered = isinstance(value, Structure) or (
         isinstance(value, list) and bool(value) and isinstance(value[0], Structure)
     )
-    text = (_encode_as_is if ordered else _encode)(value).decode()
+    text = (_encode_as_is(_sorted(value)) if ordered else _encode(value)).decode()
     return text.translate(_HTML)
+
+
+def _sorted(value: Any) -> Any:
+    """Return a value with its maps in the order of their keys; structures keep theirs."""
+    if isinstance(value, dict):
+        keys = value if isinstance(value, Structure) else sorted(value)
+        return {key: _sorted(value[key]) for key in keys}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 class Causes(list[Cause]):

@@ -12,7 +12,7 @@ from roost.api.depth import guarded
 from roost.api.kind import Change
 from roost.api.names import check_config_key
 from roost.api.schema.syntax import problem
-from roost.api.validation import addresses, certificates, resources, scheduling
+from roost.api.validation import addresses, certificates, goform, resources, scheduling
 from roost.api.validation.causes import WHOLE, Causes
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
@@ -211,8 +211,7 @@ def _node_addresses(change: Change, causes: Causes) -> None:
     status = change.object.get("status") or {}
     for index, address in enumerate(status.get("addresses") or ()):
         if address in seen:
-            shown = {"Type": address.get("type"), "Address": address.get("address")}
-            causes.duplicate(f"status.addresses[{index}]", shown)
+            causes.duplicate(f"status.addresses[{index}]", goform.NODE_ADDRESS.show(address))
         seen.append(address)
 
 

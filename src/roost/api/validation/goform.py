@@ -24,6 +24,8 @@ class Shape:
         shown = Structure()
         for name, key, unset, inner in self.fields:
             found = value.get(key)
+            if unset is _OMITTED and not found:
+                continue
             if found is None or (unset is None and found == [] and not isinstance(found, dict)):
                 shown[name] = inner.show({}) if unset is _EMPTY and inner else unset
             elif inner is None:
@@ -37,6 +39,8 @@ class Shape:
 
 #: A structure that is never null.
 _EMPTY = object()
+#: What is not shown where it is not set: types of API machinery are shown as on the wire.
+_OMITTED = object()
 
 
 def shape(*fields: str | tuple[str, Any] | tuple[str, Any, Shape]) -> Shape:
@@ -63,7 +67,7 @@ def structure(inner: Shape) -> tuple[object, Shape]:
 
 _PAIR = shape(("Name", ""), ("Value", ""))
 _OPTIONS = shape("User", "Role", "Type", "Level")
-_PROFILE = shape(("Type", ""), "LocalhostProfile")
+PROFILE = shape(("Type", ""), "LocalhostProfile")
 _WINDOWS = shape(
     "GMSACredentialSpecName=gmsaCredentialSpecName",
     "GMSACredentialSpec=gmsaCredentialSpec",
@@ -75,14 +79,14 @@ SECURITY_CONTEXT = shape(
     ("Capabilities", *of(_CAPABILITIES)), "Privileged", ("SELinuxOptions=seLinuxOptions", *of(_OPTIONS)),
     ("WindowsOptions", *of(_WINDOWS)), "RunAsUser", "RunAsGroup", "RunAsNonRoot",
     "ReadOnlyRootFilesystem", "AllowPrivilegeEscalation", "ProcMount",
-    ("SeccompProfile", *of(_PROFILE)), ("AppArmorProfile", *of(_PROFILE)),
+    ("SeccompProfile", *of(PROFILE)), ("AppArmorProfile", *of(PROFILE)),
 )  # fmt: skip
 _POD_SECURITY_CONTEXT = shape(
     ("HostNetwork", False), ("HostPID", False), ("HostIPC", False), "ShareProcessNamespace",
     "HostUsers", ("SELinuxOptions=seLinuxOptions", *of(_OPTIONS)), ("WindowsOptions", *of(_WINDOWS)),
     "RunAsUser", "RunAsGroup", "RunAsNonRoot", "SupplementalGroups", "SupplementalGroupsPolicy",
     "FSGroup=fsGroup", "FSGroupChangePolicy=fsGroupChangePolicy", ("Sysctls", *of(_PAIR)),
-    ("SeccompProfile", *of(_PROFILE)), ("AppArmorProfile", *of(_PROFILE)),
+    ("SeccompProfile", *of(PROFILE)), ("AppArmorProfile", *of(PROFILE)),
     "SELinuxChangePolicy=seLinuxChangePolicy",
 )  # fmt: skip
 _EXEC = shape("Command")
@@ -104,11 +108,13 @@ _LIFECYCLE = shape(("PostStart", *of(_HANDLER)), ("PreStop", *of(_HANDLER)), "St
 _RESOURCES = shape("Limits", "Requests", ("Claims", *of(shape(("Name", ""), ("Request", "")))))
 _NAME = shape(("Name", ""))
 _KEY = shape(("Name", ""), ("Key", ""), "Optional")
+_FIELD = shape(("APIVersion=apiVersion", ""), ("FieldPath", ""))
+_AMOUNT = shape(("ContainerName", ""), ("Resource", ""), ("Divisor", "0"))
 _ENV = shape(
     ("Name", ""), ("Value", ""),
     ("ValueFrom", *of(shape(
-        ("FieldRef", *of(shape(("APIVersion=apiVersion", ""), ("FieldPath", "")))),
-        ("ResourceFieldRef", *of(shape(("ContainerName", ""), ("Resource", ""), ("Divisor", "0")))),
+        ("FieldRef", *of(_FIELD)),
+        ("ResourceFieldRef", *of(_AMOUNT)),
         ("ConfigMapKeyRef", *of(_KEY)), ("SecretKeyRef", *of(_KEY)),
         ("FileKeyRef", *of(shape(("VolumeName", ""), ("Path", ""), ("Key", ""), "Optional"))),
     ))),
@@ -122,11 +128,14 @@ _MOUNT = shape(
     ("Name", ""), ("ReadOnly", False), "RecursiveReadOnly", ("MountPath", ""), ("SubPath", ""),
     "MountPropagation", ("SubPathExpr", ""),
 )  # fmt: skip
+_RESTART_RULE = shape(
+    ("Action", ""), ("ExitCodes", *of(shape(("Operator", ""), "Values")))
+)  # fmt: skip
 _CONTAINER = shape(
     ("Name", ""), ("Image", ""), "Command", "Args", ("WorkingDir", ""), ("Ports", *of(_PORT)),
     ("EnvFrom", *of(_ENV_FROM)), ("Env", *of(_ENV)), ("Resources", _EMPTY, _RESOURCES),
     ("ResizePolicy", *of(shape(("ResourceName", ""), ("RestartPolicy", "")))), "RestartPolicy",
-    "RestartPolicyRules", ("VolumeMounts", *of(_MOUNT)),
+    ("RestartPolicyRules", *of(_RESTART_RULE)), ("VolumeMounts", *of(_MOUNT)),
     ("VolumeDevices", *of(shape(("Name", ""), ("DevicePath", "")))), ("LivenessProbe", *of(_PROBE)),
     ("ReadinessProbe", *of(_PROBE)), ("StartupProbe", *of(_PROBE)), ("Lifecycle", *of(_LIFECYCLE)),
     ("TerminationMessagePath", ""), ("TerminationMessagePolicy", ""), ("ImagePullPolicy", ""),
@@ -134,6 +143,16 @@ _CONTAINER = shape(
     ("TTY=tty", False),
 )  # fmt: skip
 _ITEM = shape(("Key", ""), ("Path", ""), "Mode")
+_DOWNWARD = shape(
+    ("Path", ""), ("FieldRef", *of(_FIELD)), ("ResourceFieldRef", *of(_AMOUNT)), "Mode"
+)
+_PROJECTED = shape(("Name", ""), ("Items", *of(_ITEM)), "Optional")
+_PROJECTION = shape(
+    ("Secret", *of(_PROJECTED)), ("DownwardAPI", *of(shape(("Items", *of(_DOWNWARD))))),
+    ("ConfigMap", *of(_PROJECTED)),
+    ("ServiceAccountToken", *of(shape(("Audience", ""), ("ExpirationSeconds", 0), ("Path", "")))),
+    "ClusterTrustBundle", "PodCertificate",
+)  # fmt: skip
 _VOLUME = shape(
     ("Name", ""), ("HostPath", *of(shape(("Path", ""), "Type"))),
     ("EmptyDir", *of(shape(("Medium", ""), "SizeLimit"))), "GCEPersistentDisk=gcePersistentDisk",
@@ -142,34 +161,70 @@ _VOLUME = shape(
     ("NFS=nfs", *of(shape(("Server", ""), ("Path", ""), ("ReadOnly", False)))), "ISCSI=iscsi",
     "Glusterfs",
     ("PersistentVolumeClaim", *of(shape(("ClaimName", ""), ("ReadOnly", False)))), "RBD=rbd",
-    "Quobyte", "FlexVolume", "Cinder", "CephFS=cephfs", "Flocker", "DownwardAPI", "FC=fc", "AzureFile",
+    "Quobyte", "FlexVolume", "Cinder", "CephFS=cephfs", "Flocker",
+    ("DownwardAPI", *of(shape(("Items", *of(_DOWNWARD)), "DefaultMode"))), "FC=fc", "AzureFile",
     ("ConfigMap", *of(shape(("Name", ""), ("Items", *of(_ITEM)), "DefaultMode", "Optional"))),
-    "VsphereVolume", "AzureDisk", "PhotonPersistentDisk", "Projected", "PortworxVolume", "ScaleIO",
-    "StorageOS=storageos", "CSI=csi", "Ephemeral", "Image",
+    "VsphereVolume", "AzureDisk", "PhotonPersistentDisk",
+    ("Projected", *of(shape(("Sources", *of(_PROJECTION)), "DefaultMode"))), "PortworxVolume", "ScaleIO",
+    "StorageOS=storageos",
+    ("CSI=csi", *of(shape(
+        ("Driver", ""), "ReadOnly", "FSType=fsType", "VolumeAttributes",
+        ("NodePublishSecretRef", *of(_NAME)),
+    ))),
+    "Ephemeral", ("Image", *of(shape(("Reference", ""), ("PullPolicy", "")))),
 )  # fmt: skip
 _TOLERATION = shape(
     ("Key", ""), ("Operator", ""), ("Value", ""), ("Effect", ""), "TolerationSeconds"
 )
+_REQUIREMENT = shape(("Key", ""), ("Operator", ""), "Values")
+NODE_TERM = shape(("MatchExpressions", *of(_REQUIREMENT)), ("MatchFields", *of(_REQUIREMENT)))
+_NODE_SELECTOR = shape(("NodeSelectorTerms", *of(NODE_TERM)))
+_SELECTOR = shape(
+    ("matchLabels", _OMITTED),
+    ("matchExpressions", _OMITTED, shape(("key", ""), ("operator", ""), ("values", _OMITTED))),
+)
+_POD_TERM = shape(
+    ("LabelSelector", *of(_SELECTOR)), "Namespaces", ("TopologyKey", ""),
+    ("NamespaceSelector", *of(_SELECTOR)), "MatchLabelKeys", "MismatchLabelKeys",
+)  # fmt: skip
+_REQUIRED = "RequiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "PreferredDuringSchedulingIgnoredDuringExecution"
+_POD_AFFINITY = shape(
+    (_REQUIRED, *of(_POD_TERM)),
+    (_PREFERRED, *of(shape(("Weight", 0), ("PodAffinityTerm", _EMPTY, _POD_TERM)))),
+)
+_AFFINITY = shape(
+    ("NodeAffinity", *of(shape(
+        (_REQUIRED, *of(_NODE_SELECTOR)),
+        (_PREFERRED, *of(shape(("Weight", 0), ("Preference", _EMPTY, NODE_TERM)))),
+    ))),
+    ("PodAffinity", *of(_POD_AFFINITY)), ("PodAntiAffinity", *of(_POD_AFFINITY)),
+)  # fmt: skip
+_SPREAD = shape(
+    ("MaxSkew", 0), ("TopologyKey", ""), ("WhenUnsatisfiable", ""), ("LabelSelector", *of(_SELECTOR)),
+    "MinDomains", "NodeAffinityPolicy", "NodeTaintsPolicy", "MatchLabelKeys",
+)  # fmt: skip
+RESOURCE_CLAIM = shape(("Name", ""), "ResourceClaimName", "ResourceClaimTemplateName")
 _POD_SPEC = shape(
     ("Volumes", *of(_VOLUME)), ("InitContainers", *of(_CONTAINER)), ("Containers", *of(_CONTAINER)),
     ("EphemeralContainers", *of(_CONTAINER)), ("RestartPolicy", ""), "TerminationGracePeriodSeconds",
     "ActiveDeadlineSeconds", ("DNSPolicy=dnsPolicy", ""), "NodeSelector", ("ServiceAccountName", ""),
     "AutomountServiceAccountToken", ("NodeName", ""), ("SecurityContext", *of(_POD_SECURITY_CONTEXT)),
     ("ImagePullSecrets", *of(_NAME)), ("Hostname", ""), ("Subdomain", ""), "SetHostnameAsFQDN",
-    "Affinity", ("SchedulerName", ""), ("Tolerations", *of(_TOLERATION)),
+    ("Affinity", *of(_AFFINITY)), ("SchedulerName", ""), ("Tolerations", *of(_TOLERATION)),
     ("HostAliases", *of(shape(("IP=ip", ""), "Hostnames"))), ("PriorityClassName", ""), "Priority",
     "PreemptionPolicy",
     ("DNSConfig=dnsConfig", *of(
         shape("Nameservers", "Searches", ("Options", *of(shape(("Name", ""), "Value"))))
     )),
-    "ReadinessGates", "RuntimeClassName", "Overhead", "EnableServiceLinks",
-    "TopologySpreadConstraints", ("OS=os", *of(_NAME)), ("SchedulingGates", *of(_NAME)),
-    "ResourceClaims", ("Resources", *of(_RESOURCES)), "HostnameOverride", "SchedulingGroup",
+    ("ReadinessGates", *of(shape(("ConditionType", "")))), "RuntimeClassName", "Overhead",
+    "EnableServiceLinks",
+    ("TopologySpreadConstraints", *of(_SPREAD)), ("OS=os", *of(_NAME)), ("SchedulingGates", *of(_NAME)),
+    ("ResourceClaims", *of(RESOURCE_CLAIM)), ("Resources", *of(_RESOURCES)), "HostnameOverride",
+    "SchedulingGroup",
 )  # fmt: skip
 
-_REQUIREMENT = shape(("Key", ""), ("Operator", ""), "Values")
-NODE_TERM = shape(("MatchExpressions", *of(_REQUIREMENT)), ("MatchFields", *of(_REQUIREMENT)))
-VOLUME_AFFINITY = shape(("Required", *of(shape(("NodeSelectorTerms", *of(NODE_TERM))))))
+VOLUME_AFFINITY = shape(("Required", *of(_NODE_SELECTOR)))
 SCOPE_SELECTOR = shape(
     ("MatchExpressions", *of(shape(("ScopeName", ""), ("Operator", ""), "Values")))
 )
@@ -194,6 +249,7 @@ OBJECT_REFERENCE = shape(
     ("Kind", ""), ("Namespace", ""), ("Name", ""), ("UID=uid", ""), ("APIVersion=apiVersion", ""),
     ("ResourceVersion", ""), ("FieldPath", ""),
 )  # fmt: skip
+NODE_ADDRESS = shape(("Type", ""), ("Address", ""))
 EVENT_SOURCE = shape(("Component", ""), ("Host", ""))
 TAINT = shape(("Key", ""), ("Value", ""), ("Effect", ""), "TimeAdded")
 ROLE_REF = shape(("APIGroup=apiGroup", ""), ("Kind", ""), ("Name", ""))

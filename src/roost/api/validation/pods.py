@@ -87,8 +87,9 @@ def _update(change: Change, causes: Causes) -> None:
     fixed = _what_is_fixed(spec, before)
     if before.get("schedulingGates"):
         _gated(fixed, before, causes)
-    if fixed != _what_is_fixed(before, before):
-        causes.forbidden("spec", _FIXED + difference(before, fixed))
+    was = _what_is_fixed(before, before)
+    if fixed != was:
+        causes.forbidden("spec", _FIXED + difference(was, fixed))
 
 
 def _deadline(spec: Object, before: Object, causes: Causes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.api import names
 from roost.api.defaults.podresources import aggregate
 from roost.api.quantity import compare
-from roost.api.validation import addresses, containers, resources, scheduling, security
+from roost.api.validation import addresses, containers, goform, resources, scheduling, security
 from roost.api.validation.causes import Causes
 from roost.api.validation.containers import PodFacts, all_containers
 from roost.api.validation.volumes import volumes
@@ -156,11 +156,7 @@ def _resource_claims(claims: list[Object], path: str, causes: Causes) -> None:
             for key in ("resourceClaimName", "resourceClaimTemplateName")
             if claim.get(key) is not None
         ]
-        shape = {
-            "Name": name,
-            "ResourceClaimName": claim.get("resourceClaimName"),
-            "ResourceClaimTemplateName": claim.get("resourceClaimTemplateName"),
-        }
+        shape = goform.RESOURCE_CLAIM.show(claim)
         if len(given) == 2:
             text = (
                 "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"

@@ -7,7 +7,7 @@ import re
 from roost.api import names
 from roost.api.validation import paths
 from roost.api.validation.causes import Causes
-from roost.api.validation.goform import SECURITY_CONTEXT
+from roost.api.validation.goform import PROFILE, SECURITY_CONTEXT
 from roost.api.values import Object
 
 _ID_MAX = 2**31 - 1
@@ -123,9 +123,8 @@ def _seccomp(value: Object | None, path: str, causes: Causes) -> None:
         else:
             paths.descending(profile, f"{path}.localhostProfile", causes)
     elif profile is not None:
-        shape = {"Type": kind or "", "LocalhostProfile": profile}
         text = "can only be set when seccomp type is Localhost"
-        causes.invalid(f"{path}.localhostProfile", shape, text)
+        causes.invalid(f"{path}.localhostProfile", PROFILE.show(value), text)
 
 
 def _app_armor(value: Object | None, path: str, causes: Causes) -> None:

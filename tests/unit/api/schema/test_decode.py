@@ -211,6 +211,8 @@ def test_what_is_always_written_is_there_although_nobody_set_it():
     assert core({"name": "X"}, "HTTPHeader") == {"name": "X", "value": ""}
     assert core({}, "SleepAction") == {"seconds": 0}
     assert core({"limits": []}, "LimitRangeSpec") == {"limits": None}
+    for written in ({}, {"sources": []}):
+        assert core(written, "ProjectedVolumeSource") == {"sources": None}
     assert core({"sizeBytes": 1}, "ContainerImage") == {"sizeBytes": 1, "names": None}
     assert core({"shareName": "a", "secretName": "b"}, "AzureFilePersistentVolumeSource") == {
         "shareName": "a",

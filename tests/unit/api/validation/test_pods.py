@@ -109,3 +109,22 @@ def test_a_host_name_fits_the_kernel(refused: Refused) -> None:
     assert refused("", "Pod", {"spec": spec}) == [
         "spec.hostnameOverride: Too long: may not be more than 64 bytes"
     ]
+
+
+def test_a_profile_that_is_not_local_has_no_path(refused: Refused) -> None:
+    context = {"seccompProfile": {"type": "Unconfined", "localhostProfile": "x"}}
+    assert refused("", "Pod", pod(container(), securityContext=context)) == [
+        (
+            "spec.securityContext.seccompProfile.localhostProfile: Invalid value: "
+            '{"Type":"Unconfined","LocalhostProfile":"x"}: '
+            "can only be set when seccomp type is Localhost"
+        )
+    ]
+
+
+def test_a_refused_change_shows_that_change_alone(refused: Refused) -> None:
+    fields = {"activeDeadlineSeconds": 9, "tolerations": [{"operator": "Exists"}]}
+    old, new = (pod(container(), hostname=name, **fields) for name in ("a", "b"))
+    (cause,) = refused("", "Pod", new, old)
+    changed = [line for line in cause.splitlines()[1:] if line.startswith(("+", "-"))]
+    assert changed == ['- "hostname": "a",', '+ "hostname": "b",']
