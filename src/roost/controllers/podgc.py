@@ -114,13 +114,15 @@ def pod_collector() -> Controller[View]:
             stuck = pod is not None and deleting(pod) and not node_of(pod)
             return View((pod,), "", 0.0, now) if stuck and pod is not None else None
         node = key.name.removeprefix("node/")
-        if caches[NODES].get("", node) is not None or not caches[NODES].connected:
-            missed.pop(node, None)
-            return None
         pods = tuple(caches[PODS].by(BY_NODE, node))
-        if not pods:
+        if caches[NODES].get("", node) is not None or not pods:
             missed.pop(node, None)
             return None
+        if not caches[
+            NODES
+        ].connected:  # what is not seen is not missed; it is looked at again later
+            missed.pop(node, None)
+            return View(pods, node, 0.0, now)
         return View(pods, node, now - missed.setdefault(node, now), now)
 
     return Controller(
