@@ -121,7 +121,7 @@ class Kind:
     default: Hook | None = None  # defaults the schema cannot say; also run on what is read back
     prepare: Hook | None = None  # strategy: drop what the subresource may not set, bump generation
     validate: Check | None = None  # causes beyond the schema, on create and on update
-    #: May PUT and apply create it? Must an update carry a resourceVersion?
+    #: May PUT create it (apply always may)? Must an update carry a resourceVersion?
     create_on_update: bool = False
     unconditional_update: bool = True
     #: Is a DELETE answered with the object as it was, in place of a Status that says Success?

@@ -33,6 +33,18 @@ def method_not_allowed() -> MethodNotAllowed:
     return MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
 
+def not_supported(group: str, plural: str, verb: str) -> MethodNotAllowed:
+    """Return what is said of a verb that custom resources do not have; "" is none at all."""
+    return MethodNotAllowed(
+        f'{verb} is not supported on resources of kind "{plural}.{group}"',
+        {"group": group, "kind": plural},
+    )
+
+
+def no_name() -> BadRequest:
+    return BadRequest("name must be provided")
+
+
 def no_creation(group: str, plural: str) -> MethodNotAllowed:
     """The definition of the custom resource is on its way out."""
     return MethodNotAllowed(

@@ -151,25 +151,22 @@ class Verbs:
     @staticmethod
     def _route(kind: Kind, info: RequestInfo, method: str) -> None:
         """Raise NotFound or MethodNotAllowed unless the path exists and has the verb."""
-        if not is_custom(kind) and (
-            (info.inside and not kind.namespaced) or (info.rest and info.subresource != "proxy")
-        ):
+        if is_custom(kind):
+            _route_custom(kind, info)
+            return
+        if (info.inside and not kind.namespaced) or (info.rest and info.subresource != "proxy"):
             raise failures.no_such_path()
         if method == "HEAD":
             raise failures.method_not_allowed()
         if info.subresource:
             subresource = kind.subresources.get(info.subresource)
             if subresource is None:
-                if is_custom(kind) and info.name:
-                    raise not_found(kind.group, kind.plural, info.name)
                 raise failures.no_such_path()
             if info.verb not in subresource.verbs:
                 raise failures.method_not_allowed()
             return
         verb = info.verb
         if verb not in kind.verbs and verb:
-            if verb == "create" and is_custom(kind) and not info.name:
-                raise failures.no_creation(kind.group, kind.plural)
             raise failures.method_not_allowed()
         named = verb in {"get", "update", "patch", "delete"}
         if not verb or (verb == "create" and info.name) or (named and not info.name):
@@ -236,6 +233,8 @@ class Verbs:
 
     async def _patch(self, call: Call) -> Response:
         context = call.context("PatchOptions")
+        if not call.info.name:
+            raise failures.no_name()
         target = self._target(call)
         written = await self.patches.apply(target, call.request, context)
         return self._one(call, written.record, 201 if written.created else 200)
@@ -370,3 +369,22 @@ class Verbs:
         )
         body = await self.forms.many(call.kind, listing, call.form, call.pretty, call.include)
         return Answer(200, body, call.form.media)
+
+
+def _route_custom(kind: Kind, info: RequestInfo) -> None:
+    """Do the same for a custom resource, of which the verb alone decides, not the form of the path.
+
+    So HEAD is a GET without a body, and a POST to an object creates the one that its body names.
+    """
+    offered = kind.verbs
+    if info.subresource:
+        subresource = kind.subresources.get(info.subresource)
+        if subresource is None:
+            raise not_found(kind.group, kind.plural, info.name)
+        offered = subresource.verbs
+    elif info.verb == "create" and info.verb not in offered:
+        raise failures.no_creation(kind.group, kind.plural)
+    if info.verb not in offered:
+        raise failures.not_supported(kind.group, kind.plural, info.verb)
+    if info.verb == "update" and not info.name:
+        raise failures.no_name()

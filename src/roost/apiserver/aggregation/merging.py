@@ -24,6 +24,8 @@ class Elsewhere:
     rank: int = 0
     #: Whether its server may have an OpenAPI document of it.
     described: bool = False
+    #: Did its server answer when it was last asked? If not, nothing is known of its resources.
+    available: bool = True
 
     @property
     def openapi_path(self) -> str:
@@ -57,6 +59,8 @@ def aggregated_group(name: str, versions: Iterable[Elsewhere]) -> Object:
                 "resources": _resources(each.resources),
                 "freshness": "Current",
             }
+            if each.available
+            else {"version": each.version, "freshness": "Stale"}
             for each in versions
         ],
     }

@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
-from roost.api.errors import ServiceUnavailable
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.aggregation.local import condition
 from roost.apiserver.aggregation.merging import Elsewhere
 from roost.apiserver.attributes import User
-from roost.apiserver.messages import Extension, Proxy, Request
+from roost.apiserver.messages import TEXT, Answer, Extension, Proxy, Request
 from roost.ports.port import Chance
 
 _SERVICES: Final = Resource("", "v1", "services")
 _SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
 _OPENAPI: Final = "/openapi/v3/apis/"
+_APIS: Final = "/apis/"
+_NO_SNIFFING: Final = (("X-Content-Type-Options", "nosniff"),)
 _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 
 #: The names of the headers that carry who asks.
@@ -137,25 +138,28 @@ class Remotes:
         return self._remotes.get((group, version))
 
     def of_document(self, path: str) -> Remote | None:
-        """Return the extension server whose OpenAPI document (v3) is at a path."""
-        if not path.startswith(_OPENAPI):
+        """Return the extension server that has the document at a path: OpenAPI (v3), if it answers,
+        or its resources, if it does not (those of the others are known)."""
+        described = path.startswith(_OPENAPI)
+        parts = path.removeprefix(_OPENAPI if described else _APIS).rstrip("/").split("/")
+        if len(parts) != 2 or not path.startswith((_OPENAPI, _APIS)):
             return None
-        group, _, version = path.removeprefix(_OPENAPI).partition("/")
-        return self.find(group, version)
+        remote = self.find(*parts)
+        return remote if ((parts[0], parts[1]) in self._available) is described else None
 
     def elsewhere(self) -> list[Elsewhere]:
-        """Return what is to be had from extension servers, for discovery."""
+        """Return what extension servers have, for discovery; also of those that do not answer."""
         return [
             Elsewhere(
                 remote.group,
                 remote.version,
-                self._available[key],
+                self._available.get(key, {}),
                 remote.priority,
                 remote.rank,
-                described=True,
+                described=key in self._available,
+                available=key in self._available,
             )
             for key, remote in self._remotes.items()
-            if key in self._available
         ]
 
     async def wait(self, at_most_s: float) -> None:
@@ -168,12 +172,12 @@ class Remotes:
             return
         self._changed.clear()
 
-    async def proxy(self, remote: Remote, request: Request) -> Proxy:
-        """Return where a request goes. Raises ServiceUnavailable."""
+    async def proxy(self, remote: Remote, request: Request) -> Proxy | Answer:
+        """Return where a request goes, or that its server cannot be had."""
         try:
             return await self._way(remote, request.raw_path, request.query, request.user)
-        except Unreachable as error:
-            raise ServiceUnavailable(error.message) from error
+        except Unreachable:
+            return Answer(503, b"service unavailable\n", TEXT, _NO_SNIFFING)
 
     async def _way(self, remote: Remote, path: str, query: str, user: User) -> Proxy:
         host, port = await self._endpoint(remote)

@@ -321,7 +321,7 @@ def test_requests_are_counted(play: Play) -> None:
         await asker.ask("GET", f"{MAPS}/none")
         text = (await asker.answer("GET", "/metrics")).body.decode()
         labels = (
-            'code="404",component="apiserver",group="",resource="configmaps",scope="resource",'
+            'code="404",component="apiserver",dry_run="",group="",resource="configmaps",scope="resource",'
             'subresource="",verb="GET",version="v1"'
         )
         assert f"apiserver_request_total{{{labels}}} 1\n" in text

@@ -160,6 +160,34 @@ def test_status_and_scale(play: Play) -> None:
     play(scene)
 
 
+def test_the_verb_alone_decides_what_becomes_of_a_request(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define({"spec": {"type": "object"}}, subresources={"status": {}})
+        code, made = await asker.ask("POST", f"{TOYS}/b", toy("a"))
+        assert (code, made["metadata"]["name"]) == (201, "a")
+        assert (await asker.ask("HEAD", f"{TOYS}/a"))[0] == 200
+        assert (await asker.ask("HEAD", TOYS))[0] == 200
+        for method, path, verb in (
+            ("DELETE", f"{TOYS}/a/status", "delete"),
+            ("POST", f"{TOYS}/a/status", "create"),
+            ("OPTIONS", f"{TOYS}/a", ""),
+        ):
+            code, answer = await asker.ask(method, path)
+            assert (code, answer["details"]) == (405, {"group": "example.com", "kind": "toys"})
+            message = f'{verb} is not supported on resources of kind "toys.example.com"'
+            assert answer["message"] == message
+        for method, code, message in (
+            ("PUT", 400, "name must be provided"),
+            ("PATCH", 415, "the body of the request was in an unknown format"),
+        ):
+            got, answer = await asker.ask(method, TOYS, toy("a"))
+            assert (got, answer["message"].partition(" - ")[0]) == (code, message)
+        got, answer = await asker.ask("PATCH", TOYS, {}, content_type=MERGE)
+        assert (got, answer["message"]) == (400, "name must be provided")
+
+    play(scene)
+
+
 def test_an_update_creates_nothing(play: Play) -> None:
     async def scene(asker: Asker) -> None:
         await asker.define({"spec": {"type": "object"}})

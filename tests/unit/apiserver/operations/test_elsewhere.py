@@ -337,6 +337,17 @@ def test_what_is_missing_is_said(play: Play) -> None:
             condition = await available(farm, "v1.e.example.com", "False")
             assert condition["reason"] == "ServiceNotFound"
             assert condition["message"] == 'service/none in "n" is not present'
+            for path in ("", "/", "/widgets", "/namespaces/n/widgets/w"):
+                answer = await farm.get(f"/apis/e.example.com/v1{path}")
+                assert answer == (503, "service unavailable\n")
+            code, group = await farm.get("/apis/e.example.com")
+            assert (code, group["versions"][0]["version"]) == (200, "v1")
+            _, groups = await farm.get("/apis")
+            assert groups["groups"][-1]["name"] == "e.example.com"
+            accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+            _, document = await farm.get("/apis", Accept=accept)
+            assert document["items"][-1]["versions"] == [{"version": "v1", "freshness": "Stale"}]
+            assert (await farm.get("/openapi/v3/apis/e.example.com/v1"))[0] == 404
             service = {"metadata": {"name": "none"}, "spec": {"ports": [{"port": 80}]}}
             client = farm.api.client()
             made = await client.create(SERVICES, service, "n")
