@@ -6,6 +6,7 @@ A custom resource has no Go type: values of a wrong type are found by validation
 
 from __future__ import annotations
 
+from roost.api.crd.embedded import coerce_embedded, complaint_below
 from roost.api.errors import BadRequest, Cause, invalid
 from roost.api.kind import Kind
 from roost.api.schema.decode import decode, strict_message, unhandled
@@ -27,9 +28,10 @@ def decode_custom(
     metadata = value.get("metadata")
     try:
         decoded, more = decode(node.fields["metadata"], metadata)
+        coerce_embedded(node, pruned, "", complaints)
     except Mismatch as error:
         raise unhandled(node, value, str(error)) from None
-    complaints = sorted([*complaints, *(_in_metadata(text) for text in more)])
+    complaints = sorted([*complaints, *(complaint_below("metadata", text) for text in more)])
     if complaints and field_validation == "Strict":
         raise unhandled(node, value, strict_message(complaints))
     made: Object = {"kind": value.get("kind") or kind.name}
@@ -39,11 +41,6 @@ def decode_custom(
     if not kind.namespaced:
         decoded.pop("namespace", None)
     return made, complaints if field_validation == "Warn" else []
-
-
-def _in_metadata(complaint: str) -> str:
-    start, quote, rest = complaint.partition('"')
-    return f"{start}{quote}metadata.{rest}"
 
 
 def check_type(kind: Kind, value: Object) -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from roost.api import names
+from roost.api.schema.decode import decode
 from roost.api.schema.node import Node
+from roost.api.schema.scalars import Mismatch
 from roost.api.validation import metadata
 from roost.api.validation.causes import Causes
 from roost.api.values import Object
@@ -18,6 +20,53 @@ def has_embedded(node: Node) -> bool:
     """Is anything in the schema an object of its own?"""
     parts = (*node.fields.values(), node.values, node.items)
     return node.embedded or any(part is not None and has_embedded(part) for part in parts)
+
+
+def coerce_embedded(node: Node, value: Any, path: str, complaints: list[str]) -> None:
+    """Make the metadata of every object in an object, in place, as typed as that of any object.
+
+    Complaints are those of decoding. Raises Mismatch, with the words of the real server, where what an
+    object says it is is no text, or its metadata is none.
+    """
+    if isinstance(value, dict):
+        if node.embedded and path:
+            _coerce(node, value, path, complaints)
+        for name, item in value.items():
+            inner, where = node.fields.get(name), f"{path}.{name}" if path else name
+            if inner is not None:
+                coerce_embedded(inner, item, where, complaints)
+            elif node.values is not None:
+                coerce_embedded(node.values, item, f"{path}[{name}]", complaints)
+    elif isinstance(value, list) and node.items is not None:
+        for index, item in enumerate(value):
+            coerce_embedded(node.items, item, f"{path}[{index}]", complaints)
+
+
+def _coerce(node: Node, value: Object, path: str, complaints: list[str]) -> None:
+    for key in ("apiVersion", "kind"):
+        if key in value and not isinstance(value[key], str):
+            raise _mismatch(f"{path}.{key}", value[key], _NO_TEXT)
+    if "metadata" not in value:
+        return
+    where = f"{path}.metadata"
+    try:
+        decoded, more = decode(node.fields["metadata"], value["metadata"])
+    except Mismatch as error:
+        raise _mismatch(where, value["metadata"], str(error)) from None
+    value["metadata"] = decoded
+    complaints.extend(complaint_below(where, text) for text in more)
+
+
+def _mismatch(path: str, value: Any, detail: str) -> Mismatch:
+    causes = Causes()
+    causes.invalid(path, value, detail)
+    return Mismatch(f"{path}: {causes[0].message}")
+
+
+def complaint_below(path: str, complaint: str) -> str:
+    """Return a complaint of decoding about a part as one about the whole: `unknown field "path.x"`."""
+    start, quote, rest = complaint.partition('"')
+    return f"{start}{quote}{path}.{rest}"
 
 
 def check_embedded(node: Node, value: Any, path: str, causes: Causes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from collections.abc import Callable
 
 import pytest
@@ -78,6 +79,35 @@ def test_unknown_fields_are_dropped_and_told(play: Play) -> None:
             (
                 'Toy in version "v1" cannot be handled as a Toy: strict decoding error: '
                 'unknown field "metadata.odd", unknown field "spec.zz"'
+            ),
+        )
+
+    play(scene)
+
+
+def test_objects_in_objects_have_the_metadata_of_objects(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+
+        async def said(query: str, **inner: Any) -> tuple[int, Any]:
+            body = toy("x", {"name": "a", "inner": {"apiVersion": "v1", "kind": "K", **inner}})
+            code, made = await asker.ask("POST", f"{TOYS}?dryRun=All{query}", body)
+            return code, made["spec"]["inner"]["metadata"] if code == 201 else made["message"]
+
+        meta = {"name": "n", "odd": 1, "creationTimestamp": None}
+        assert await said("", metadata=meta) == (201, {"name": "n"})
+        start = 'Toy in version "v1" cannot be handled as a Toy:'
+        odd = 'strict decoding error: unknown field "spec.inner.metadata.odd"'
+        assert await said("&fieldValidation=Strict", metadata=meta) == (400, f"{start} {odd}")
+        assert await said("", kind=1) == (
+            400,
+            f"{start} spec.inner.kind: Invalid value: 1: must be a string",
+        )
+        assert await said("", metadata={"labels": {"a": 1}}) == (
+            400,
+            (
+                f'{start} spec.inner.metadata: Invalid value: {{"labels":{{"a":1}}}}: json: cannot '
+                "unmarshal number into Go struct field ObjectMeta.labels of type string"
             ),
         )
 
