@@ -223,6 +223,18 @@ def test_what_is_crashed_does_nothing_until_it_is_started_again(
     assert cluster.run_until(lambda: ready(cluster) == 3) < 5
 
 
+def test_component_statuses_say_what_runs(cluster: Cluster) -> None:
+    def well() -> dict[str, str]:
+        parts = cluster.client.list("componentstatuses")
+        return {p["metadata"]["name"]: p["conditions"][0]["status"] for p in parts}
+
+    assert well() == {"scheduler": "True", "controller-manager": "True", "etcd-0": "True"}
+    cluster.crash("scheduler")
+    assert well()["scheduler"] == "False"
+    cluster.restart("scheduler")
+    assert well()["scheduler"] == "True"
+
+
 def test_an_unknown_component_is_refused_by_name(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="there is no component 'kubelet'; there are server"):
         cluster.crash("kubelet")

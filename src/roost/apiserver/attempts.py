@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
+from roost.apiserver.auditing.auditor import Auditor
 from roost.apiserver.exposition import Family, counter
 
 _RESULT: Final = ("result",)
@@ -22,8 +23,8 @@ class Attempts:
         self.allowed = 0
         self.forbidden = 0
 
-    def families(self, audited: Callable[[], int]) -> Iterator[Family]:
-        """Yield what was counted; `audited` says how many audit events there were."""
+    def families(self, auditor: Auditor | None) -> Iterator[Family]:
+        """Yield what was counted."""
         yield Family(
             "authentication_attempts", "counter", "Counter of authenticated attempts.", _RESULT,
             [(("failure",), self.turned_away), (("success",), self.admitted)],
@@ -36,5 +37,11 @@ class Attempts:
         )  # fmt: skip
         yield counter(
             "apiserver_audit_event_total",
-            "Counter of audit events generated and sent to the audit backend.", audited(),
+            "Counter of audit events generated and sent to the audit backend.",
+            auditor.events if auditor else 0,
+        )  # fmt: skip
+        yield Family(
+            "apiserver_audit_level_total", "counter",
+            "Counter of policy levels for audit events (1 per request).", ("level",),
+            [((level,), count) for level, count in (auditor.levels if auditor else {}).items()],
         )  # fmt: skip

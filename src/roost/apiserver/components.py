@@ -1,11 +1,12 @@
 """The parts of the cluster as `componentstatuses` show them: computed, never stored.
 
-What the real server asks of healthz ports that its parts have here runs in one process with it: a part
-is well as long as it is told of, and otherwise refuses connections as a port that nobody has.
+What the real server asks of healthz ports is asked here in the process: a part that is told of says
+itself whether it runs, and one that does not refuses connections as a port that nobody has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from roost.api.kind import Resource
@@ -19,22 +20,27 @@ STORE: Final = "etcd-0"
 _PORTS: Final = {SCHEDULER: 10259, CONTROLLERS: 10257, STORE: 2379}
 
 
+def _always() -> bool:
+    return True
+
+
 class Components:
     """Which parts run. The store does, or nobody could ask."""
 
     def __init__(self) -> None:
-        self._running = {STORE}
+        self._alive: dict[str, Callable[[], bool]] = {STORE: _always}
 
-    def runs(self, name: str) -> None:
-        """Note that a part runs, from now until the end of the server."""
-        self._running.add(name)
+    def runs(self, name: str, alive: Callable[[], bool] = _always) -> None:
+        """Note a part that runs until the end of the server, or for as long as `alive` says so."""
+        self._alive[name] = alive
 
     def objects(self) -> list[Object]:
         """Return a ComponentStatus of each part."""
         return [self._status(name, port) for name, port in _PORTS.items()]
 
     def _status(self, name: str, port: int) -> Object:
-        well = name in self._running
+        alive = self._alive.get(name)
+        well = alive is not None and alive()
         address = f"127.0.0.1:{port}"
         refused = (
             f'Get "https://{address}/healthz": dial tcp {address}: connect: connection refused'

@@ -7,11 +7,12 @@ leaves the server here, for these paths are public; the reason of one check is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs
 
+from roost.apiserver.exposition import Family
 from roost.apiserver.messages import TEXT, Answer
 
 #: Returns what is wrong, "" if nothing is.
@@ -37,6 +38,8 @@ class Health:
     def __init__(self) -> None:
         self._checks: dict[str, _Named] = {}
         self._waiting: set[str] = set()
+        #: How often a check went how, by (name, status, type).
+        self._went: dict[tuple[str, str, str], int] = {}
         self.add("ping", lambda: "")
         self.add("log", lambda: "")
 
@@ -72,11 +75,35 @@ class Health:
         found = self._checks.get(name)
         if found is None or root not in found.roots:
             return Answer(404, b"404 page not found\n", TEXT, _NO_SNIFFING)
-        wrong = found.check()
+        wrong = self._ask(found, root)
         if wrong:
             text = f"internal server error: {wrong}\n"
             return Answer(500, text.encode(), TEXT, _NO_SNIFFING)
         return Answer(200, b"ok", TEXT)
+
+    def _ask(self, named: _Named, root: str) -> str:
+        """Return what is wrong, and count it."""
+        wrong = named.check()
+        went = named.name, "error" if wrong else "success", root[1:]
+        self._went[went] = self._went.get(went, 0) + 1
+        return wrong
+
+    def families(self) -> Iterator[Family]:
+        """Yield how the checks that were asked for went, and how they go now."""
+        yield Family(
+            "kubernetes_healthchecks_total", "counter",
+            "This metric records the results of all healthcheck.", ("name", "status", "type"),
+            sorted(self._went.items()),
+        )  # fmt: skip
+        yield Family(
+            "kubernetes_healthcheck", "gauge",
+            "This metric records the result of a single healthcheck.", ("name", "type"),
+            [
+                ((named.name, root[1:]), 0 if named.check() else 1)
+                for named in self._checks.values()
+                for root in sorted(named.roots)
+            ],
+        )  # fmt: skip
 
     def _root(self, root: str, query: str) -> Answer:
         asked = parse_qs(query, keep_blank_values=True) if query else {}
@@ -88,7 +115,7 @@ class Health:
             if named.name in excluded:
                 excluded.discard(named.name)
                 lines.append(f"[+]{named.name} excluded: ok\n")
-            elif named.check():
+            elif self._ask(named, root):
                 failed = True
                 lines.append(f"[-]{named.name} failed: reason withheld\n")
             else:

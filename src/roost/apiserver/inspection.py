@@ -39,12 +39,12 @@ def inspect(api: ApiServer, release: str) -> Callable[[], None]:
         text = "The revision of the newest visible change."
         yield gauge("roost_store_revision", text, api.core.store.revision())
         yield from _watches(api)
-        yield from api.attempts.families(lambda: api.auditor.events if api.auditor else 0)
+        yield from api.attempts.families(api.auditor)
 
     async def stored() -> tuple[Family, ...]:
         return await _objects(api)
 
-    api.metrics.sources += [build_info(release), families, api.flows.families]
+    api.metrics.sources += [build_info(release), families, api.flows.families, api.health.families]
     api.metrics.queries.append(stored)
     return loaded
 

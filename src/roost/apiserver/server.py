@@ -216,7 +216,7 @@ class ApiServer:
         reading = self.metrics.started(info.verb)
         try:
             if fault is not None:
-                raise fault
+                raise fault  # noqa: TRY301 - it is answered as any other
             if query and query.get("timeout") and info.verb != "watch":
                 self._deadlines.shorten(deadline, requested_s(query["timeout"]))
             answer = await self._answer(request, info, query, record)
@@ -231,6 +231,10 @@ class ApiServer:
             if not self._deadlines.missed(deadline):
                 raise
             answer = error_answer(timed_out(), request.headers.get("accept", ""))
+        except Exception as error:
+            if record is not None:
+                record.broken(error)
+            raise
         finally:
             self._deadlines.end(deadline)
             self.metrics.ended(reading)
@@ -247,9 +251,8 @@ class ApiServer:
         request.head = self._identities.head(request.headers.get("audit-id"))
         answer = error_answer(error, request.headers.get("accept", ""))
         self._finish(request, info, answer, begun)
-        record = None if self.auditor is None else self.auditor.begin(request, info)
-        if record is not None:
-            record.answered(answer)
+        if self.auditor is not None:
+            self.auditor.turned_away(request, info, answer)
         return answer
 
     def _finish(self, request: Request, info: RequestInfo, answer: Response, begun: float) -> None:

@@ -19,6 +19,7 @@ from roost.api.kind import Kind, Resource
 from roost.api.registry import builtin
 from roost.api.schema.node import Node
 from roost.api.values import Object
+from roost.apiserver import components
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.addons import add_addons
 from roost.apiserver.admission import chain
@@ -264,6 +265,8 @@ class ControlPlane:
             fetcher=self.fetcher,
         )  # fmt: skip
         CustomResources(api, self.caller)
+        api.components.runs(components.CONTROLLERS, lambda: self.alive(CONTROLLERS))
+        api.components.runs(components.SCHEDULER, lambda: self.alive(SCHEDULER))
         informers = self._tenants[SERVER] = Tenant(self.informers)
         # What is served here has no APIService: nobody needs so many objects. Others may have some.
         extensions = Services(

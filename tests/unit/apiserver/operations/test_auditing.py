@@ -15,6 +15,7 @@ import pytest
 from fakes.apiserver import Everybody, running
 from roost.adapters.real.auditlog import AuditFile
 from roost.adapters.virtual.clock import LoopClock
+from roost.api.errors import Unauthorized
 from roost.apiserver.attributes import User
 from roost.apiserver.auditing.auditor import Auditor
 from roost.apiserver.auditing.policy import Level, PolicyError, parse_policy
@@ -45,6 +46,7 @@ def policy(*rules: dict[str, Any], **more: Any) -> Any:
         ({"namespaces": [""]}, False),
         ({"resources": [{"group": ""}]}, True),
         ({"resources": [{"group": "apps"}]}, False),
+        ({"resources": [{"group": "*", "resources": ["pods/log"]}]}, True),
         ({"resources": [{"group": "", "resources": ["pods"]}]}, False),  # not its subresources
         ({"resources": [{"group": "", "resources": ["pods/log"]}]}, True),
         ({"resources": [{"group": "", "resources": ["pods/*"]}]}, True),
@@ -78,6 +80,7 @@ def test_paths_and_the_first_rule_counts() -> None:
             "cannot apply to both",
         ),
         ([{"level": "None", "nonResourceURLs": ["/a*b"]}], "is no path"),
+        ([{"level": "None", "resources": [{"group": "apps/v1"}]}], "'apps/v1' is no API group"),
     ],
 )
 def test_a_wrong_policy_is_refused(rules: list[Any], said: str) -> None:
@@ -124,8 +127,10 @@ def test_how_much_is_recorded() -> None:
     assert (complete["verb"], complete["sourceIPs"]) == ("create", ["192.0.2.1"])
     assert complete["user"] == {"username": "jane", "groups": list(JANE.groups)}
     assert complete["objectRef"] == {
-        "resource": "configmaps", "namespace": "n", "apiVersion": "v1",
+        "resource": "configmaps", "namespace": "n", "apiVersion": "v1", "name": "c",
     }  # fmt: skip
+    assert "name" not in received["objectRef"]  # the body has not been read yet
+    assert received["stageTimestamp"] == received["requestReceivedTimestamp"]
     assert complete["responseStatus"] == {"metadata": {}, "code": 201}
     assert complete["annotations"]["authorization.k8s.io/decision"] == "allow"
     assert "requestObject" not in complete
@@ -158,6 +163,84 @@ def test_managed_fields_can_be_left_out() -> None:
     request = Request("POST", "/api/v1/namespaces/n/configmaps", body=body, user=JANE)
     rules = policy({"level": "RequestResponse", "omitManagedFields": True})
     assert "managedFields" not in audited(rules, request)[-1]["responseObject"]["metadata"]
+
+
+def test_nor_are_they_in_tables() -> None:
+    path = "/api/v1/namespaces/n/configmaps"
+    made = Request("POST", path, body=b'{"metadata": {"name": "c"}}', user=JANE)
+    accept = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    rules = policy({"level": "RequestResponse", "omitManagedFields": True})
+    table = audited(rules, made, Request("GET", path, "includeObject=Object", accept, user=JANE))[
+        -1
+    ]
+    (row,) = table["responseObject"]["rows"]
+    assert row["object"]["metadata"]["name"] == "c"
+    assert "managedFields" not in row["object"]["metadata"]
+
+
+def test_a_status_that_is_no_failure_is_told_too() -> None:
+    path = "/api/v1/namespaces/n/configmaps"
+    made = Request("POST", path, body=b'{"metadata": {"name": "c"}}', user=JANE)
+    rules = policy({"level": "Metadata", "verbs": ["delete"]})
+    gone = audited(rules, made, Request("DELETE", f"{path}/c", user=JANE))[-1]["responseStatus"]
+    assert (gone["status"], gone["code"], gone["details"]["name"]) == ("Success", 200, "c")
+
+
+def test_what_takes_long_has_begun_even_if_it_is_refused() -> None:
+    rules = policy({"level": "Metadata"})
+    watch = Request("GET", PODS, "watch=true", user=JANE)
+    stages = [(e["stage"], e.get("responseStatus", {}).get("code")) for e in audited(
+        rules, watch, Request("GET", PODS, user=JANE), refused="jane"
+    )]  # fmt: skip
+    assert stages == [
+        ("RequestReceived", None), ("ResponseStarted", 403), ("ResponseComplete", 403),
+        ("RequestReceived", None), ("ResponseComplete", 403),
+    ]  # fmt: skip
+
+
+def test_nobody_knows_who_has_bad_credentials() -> None:
+    async def scene() -> list[Any]:
+        lines = Lines()
+        async with running() as api:
+            rules = policy(
+                {"level": "None", "userGroups": ["system:unauthenticated"]}, {"level": "Metadata"}
+            )
+            api.auditor = Auditor(rules, lines, LoopClock())
+            api.unauthenticated(Request("GET", PODS), Unauthorized("Unauthorized"))
+        return lines.events
+
+    (event,) = asyncio.run(scene())
+    assert (event["stage"], event["user"]) == ("ResponseStarted", {})
+    assert event["responseStatus"]["code"] == 401
+
+
+def test_a_fault_of_the_server_is_told() -> None:
+    class Broken(Everybody):
+        def authorize(self, request: Any) -> Any:
+            raise RuntimeError("oh")
+
+    async def scene() -> list[Any]:
+        lines = Lines()
+        async with running(authorizer=Broken()) as api:
+            api.auditor = Auditor(policy({"level": "Metadata"}), lines, LoopClock())
+            with pytest.raises(RuntimeError):
+                await api.handle(Request("GET", PODS, user=JANE))
+        return lines.events
+
+    _, event = asyncio.run(scene())
+    assert event["stage"] == "Panic"
+    assert event["responseStatus"] == {
+        "metadata": {}, "status": "Failure", "message": "APIServer panic'd: oh",
+        "reason": "InternalError", "code": 500,
+    }  # fmt: skip
+
+
+def test_a_long_user_agent_is_cut() -> None:
+    (event, _) = audited(
+        policy({"level": "Metadata"}),
+        Request("GET", PODS, "", {"user-agent": "x" * 2000}, user=JANE),
+    )
+    assert event["userAgent"] == "x" * 1024 + "...TRUNCATED"
 
 
 def test_the_file_is_its_owners_and_is_put_aside_when_it_is_large(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roost.apiserver.exposition import text_of
 from roost.apiserver.health import LIVEZ, READYZ, Health
 from roost.apiserver.messages import Answer
 
@@ -52,3 +53,18 @@ def test_a_check_belongs_to_its_roots() -> None:
     health.add("etcd-readiness", lambda: "", (READYZ,))
     assert ask(health, f"{LIVEZ}/etcd-readiness") == (404, "404 page not found\n")
     assert ask(health, f"{READYZ}/etcd-readiness") == (200, "ok")
+
+
+def test_how_checks_went_is_counted() -> None:
+    health = Health()
+    health.add("etcd", lambda: "disk full", (READYZ,))
+    ask(health, READYZ)
+    ask(health, "/livez/ping")
+    text = text_of(health.families()).decode()
+    for line in (
+        'kubernetes_healthcheck{name="etcd",type="readyz"} 0',
+        'kubernetes_healthcheck{name="ping",type="livez"} 1',
+        'kubernetes_healthchecks_total{name="etcd",status="error",type="readyz"} 1',
+        'kubernetes_healthchecks_total{name="ping",status="success",type="livez"} 1',
+    ):
+        assert f"{line}\n" in text
