@@ -13,6 +13,7 @@ from roost.api.patches.fields import EMPTY, FieldSet
 from roost.api.patches.managed import Entry, in_order, read_stored, write
 from roost.api.schema.body import expected
 from roost.api.values import Object
+from roost.apiserver.customscale import UNSET
 from roost.apiserver.options import WriteOptions
 from roost.apiserver.scaling import scale_of, with_scale
 
@@ -32,7 +33,7 @@ def applied_scale(
     )
     replicas = FieldSet.of(path)
     entries = read_stored((parent.get("metadata") or {}).get("managedFields"))
-    scale = scale_of(kind, parent)
+    scale = scale_of(kind, parent, UNSET)
     write(scale, [_of_scale(entry) for entry in entries if entry.fields & replicas])
     wanted = apply_configuration(
         expected("autoscaling", "v1", "Scale").node, scale, config,

@@ -11,17 +11,17 @@ from roost.api.errors import Cause, invalid
 from roost.api.kind import Column, Kind, ReplicaPaths
 from roost.api.selectors import label_selector, labels_equal
 from roost.api.values import Object, copy_of
-from roost.apiserver.customscale import scale_of_custom, with_custom_replicas
+from roost.apiserver.customscale import UNSET, scale_of_custom, with_custom_replicas
 from roost.apiserver.updating import Build
 
 GROUP: Final = "autoscaling"
 _META: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(kind: Kind, value: Object) -> Object:
-    """Return the Scale of an object."""
+def scale_of(kind: Kind, value: Object, unset: int | None = None) -> Object:
+    """Return the Scale of an object; `unset` is for custom ones that do not say how many they want."""
     if kind.replicas is not None:
-        return scale_of_custom(kind.replicas, value)
+        return scale_of_custom(kind.replicas, value, unset)
     metadata = value["metadata"]
     spec, status = value.get("spec") or {}, value.get("status") or {}
     scale: Object = {
@@ -50,21 +50,20 @@ def with_scale(value: Object, scale: Object, paths: ReplicaPaths | None = None) 
     replicas = (scale.get("spec") or {}).get("replicas") or 0
     name = value["metadata"]["name"]
     if paths is not None:
-        changed = with_custom_replicas(paths, value, replicas)
-        return _of_version(changed, scale)
+        return _of_version(with_custom_replicas(paths, value, replicas), scale)
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         cause = Cause("FieldValueInvalid", text, "spec.replicas")
         raise invalid(GROUP, "Scale", name, [cause])
     changed = copy_of(value)
     changed.setdefault("spec", {})["replicas"] = replicas
+    changed["metadata"].pop("resourceVersion", None)
     return _of_version(changed, scale)
 
 
 def _of_version(changed: Object, scale: Object) -> Object:
     """Ask for the version of the object that the Scale was made of."""
     metadata, sent = changed["metadata"], scale["metadata"]
-    metadata.pop("resourceVersion", None)
     for key in ("resourceVersion", "uid"):
         if sent.get(key):
             metadata[key] = sent[key]
@@ -76,7 +75,7 @@ def scale_build(kind: Kind, inner: Callable[[Object], Object]) -> Build:
 
     def build(old: Object | None) -> Object:
         assert old is not None
-        return with_scale(old, inner(scale_of(kind, old)), kind.replicas)
+        return with_scale(old, inner(scale_of(kind, old, UNSET)), kind.replicas)
 
     return build
 

@@ -48,7 +48,7 @@ def shown_as(request: Admission, kind: Kind, value: Object | None) -> Object | N
     if value is None:
         return None
     if request.subresource == "scale":
-        return scale_of(kind, value)
+        return scale_of(kind, value, 0)
     named = kind_of(kind, request.subresource)
     if kind != request.kind and named.name == kind.name:
         value = converted(request.kind, kind, value)

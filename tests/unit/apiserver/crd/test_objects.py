@@ -190,6 +190,31 @@ def test_status_and_scale(play: Play) -> None:
     play(scene)
 
 
+def test_a_scale_is_put_without_a_version_and_where_there_was_none(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA, subresources=SUBRESOURCES)
+        await asker.ask("POST", TOYS, toy("x", {"name": "a"}))
+        code, body = await asker.ask("GET", f"{TOYS}/x/scale")
+        assert (code, body["message"]) == (
+            400,
+            'the spec replicas field ".spec.replicas" does not exist',
+        )
+        code, body = await asker.ask("PATCH", f"{TOYS}/x/scale", {}, content_type=MERGE)
+        assert (code, body["message"]) == (
+            400,
+            'the spec replicas field ".spec.replicas" cannot be empty',
+        )
+        scale: dict[str, Any] = {"apiVersion": "autoscaling/v1", "kind": "Scale"}
+        scale |= {"metadata": {"name": "x"}, "spec": {"replicas": 3}}
+        code, body = await asker.ask("PUT", f"{TOYS}/x/scale", scale)
+        assert (code, body["spec"]) == (200, {"replicas": 3})
+        scale["metadata"]["resourceVersion"] = "1"
+        code, body = await asker.ask("PUT", f"{TOYS}/x/scale", scale)
+        assert (code, body["reason"]) == (409, "Conflict")
+
+    play(scene)
+
+
 def test_the_verb_alone_decides_what_becomes_of_a_request(play: Play) -> None:
     async def scene(asker: Asker) -> None:
         await asker.define({"spec": {"type": "object"}}, subresources={"status": {}})
