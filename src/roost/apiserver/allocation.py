@@ -28,6 +28,7 @@ from roost.ports.port import Chance
 
 ADDRESSES: Final = Resource("networking.k8s.io", "v1", "ipaddresses")
 SERVICES: Final = Resource("", "v1", "services")
+_PORT_TAKEN = "provided port is already allocated"
 
 
 @dataclass(slots=True)
@@ -128,7 +129,7 @@ class Allocator:
     def _for_service(self, change: Change, *, dry_run: bool) -> Reservation:
         """Allocate what a write of a Service wants, into its object.
 
-        A dry run takes no node port: it shows the number after the last one.
+        A dry run takes no node port: it shows numbers after the last, or what was asked for.
         """
         wanted = wanted_addresses(change)
         reservation = Reservation()
@@ -155,22 +156,47 @@ class Allocator:
     ) -> Allocated:
         address = None
         if wanted.cluster_ip is not None:
-            address = self._address(service, wanted.cluster_ip, reservation)
+            if dry_run and wanted.cluster_ip:
+                address = self._tried_address(service, wanted.cluster_ip)
+            else:
+                address = self._address(service, wanted.cluster_ip, reservation)
         ports: dict[int, int] = {}
+        tried: list[int] = []
         for wish in wanted.ports:
             if wish.shares is not None and wish.shares in ports:
                 ports[wish.index] = ports[wish.shares]
-            elif dry_run and not wish.port:
-                ports[wish.index] = self.ports.first + self.ports.size + 1
+                continue
+            path = f"spec.ports[{wish.index}].nodePort"
+            if dry_run:
+                ports[wish.index] = self._tried_port(service, wish.port, path, tried)
             else:
-                path = f"spec.ports[{wish.index}].nodePort"
                 ports[wish.index] = self._port(service, wish.port, path, reservation)
-        health = None
-        if wanted.health_port is not None:
-            health = self._port(
-                service, wanted.health_port, "spec.healthCheckNodePort", reservation
-            )
+        health = wanted.health_port
+        if health is not None:
+            path = "spec.healthCheckNodePort"
+            if dry_run:
+                health = self._tried_port(service, health, path, tried)
+            else:
+                health = self._port(service, health, path, reservation)
         return Allocated(address, ports, health)
+
+    def _tried_address(self, service: Object, asked: str) -> str:
+        """Check an address in a dry run, in which one that somebody has is as good as any other."""
+        number = number_of(asked)
+        if number is None or number not in self.ips:
+            why = (
+                f"failed to allocate IP {asked}: the provided IP ({asked}) is not in the valid range. "
+                f"The range of valid IPs is {self.ips.range}"
+            )
+            raise _refusal(service, "spec.clusterIPs", [asked], why)
+        return str(IPv4Address(number))
+
+    def _tried_port(self, service: Object, asked: int, path: str, tried: list[int]) -> int:
+        """Return the node port of a dry run; `tried` are those that this one has already."""
+        if asked in self.ports.taken or asked in tried:
+            raise _refusal(service, path, asked, _PORT_TAKEN)
+        tried.append(asked or max(tried, default=self.ports.first + self.ports.size) + 1)
+        return tried[-1]
 
     def _address(self, service: Object, asked: str, reservation: Reservation) -> str:
         if asked:
@@ -220,7 +246,7 @@ class Allocator:
                 )
                 raise _refusal(service, path, asked, why)
             if not self.ports.take(number):
-                raise _refusal(service, path, asked, "provided port is already allocated")
+                raise _refusal(service, path, asked, _PORT_TAKEN)
         reservation.undo.append(lambda: self.ports.taken.discard(number))
         return number
 

@@ -44,13 +44,20 @@ class ClusterIps:
         self._objects: set[int] = set()
         self._writing: set[int] = set()
         self._pools: list[Pool] = []
+        self._ranges: list[str] = []
         self.use(())
 
     def use(self, cidrs: Iterable[Object]) -> None:
         """Give out addresses of these ServiceCIDRs from now on, in their order."""
         found = list(cidrs)
         texts = [text for cidr in found if _ready(cidr) for text in cidr["spec"].get("cidrs") or ()]
-        self._pools = list(self._of(texts if found else [self._configured]))
+        self._ranges = texts if found else [self._configured]
+        self._pools = list(self._of(self._ranges))
+
+    @property
+    def range(self) -> str:
+        """The first of the ranges, as messages show it; "" where there is none."""
+        return next(iter(self._ranges), "")
 
     def _of(self, texts: Iterable[str]) -> Iterator[Pool]:
         for text in dict.fromkeys(texts):

@@ -267,3 +267,33 @@ def test_an_address_that_another_server_gave_out_is_refused(play: Play) -> None:
         assert (code, "provided IP is already allocated" in refused["message"]) == (422, True)
 
     play(scene)
+
+
+def test_a_dry_run_takes_nothing_and_shows_what_it_might(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        async def tried(**spec: Any) -> Any:
+            code, answer = await asker.ask("POST", f"{SERVICES}?dryRun=All", service("b", **spec))
+            return answer["spec"] if code == 201 else answer["message"].partition("is invalid: ")[2]
+
+        ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
+        local = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+        spec = await tried(ports=ports, **local)
+        assert [port["nodePort"] for port in spec["ports"]] == [32769, 32770]
+        assert spec["healthCheckNodePort"] == 32771
+        held = {"clusterIP": "10.96.7.7", "type": "NodePort"}
+        await asker.ask(
+            "POST", SERVICES, service("a", ports=[{"port": 80, "nodePort": 30123}], **held)
+        )
+        spec = await tried(
+            clusterIP="10.96.7.7", type="NodePort", ports=[{"port": 1, "nodePort": 9}]
+        )
+        assert (spec["clusterIP"], spec["ports"][0]["nodePort"]) == ("10.96.7.7", 9)
+        assert await tried(type="NodePort", ports=[{"port": 1, "nodePort": 30123}]) == (
+            "spec.ports[0].nodePort: Invalid value: 30123: provided port is already allocated"
+        )
+        assert await tried(clusterIP="192.0.2.1") == (
+            'spec.clusterIPs: Invalid value: ["192.0.2.1"]: failed to allocate IP 192.0.2.1: the '
+            "provided IP (192.0.2.1) is not in the valid range. The range of valid IPs is 10.96.0.0/16"
+        )
+
+    play(scene)
