@@ -6,6 +6,7 @@ from typing import Final
 
 _OWN: Final = "registry.k8s.io/e2e-test-images"
 AGNHOST: Final = f"{_OWN}/agnhost:2.63.0"
+AGNHOST_OLD: Final = f"{_OWN}/agnhost:2.59"
 BUSYBOX: Final = f"{_OWN}/busybox:1.37.0-1"
 HTTPD: Final = f"{_OWN}/httpd:2.4.38-4"
 HTTPD_NEW: Final = f"{_OWN}/httpd:2.4.39-4"

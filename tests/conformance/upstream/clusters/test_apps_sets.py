@@ -3,11 +3,12 @@ DaemonSets and ControllerRevisions, on nodes that say that pods run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
-from e2eimages import AGNHOST, HTTPD, HTTPD_NEW, PAUSE
+from e2eimages import AGNHOST, AGNHOST_OLD, HTTPD, HTTPD_NEW, PAUSE
 from framework import Framework
 from kinds import (
     CONTROLLER_REVISIONS,
@@ -26,6 +27,21 @@ pytestmark = pytest.mark.slow
 _SAMPLE = {"name": "sample-pod", "pod": "httpd"}
 _CONDITION = {"type": "StatusUpdate", "status": "True", "reason": "E2E",
               "message": "Set from e2e test"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Web:
+    """A web server of StatefulSets in two versions, and a page that both have."""
+
+    old: str
+    new: str
+    path: str
+    args: tuple[str, ...] = ()
+
+
+#: The programme's versions have one of these.
+_HTTPD = Web(HTTPD, HTTPD_NEW, "/index.html")
+_AGNHOST = Web(AGNHOST_OLD, AGNHOST, "/localhost.crt", ("test-webserver",))
 
 
 def check_status(f: Framework, kind: Kind, name: str, labels: str) -> None:
@@ -178,13 +194,13 @@ def test_replica_set_status(f: Framework):
     check_status(f, REPLICA_SETS, "test-rs", "name=sample-pod,pod=httpd")
 
 
-def stateful_set(name: str, count: int, **spec: Any) -> Thing:
+def stateful_set(name: str, count: int, web: Web = _HTTPD, **spec: Any) -> Thing:
     labels = {"foo": "bar", "baz": "blah"}
-    made = template(labels)
+    made = template(labels, web.old, "webserver")
     made["metadata"]["annotations"] = {}
-    probe = {"httpGet": {"path": "/index.html", "port": 80}, "periodSeconds": 1,
+    probe = {"httpGet": {"path": web.path, "port": 80}, "periodSeconds": 1,
              "successThreshold": 1, "failureThreshold": 1}  # fmt: skip
-    made["spec"]["containers"][0]["readinessProbe"] = probe
+    made["spec"]["containers"][0] |= {"readinessProbe": probe, "args": list(web.args)}
     return {
         "metadata": {"name": name, "labels": labels},
         "spec": {
@@ -251,7 +267,8 @@ def test_stateful_set_collection(f: Framework):
     assert f.typed(STATEFUL_SETS, "").items("test-ss=patched") == []
 
 
-def test_stateful_set_phased(f: Framework):
+@pytest.mark.parametrize("web", [_HTTPD, _AGNHOST], ids=["httpd", "agnhost"])
+def test_stateful_set_phased(f: Framework, web: Web):
     """StatefulSet Basic StatefulSet functionality should perform canary updates and phased rolling
     updates of template modifications"""
     sets, pods = f.typed(STATEFUL_SETS), f.typed(PODS)
@@ -259,7 +276,7 @@ def test_stateful_set_phased(f: Framework):
     def rolling(partition: int) -> Thing:
         return {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}
 
-    sets.create(stateful_set("ss2", 3, updateStrategy=rolling(3)))
+    sets.create(stateful_set("ss2", 3, web, updateStrategy=rolling(3)))
     begun = settled(f, "ss2", 3)
     old = begun["status"]["currentRevision"]
     assert begun["status"]["updateRevision"] == old
@@ -279,7 +296,7 @@ def test_stateful_set_phased(f: Framework):
     assert revisions() == [old] * 3
 
     def change(value: Thing) -> None:
-        value["spec"]["template"]["spec"]["containers"][0]["image"] = HTTPD_NEW
+        value["spec"]["template"]["spec"]["containers"][0]["image"] = web.new
 
     sets.retry("ss2", change)
     updated = until(
@@ -297,19 +314,22 @@ def test_stateful_set_phased(f: Framework):
         return found["metadata"]["labels"].get("controller-revision-hash") == revision
 
     for name, revision in (("ss2-0", old), ("ss2-2", new)):
-        pods.delete(name)
+        pods.delete(name, gracePeriodSeconds=0)
         until(lambda: len(revisions()) == 3)
         settled(f, "ss2", 3)
         until(partial(came_back, name, revision))
     assert revisions() == [old, old, new]
-    assert images() == [HTTPD, HTTPD, HTTPD_NEW]
+    assert images() == [web.old, web.old, web.new]
     for partition in (1, 0):
         sets.retry("ss2", lambda o: o["spec"].update(updateStrategy=rolling(partition)))  # noqa: B023
         wanted = [old] * partition + [new] * (3 - partition)
         until(lambda: revisions() == wanted)  # noqa: B023
         settled(f, "ss2", 3)
-    assert images() == [HTTPD_NEW] * 3
+    assert images() == [web.new] * 3
     until(lambda: sets.get("ss2")["status"]["currentRevision"] == new)
+    sets.retry("ss2", lambda o: o["spec"].update(replicas=0))
+    until(lambda: not pods.items("foo=bar"))
+    until(lambda: not sets.get("ss2")["status"].get("replicas"))
 
 
 def daemon_set(name: str, labels: dict[str, str], image: str = HTTPD) -> Thing:

@@ -108,10 +108,16 @@ def test_old_replica_sets_go(f: Framework):
     running(f, "name=cleanup-pod", 1)
     value = deployment("test-cleanup-deployment", 1, {"name": "cleanup-pod"}, AGNHOST)
     value["spec"]["revisionHistoryLimit"] = 0
-    made = f.typed(DEPLOYMENTS).create(value)
-    until(lambda: f.typed(REPLICA_SETS).exists("test-cleanup-controller") is False)
-    until(lambda: len(sets_of(f, made)) == 1)
-    running(f, "name=cleanup-pod", 1)
+    begun = f.typed(PODS).list()["metadata"]["resourceVersion"]
+    with f.typed(PODS).watch(version=begun) as watch:
+        made = f.typed(DEPLOYMENTS).create(value)
+        until(lambda: f.typed(REPLICA_SETS).exists("test-cleanup-controller") is False)
+        until(lambda: len(sets_of(f, made)) == 1)
+        [left] = running(f, "name=cleanup-pod", 1)
+        watch.until("", lambda o: o["metadata"]["resourceVersion"]
+                    == left["metadata"]["resourceVersion"])  # fmt: skip
+    added = [pod["metadata"]["name"] for kind, pod in watch.seen if kind == "ADDED"]
+    assert added == [left["metadata"]["name"]]
 
 
 def test_rollover(f: Framework):
@@ -121,7 +127,7 @@ def test_rollover(f: Framework):
     running(f, "name=rollover-pod", 1)
     name = "test-rollover-deployment"
     value = deployment(name, 1, {"name": "rollover-pod"}, NOWHERE)
-    value["spec"]["minReadySeconds"] = 1
+    value["spec"]["minReadySeconds"] = 3
     limits = {"maxUnavailable": 0, "maxSurge": 1}
     value["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": limits}
     f.typed(DEPLOYMENTS).create(value)
@@ -129,7 +135,10 @@ def test_rollover(f: Framework):
     first = new_set(f, until(
         lambda: (v := f.typed(DEPLOYMENTS).get(name))["metadata"].get("annotations", {}).get(
             _REVISION) and v))  # fmt: skip
-    until(lambda: f.typed(REPLICA_SETS).get(first["metadata"]["name"])["status"]["replicas"] == 1)
+    until(lambda: f.typed(DEPLOYMENTS).get(name)["status"].get("updatedReplicas", 0) >= 1)
+    for item in (first["metadata"]["name"], "test-rollover-controller"):
+        found = f.typed(REPLICA_SETS).get(item)
+        assert (found["spec"]["replicas"], found["status"]["replicas"]) == (1, 1)
 
     def change(found: Thing) -> None:
         container = found["spec"]["template"]["spec"]["containers"][0]

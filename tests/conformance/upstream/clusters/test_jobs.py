@@ -85,14 +85,16 @@ def test_job_with_local_restarts(f: Framework):
     assert [item["status"]["phase"] for item in pods] == ["Succeeded"] * 4
 
 
-def test_job_with_success_policy(f: Framework):
+@pytest.mark.parametrize("rule", [{"succeededIndexes": "0-1"}, {"succeededCount": 2}], ids=str)
+def test_job_with_success_policy(f: Framework, rule: Thing):
     """Job with successPolicy should succeeded when all indexes succeeded"""
-    rules = {"rules": [{"succeededIndexes": "0-1"}]}
+    rules = {"rules": [rule]}
     f.typed(JOBS).create(
         job("with-success-policy", 2, 2, completionMode="Indexed", successPolicy=rules)
     )
     found = completed(f, "with-success-policy", "SuccessPolicy", 2)
     assert found["status"]["completedIndexes"] == "0,1"
+    assert not found["status"].get("failed")
 
 
 def test_job_lifecycle(f: Framework):
@@ -210,6 +212,6 @@ def test_budget_status_is_changed(f: Framework):
     )
     read = f.dynamic(PDBS).get("foo", "status")
     assert "pod-0" in read["status"]["disruptedPods"]
-    patch = {"status": {"disruptedPods": {"pod-0": None}}}
+    patch = {"status": {"disruptedPods": None}}
     patched = f.typed(PDBS).patch("foo", patch, MERGE, "status")
     assert not patched["status"].get("disruptedPods")

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from e2eimages import AGNHOST, BUSYBOX, HTTPD
 from framework import Framework
 from kinds import CONFIG_MAPS, EVENTS, NODES, PODS, PRIORITY_CLASSES, SECRETS
+from standin import now
 from typedclient import MERGE, STRATEGIC, Refused, Thing, until
 from workloads import pod, running
 
@@ -139,23 +141,18 @@ def tainted(f: Framework, node: str) -> Iterator[None]:
     """Put the taint on a node as AddOrUpdateTaintOnNode, and take it off again."""
     nodes = f.typed(NODES)
 
-    def add(value: Thing) -> None:
-        value.setdefault("spec", {})["taints"] = [*value["spec"].get("taints", []), _TAINT]
-
-    def remove(value: Thing) -> None:
-        kept = [t for t in value["spec"].get("taints", []) if t["key"] != _TAINT["key"]]
-        value["spec"]["taints"] = kept
-
-    nodes.retry(node, add)
+    nodes.patch(node, {"spec": {"taints": [{**_TAINT, "timeAdded": now()}]}}, STRATEGIC)
     try:
         yield
     finally:
-        nodes.retry(node, remove)
+        nodes.patch(node, {"spec": {"taints": None}}, STRATEGIC)
 
 
 def tolerant(name: str, seconds: int, **spec: object) -> Thing:
     toleration = {**_TAINT, "tolerationSeconds": seconds}
-    return pod(name, {"group": "taint"}, tolerations=[toleration], **spec)
+    value = pod(name, {"group": "taint"}, tolerations=[toleration], **spec)
+    value["metadata"]["deletionGracePeriodSeconds"] = 1  # the server takes it away
+    return value
 
 
 def test_taint_that_goes_again(f: Framework):
@@ -218,13 +215,21 @@ def test_node_selector_that_matches(f: Framework):
     f.typed(NODES).retry(f.nodes[1], lambda o: o["metadata"]["labels"].pop(key))
 
 
+def on_node(node: str, **term: Any) -> Thing:
+    """Return an affinity to one node: a pod's field of that name."""
+    terms = [{kind: [{"operator": "In", "values": [node], **one}]} for kind, one in term.items()]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return {"nodeAffinity": required}
+
+
 def test_limits(f: Framework):
     """SchedulerPredicates validates resource limits of pods that are allowed to run"""
     requested = {"requests": {"cpu": "7"}, "limits": {"cpu": "7"}}
     for node in f.nodes:
+        f.typed(NODES).patch(node, {"metadata": {"labels": {"node": node}}}, STRATEGIC)
         f.typed(PODS).create(
             pod(f"filler-pod-{node}", {"name": "filler"}, container={"resources": requested},
-                nodeSelector={"kubernetes.io/hostname": node})
+                affinity=on_node(node, matchExpressions={"key": "node"}))
         )  # fmt: skip
     running(f, "name=filler", 2)
     for node in f.nodes:
@@ -232,7 +237,11 @@ def test_limits(f: Framework):
         assert said == f"Successfully assigned {f.namespace}/filler-pod-{node} to {node}"
     f.typed(PODS).create(pod("additional-pod", container={"resources": requested}))
     assert "Insufficient cpu" in outcome(f, "additional-pod", "FailedScheduling")
+    conditions = f.typed(PODS).get("additional-pod")["status"]["conditions"]
+    assert [(c["type"], c["status"]) for c in conditions] == [("PodScheduled", "False")]
     f.typed(PODS).delete_collection(gracePeriodSeconds=0)
+    for node in f.nodes:
+        f.typed(NODES).patch(node, {"metadata": {"labels": {"node": None}}}, STRATEGIC)
 
 
 @pytest.fixture
@@ -249,10 +258,13 @@ def scarce(f: Framework) -> Iterator[str]:
             "status",
         )  # fmt: skip
     yield prefix
-    patch = [{"op": "remove", "path": f"/status/{kind}/scheduling.k8s.io~1foo"}
-             for kind in ("capacity", "allocatable")]  # fmt: skip
+
+    def remove(value: Thing) -> None:
+        for kind in ("capacity", "allocatable"):
+            value["status"][kind].pop(_FOO, None)
+
     for node in f.nodes:
-        f.typed(NODES).patch(node, patch, "application/json-patch+json", "status")
+        f.typed(NODES).retry(node, remove, "status")
     f.typed(PRIORITY_CLASSES).delete_collection(f"e2e={f.unique}")
 
 
@@ -271,11 +283,14 @@ def test_preemption(f: Framework, scarce: str):
     pods = f.typed(PODS)
     names = []
     for number in range(4):
-        level = "low" if number == 0 else "medium"
+        level, node = "low" if number == 0 else "medium", f.nodes[number // 2]
         names.append(f"pod{number}-{level}-priority")
-        pods.create(needing(names[-1], f"{scarce}-{level}", 2))
+        value = needing(names[-1], f"{scarce}-{level}", 2)
+        value["spec"]["affinity"] = on_node(node, matchFields={"key": "metadata.name"})
+        pods.create(value)
         running(f, f"name={names[-1]}", 1)
     victim_node = pods.get(names[0])["spec"]["nodeName"]
+    assert victim_node == f.nodes[0]
     pods.create(needing("preemptor-pod", f"{scarce}-high", 2))
     [found] = running(f, "name=preemptor-pod", 1)
     assert found["spec"]["nodeName"] == victim_node
