@@ -45,7 +45,7 @@ from roost.apiserver.selection import parse_selection
 from roost.apiserver.server import ApiServer
 from roost.apiserver.webhookconversion import WebhookConversion
 from roost.store.port import Conflict as LostRace
-from roost.store.port import Event
+from roost.store.port import Event, Full
 
 DEFINITIONS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 _PREFIX: Final = f"{keys.ROOT}{DEFINITIONS.group}/{DEFINITIONS.plural}/"
@@ -317,13 +317,13 @@ class CustomResources:
             await delete_collection(
                 self._core, kind, "", parse_selection(kind, "", ""), DeleteRequest(), context
             )
-        except StatusError:
+        except (StatusError, Full):
             return False
         return not (await self._core.store.list(prefix, limit=1)).records
 
     async def _release(self, name: str) -> None:
         """Let the definition go."""
-        for _ in range(_TRIES):
+        while True:
             record = await self._core.store.get(_PREFIX + name)
             if record is None:
                 return
@@ -337,6 +337,9 @@ class CustomResources:
             try:
                 await self._core.store.commit(record.key, draft, record.revision)
             except LostRace:
+                continue
+            except Full:
+                await asyncio.sleep(_LOOK_AGAIN_S[1])
                 continue
             await self._follow(record.key)
             return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from roost.api.errors import RequestEntityTooLarge, StatusError
+from roost.api.errors import InternalError, RequestEntityTooLarge, StatusError
 from roost.api.kind import Kind, Resource
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
@@ -58,7 +58,7 @@ from roost.apiserver.waits import taken
 from roost.apiserver.warning import warning_headers
 from roost.apiserver.witnessing import Witness
 from roost.ports.port import Chance, Ids, WallClock
-from roost.store.port import Store
+from roost.store.port import Damaged, Full, Store
 
 #: Resources whose every use is answered with a warning.
 _DEPRECATED = {
@@ -222,6 +222,10 @@ class ApiServer:
             answer = await self._answer(request, info, query, record)
         except StatusError as error:
             answer = error_answer(error, request.headers.get("accept", ""))
+        except (Full, Damaged) as error:  # the health checks tell of it too
+            answer = error_answer(
+                InternalError.because(str(error)), request.headers.get("accept", "")
+            )
         except RecursionError:
             # Only what somebody sent can be so deep: nothing like it is ever stored.
             answer = error_answer(too_deep(), request.headers.get("accept", ""))

@@ -243,8 +243,9 @@ def test_a_full_disk_takes_no_address(play: Play) -> None:
 
         store.commit_together = full
         body = service("a", clusterIP="10.96.7.7")
-        with pytest.raises(Full):
-            await asker.ask("POST", SERVICES, body)
+        code, refused = await asker.ask("POST", SERVICES, body)
+        assert (code, refused["reason"]) == (500, "InternalError")
+        assert refused["message"] == "Internal error occurred: no space"
         store.commit_together = commit
         assert (await asker.ask("POST", SERVICES, body))[0] == 201
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roost.apiserver.messages import Frames, WatchAnswer
+from roost.store.port import Full
 
 from .conftest import DEFINITIONS, TOYS, Asker, definition, toy
 
@@ -131,6 +132,28 @@ def test_an_object_with_a_finalizer_keeps_its_definition(play: Play) -> None:
         patch = {"metadata": {"finalizers": None}}
         await asker.ask("PATCH", f"{TOYS}/x", patch, content_type="application/merge-patch+json")
         await asker.gone(f"{DEFINITIONS}/toys.example.com")
+
+    play(scene)
+
+
+def test_a_definition_goes_as_soon_as_a_full_disk_lets_it(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SPEC)
+        await asker.ask("POST", TOYS, toy("x", {}))
+        store = asker.api.core.store
+        commit, refusals = store.commit_together, []
+
+        async def full(writes: Any) -> Any:
+            if all(write.draft is None for write in writes) and len(refusals) < 6:
+                refusals.extend(writes)
+                raise Full("no space")
+            return await commit(writes)
+
+        store.commit_together = full  # type: ignore[method-assign] - a disk that fills up
+        await asker.ask("DELETE", f"{DEFINITIONS}/toys.example.com")
+        await asker.gone(f"{DEFINITIONS}/toys.example.com")
+        assert len(refusals) == 6
+        await asker.define(SPEC)
 
     play(scene)
 
