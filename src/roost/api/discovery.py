@@ -15,7 +15,7 @@ from roost.api.registry import Registry
 from roost.api.values import Object
 
 #: Versions of the aggregated form that clients may ask for.
-AGGREGATED_VERSIONS = ("v2", "v2beta1")
+AGGREGATED_VERSIONS = ("v2",)
 #: The real server keeps these objects in an older form than it serves; clients see it in the hash.
 _HASHED_VERSION = {
     ("apiextensions.k8s.io", "customresourcedefinitions"): "v1beta1",

@@ -20,10 +20,13 @@ from roost.apiserver.aggregation.merging import (
 )
 from roost.apiserver.encoding import decode, encode, to_yaml
 from roost.apiserver.messages import JSON, TEXT, YAML, Answer, Request
-from roost.apiserver.negotiation import PROTOBUF, negotiate
+from roost.apiserver.negotiation import PROTOBUF, most_wanted, negotiate
+from roost.apiserver.options import parse_query
 
 #: Aggregated discovery is asked for with such parameters; what follows them says which version.
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
+#: Of a document whose hash the client knows: it never changes (in a year, which is long enough).
+_FOR_EVER: Final = ("Cache-Control", "public, immutable, max-age=31536000")
 _OPENAPI: Final = ("/openapi/v2", "/openapi/v3", "/openapi/v3/")
 
 
@@ -60,8 +63,7 @@ class Discovery:
                 body = self._cached(path, version, lambda: self._aggregated(version, core=core))
                 found = Encoded(body, self._tag(path, version, body))
                 return _document(request, found, discovery.aggregated_media_type(version))
-        plain = accept.replace(_AGGREGATED, "").replace("g=apidiscovery.k8s.io", "")
-        media = negotiate(plain, "discovery").media
+        media = negotiate(accept, "discovery").media
         return Answer(200, self._cached(path, media, build), media)
 
     def paths(self) -> list[str]:
@@ -160,14 +162,39 @@ class Discovery:
     def _openapi(self, request: Request, path: str) -> Answer | None:
         if path == "/openapi/v3":
             return Answer(200, self._openapi_index(), TEXT)
+        accept = request.headers.get("accept", "")
         if path == "/openapi/v2":
-            if gnostic.WANTED in request.headers.get("accept", ""):
-                return _document(request, self.documents.v2_protobuf(), gnostic.MEDIA_TYPE)
-            return _document(request, self.documents.v2())
+            media = most_wanted(accept, (JSON, gnostic.WANTED, gnostic.MEDIA_TYPE))
+            if not media:
+                return _no_such_form()
+            if media == JSON:
+                return _document(request, self.documents.v2())
+            return _document(request, self.documents.v2_protobuf(), gnostic.MEDIA_TYPE)
         if path.startswith("/openapi/v3/"):
-            found = self.documents.v3(path.removeprefix("/openapi/v3/"))
-            return Answer(404, b"", "") if found is None else _document(request, found)
+            name = path.removeprefix("/openapi/v3/")
+            if not most_wanted(accept, (JSON,)):
+                return _no_such_form()
+            found = self.documents.v3(name)
+            return Answer(404, b"", "") if found is None else _hashed(request, name, found)
         return None
+
+
+def _no_such_form() -> Answer:
+    return Answer(406, b"", "", (("Vary", "Accept"),))
+
+
+def _hashed(request: Request, name: str, found: Encoded) -> Answer:
+    """Return a document that may be kept for ever by those who know its hash; to those who have an
+    old one, where the document of now is."""
+    wanted = parse_query(request.query).get("hash", "")
+    if wanted and wanted != found.hash:
+        place = f"/openapi/v3/{name}?hash={found.hash}"
+        headers = (("Etag", f'"{found.hash}"'), ("Location", place), ("Vary", "Accept"))
+        return Answer(301, b"", JSON, headers)
+    answer = _document(request, found)
+    if wanted:
+        answer.headers += (_FOR_EVER,)
+    return answer
 
 
 def _if_found(build: Callable[[], Object | None]) -> Callable[[], Object] | None:

@@ -7,6 +7,7 @@ remembered per header text, as clients send the same few for ever.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -89,11 +90,9 @@ def negotiate(accept: str, shape: str = "object", custom: bool = False) -> Form:
     if not accept:
         return PLAIN
     clauses = _clauses(accept)
-    if not custom:
-        produced = {JSON, YAML, PROTOBUF, "*/*"}
-        if not any(clause.media in produced for clause in clauses):
-            listed = _WATCHABLE_TYPES if shape in {"list", "watch"} else BUILTIN_TYPES
-            raise failures.not_acceptable(listed)
+    if not custom and not is_produced(accept, BUILTIN_TYPES):
+        listed = _WATCHABLE_TYPES if shape in {"list", "watch"} else BUILTIN_TYPES
+        raise failures.not_acceptable(listed)
     offered = CUSTOM_TYPES if custom else BUILTIN_TYPES
     for clause in clauses:
         for media in offered:
@@ -104,12 +103,26 @@ def negotiate(accept: str, shape: str = "object", custom: bool = False) -> Form:
     raise failures.only_accepted(offered)
 
 
-def prefers_protobuf(accept: str) -> bool:
-    """Say whether a client that may get JSON or protobuf wants protobuf: for what has no form."""
+def plain_media(accept: str) -> str:
+    """Return the media type for what has one form only and is sent in any case, as errors are."""
     try:
-        return negotiate(accept).media == PROTOBUF
+        return negotiate(accept, "discovery").media
     except NotAcceptable:
-        return False
+        return JSON
+
+
+def is_produced(accept: str, produced: Sequence[str]) -> bool:
+    """Say whether the router lets a request through to what produces these media types."""
+    return any(clause.media in {"*/*", *produced} for clause in _clauses(accept or "*/*"))
+
+
+def most_wanted(accept: str, offered: Sequence[str]) -> str:
+    """Return which of `offered` an Accept header wants most, "" for none; anything if it is empty."""
+    for clause in _clauses(accept or "*/*"):
+        for media in offered:
+            if _matches(clause.media, media):
+                return media
+    return ""
 
 
 def wants_pretty(query: dict[str, str], user_agent: str) -> bool:

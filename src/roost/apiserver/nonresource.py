@@ -10,8 +10,9 @@ from roost.apiserver.core import BUILTIN_GROUPS, Core
 from roost.apiserver.discovering import Discovery
 from roost.apiserver.encoding import encode, pretty_json
 from roost.apiserver.health import Health
-from roost.apiserver.messages import TEXT, Answer, Request
+from roost.apiserver.messages import JSON, TEXT, Answer, Request
 from roost.apiserver.metrics import CONTENT_TYPE, Metrics
+from roost.apiserver.negotiation import is_produced
 from roost.apiserver.requestinfo import RequestInfo
 
 VERSION: Final = {
@@ -74,6 +75,8 @@ class NonResource:
         if path == "/version" or document is not None:
             if request.method != "GET":
                 raise failures.method_not_allowed()
+            if document is None and not is_produced(request.headers.get("accept", ""), (JSON,)):
+                raise failures.not_acceptable((JSON,))
             return Answer(200, encode(VERSION) if document is None else document())
         return self._missing(path)
 

@@ -32,7 +32,7 @@ from roost.apiserver.components import Components
 from roost.apiserver.core import Core, Lookup, is_custom
 from roost.apiserver.deadlines import Deadlines, requested_s, timed_out
 from roost.apiserver.discovering import Discovery
-from roost.apiserver.encoding import encode
+from roost.apiserver.encoding import encode, to_yaml
 from roost.apiserver.failures import too_deep
 from roost.apiserver.fairness.estimating import TELLING_S, Estimator
 from roost.apiserver.fairness.flows import Flows, Refused, too_many
@@ -43,9 +43,9 @@ from roost.apiserver.housekeeping import Housekeeping
 from roost.apiserver.identities import Identities
 from roost.apiserver.inprocess import InProcessClient, Manner
 from roost.apiserver.inspection import inspect
-from roost.apiserver.messages import BODY_LIMIT_BYTES, Answer, Proxy, Request, Response
+from roost.apiserver.messages import BODY_LIMIT_BYTES, YAML, Answer, Proxy, Request, Response
 from roost.apiserver.metrics import Metrics
-from roost.apiserver.negotiation import PROTOBUF, prefers_protobuf
+from roost.apiserver.negotiation import PROTOBUF, plain_media
 from roost.apiserver.nodemetrics.serving import GROUP, VERSION, NodeMetrics
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
@@ -401,11 +401,14 @@ _SELECTING = frozenset({"list", "watch", "deletecollection"})
 
 
 def error_answer(error: StatusError, accept: str = "") -> Answer:
-    """Return the answer that an error stands for, in protobuf for those who ask for that."""
+    """Return the answer that an error stands for, in the media type that is asked for."""
     headers: tuple[tuple[str, str], ...] = ()
     retry = (error.details or {}).get("retryAfterSeconds")
     if retry:
         headers = (("Retry-After", str(retry)),)
-    if PROTOBUF in accept and prefers_protobuf(accept):
-        return Answer(error.code, objects.encode(error.status()), PROTOBUF, headers)
-    return Answer(error.code, encode(error.status()), headers=headers)
+    media, status = plain_media(accept), error.status()
+    if media == PROTOBUF:
+        return Answer(error.code, objects.encode(status), media, headers)
+    if media == YAML:
+        return Answer(error.code, to_yaml(status), media, headers)
+    return Answer(error.code, encode(status), headers=headers)

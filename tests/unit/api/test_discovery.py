@@ -41,14 +41,6 @@ def test_aggregated_documents_are_those_of_the_real_server():
     assert pods == RECORDED["aggregated pods"]
 
 
-def test_v2beta1_differs_in_its_version_only():
-    newer = discovery.aggregated(REGISTRY, "v2", core=True)
-    older = discovery.aggregated(REGISTRY, "v2beta1", core=True)
-    assert older.pop("apiVersion") == "apidiscovery.k8s.io/v2beta1"
-    del newer["apiVersion"]
-    assert older == newer
-
-
 def test_every_kind_and_subresource_appears_in_both_forms():
     aggregated = {
         (group["metadata"].get("name", ""), version["version"], item["resource"]): {

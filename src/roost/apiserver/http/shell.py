@@ -57,7 +57,8 @@ _JOIN_BYTES: Final = 64 * 1024
 _KEEPALIVE_S: Final = 240.0
 
 _REASONS: Final = {
-    200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content", 304: b"Not Modified",
+    200: b"OK", 201: b"Created", 202: b"Accepted", 204: b"No Content",
+    301: b"Moved Permanently", 304: b"Not Modified",
     400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found",
     405: b"Method Not Allowed", 406: b"Not Acceptable", 409: b"Conflict", 410: b"Gone",
     413: b"Request Entity Too Large", 415: b"Unsupported Media Type",
@@ -261,8 +262,11 @@ class HttpServer:
         if len(body) > _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
             body = await self._compress(body)
             extra += b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding"
+        start = self._head(answer.code, answer.content_type)
         for name, value in answer.headers:
             extra += f"\r\n{name}: {value}".encode()
+            if name == "Cache-Control":
+                start = start.replace(_COMMON, b"")
         keep = request.keep_alive
         if not keep:
             extra += b"\r\nConnection: close"
@@ -270,7 +274,7 @@ class HttpServer:
         if transport is None:
             return CLOSED
         head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
-            self._head(answer.code, answer.content_type), extra, len(body),
+            start, extra, len(body),
         )  # fmt: skip
         if request.method == "HEAD":
             transport.write(head)

@@ -109,3 +109,62 @@ def test_another_namespace_is_not_deleted(conditions, words):
     assert answer.code == 409
     message = json.loads(answer.body)["message"]
     assert message.startswith(f'Operation cannot be fulfilled on namespaces "n": {words}')
+
+
+def get(path: str, accept: str = "", query: str = ""):
+    async def main():
+        async with running() as api:
+            return await api.handle(Request("GET", path, query, {"accept": accept}, b"", SOMEBODY))
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("accept", "media", "start"),
+    [
+        ("application/yaml", "application/yaml", b"apiVersion: v1\ncode: 404\n"),
+        ("application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf", b"k8s\0"),
+        ("application/yaml;as=Table;v=v1;g=meta.k8s.io", "application/json", b'{"kind":"Status"'),
+        ("text/csv", "application/json", b'{"kind":"Status"'),
+    ],
+)
+def test_errors_come_in_the_form_that_is_asked_for(accept, media, start):
+    answer = get("/api/v1/nothing", accept)
+    assert (answer.code, answer.content_type) == (404, media)
+    assert answer.body.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "code", "media"),
+    [
+        ("/version", "application/yaml", 406, "application/yaml"),
+        ("/version", "application/*", 406, "application/json"),
+        ("/version", "text/html, */*;q=0.1", 200, "application/json"),
+        ("/openapi/v2", "application/yaml", 406, ""),
+        ("/openapi/v3/version", "application/yaml", 406, ""),
+        ("/openapi/v3/version", "application/*", 200, "application/json"),
+        (
+            "/openapi/v2", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", 200,
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+        ),
+        ("/openapi/v2", "application/json", 200, "application/json"),
+        (
+            "/api", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+            406, "application/json",
+        ),
+    ],
+)  # fmt: skip
+def test_documents_have_the_forms_that_they_have(path, accept, code, media):
+    answer = get(path, accept)
+    assert (answer.code, answer.content_type) == (code, media)
+
+
+def test_a_document_with_its_hash_may_be_kept():
+    index = json.loads(get("/openapi/v3").body)["paths"]
+    path, _, query = index["version"]["serverRelativeURL"].partition("?")
+    found = get(path, query=query)
+    assert found.code == 200
+    assert dict(found.headers)["Cache-Control"].startswith("public, immutable")
+    assert "Cache-Control" not in dict(get(path).headers)
+    moved = get(path, query="hash=OLD")
+    assert (moved.code, dict(moved.headers)["Location"]) == (301, f"{path}?{query}")
