@@ -21,6 +21,7 @@ from roost.api.strategies.services import (
     node_ports,
     wanted_addresses,
 )
+from roost.api.validation.services import allocatable
 from roost.api.values import Object
 from roost.apiserver.clusterips import ClusterIps, number_of
 from roost.apiserver.pools import Pool
@@ -131,6 +132,9 @@ class Allocator:
 
         A dry run takes no node port: it shows numbers after the last, or what was asked for.
         """
+        causes = [] if change.subresource else allocatable(change)
+        if causes:
+            raise invalid("", "Service", change.object["metadata"].get("name", ""), causes)
         wanted = wanted_addresses(change)
         reservation = Reservation()
         try:

@@ -18,7 +18,7 @@ from roost.api.strategies.strategy import PLAIN
 from roost.api.values import Object
 from roost.apiserver import keys
 from roost.apiserver.admission.port import Plugin
-from roost.apiserver.allocation import Allocator
+from roost.apiserver.allocation import SERVICES, Allocator, Reservation
 from roost.apiserver.attributes import Admission, Handler, User
 from roost.apiserver.auditing.current import note
 from roost.apiserver.encoding import encoded
@@ -179,6 +179,20 @@ class Core:
             # An Event of either group is refused as the one that is stored.
             group = kind.group if kind.storage_group is None else kind.storage_group
             raise invalid(group, kind.name, name, causes)
+
+    def check_and_reserve(self, kind: Kind, change: Change, *, dry_run: bool) -> Reservation | None:
+        """Check a change and reserve what it needs; addresses of Services come before other rules."""
+        if kind.resource != SERVICES:
+            self.check(kind, change)
+            return self.allocator.reserve(kind, change, dry_run=dry_run)
+        reservation = self.allocator.reserve(kind, change, dry_run=dry_run)
+        try:
+            self.check(kind, change)
+        except BaseException:
+            if reservation is not None:
+                reservation.cancel()
+            raise
+        return reservation
 
     def to_storage(self, kind: Kind, value: Object) -> Object:
         if kind.convert is None:

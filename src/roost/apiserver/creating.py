@@ -109,8 +109,7 @@ async def _create_named(
         metadata["uid"] = core.ids.uid()  # before: a Job's selector is made of it
         metadata["creationTimestamp"] = change.now
         core.prepare(kind, change)
-        core.check(kind, change)
-        reservation = core.allocator.reserve(kind, change, dry_run=options.dry_run)
+        reservation = core.check_and_reserve(kind, change, dry_run=options.dry_run)
         await core.validate(request)
         record = await _commit(core, kind, namespace, value, reservation, options.dry_run)
     except BaseException:

@@ -165,8 +165,7 @@ async def _attempt(
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         change = Change(new, old, target.hooks, core.now(), context.warnings)
         core.prepare(kind, change)
-        core.check(kind, change)
-        reservation = core.allocator.reserve(kind, change, dry_run=options.dry_run)
+        reservation = core.check_and_reserve(kind, change, dry_run=options.dry_run)
         await core.validate(request)
         work = Work(record, old, new, reservation)
         written = await _commit(core, target, work, options.dry_run)

@@ -63,7 +63,6 @@ class PortWish:
 
     index: int
     port: int
-    protocol: str = "TCP"
     shares: int | None = None
 
 
@@ -102,15 +101,14 @@ def wanted_addresses(change: Change) -> Wanted:
     if change.subresource:
         return Wanted()
     held = node_ports(old)
-    ports = tuple(_port_wishes(new, held))
+    ports = tuple(_port_wishes(change, held))
     kept = node_ports(new)
     health: int | None = None
-    if needs_health_port(new):
-        asked = new["spec"].get("healthCheckNodePort") or 0
-        health = None if asked and asked in held else asked
+    if needs_health_port(new) and not needs_health_port(old):
+        health = new["spec"].get("healthCheckNodePort") or 0
     addresses = cluster_ips(old)
     return Wanted(
-        cluster_ip=_address_wish(new, addresses),
+        cluster_ip=_address_wish(change),
         ports=ports,
         health_port=health,
         free_ips=tuple(ip for ip in addresses if ip not in cluster_ips(new)),
@@ -118,42 +116,71 @@ def wanted_addresses(change: Change) -> Wanted:
     )
 
 
-def _address_wish(service: Object, held: list[str]) -> str | None:
-    spec = service["spec"]
-    if service_type(service) not in _WITH_ADDRESS or spec.get("clusterIP") == HEADLESS:
+def _address_wish(change: Change) -> str | None:
+    """Return the address that is wanted; only a Service that had none gets one."""
+    spec = change.object["spec"]
+    if service_type(change.object) not in _WITH_ADDRESS or spec.get("clusterIP") == HEADLESS:
         return None
-    given = cluster_ips(service)
-    if not given:
-        return ""
-    return None if given[0] in held else str(given[0])
+    if cluster_ips(change.old) or _is_headless(change.old):
+        return None
+    given = cluster_ips(change.object)
+    return str(given[0]) if given else ""
 
 
-def _port_wishes(service: Object, held: set[int]) -> Iterator[PortWish]:
-    """Yield a wish for each port without a node port of its own yet.
+def _is_headless(service: Object | None) -> bool:
+    spec = (service or {}).get("spec") or {}
+    return service_type(service) in _WITH_ADDRESS and spec.get("clusterIP") == HEADLESS
 
-    Ports of different protocols with one number may share a node port, as DNS over UDP and TCP.
-    """
-    spec = service["spec"]
+
+def _port_wishes(change: Change, held: set[int]) -> Iterator[PortWish]:
+    """Yield a wish for each port without a node port of its own yet."""
+    service = change.object
     kind = service_type(service)
     if kind not in _WITH_NODE_PORTS:
         return
-    allocate = kind == "NodePort" or spec.get("allocateLoadBalancerNodePorts") is not False
-    seen: dict[tuple[str, int], int] = {}
-    by_port: dict[int, list[tuple[str, int]]] = {}
-    for index, port in enumerate(spec.get("ports") or ()):
-        asked, protocol = port.get("nodePort") or 0, port.get("protocol") or "TCP"
-        if asked in held or (not asked and not allocate):
-            continue
-        shares = None
-        if asked:
-            shares = next((i for (p, n), i in seen.items() if n == asked and p != protocol), None)
-            seen.setdefault((protocol, asked), index)
+    allocate = (
+        kind == "NodePort" or service["spec"].get("allocateLoadBalancerNodePorts") is not False
+    )
+    ports = [
+        (index, port)
+        for index, port in enumerate(service["spec"].get("ports") or ())
+        if port.get("nodePort") or allocate
+    ]
+    wishes = _wishes_of_new(ports) if change.old is None else _wishes_of_changed(ports, held)
+    yield from wishes
+
+
+def _wishes_of_new(ports: list[tuple[int, Object]]) -> Iterator[PortWish]:
+    """Yield the wishes of a new Service, in which the same port has one node port, as DNS has.
+
+    The first of them brings it, also if only a later one says which.
+    """
+    first: dict[int, PortWish] = {}
+    for index, port in ports:
+        number, asked = port.get("port", 0), port.get("nodePort") or 0
+        if number not in first:
+            same = (
+                p["nodePort"] for _, p in ports if p.get("port", 0) == number and p.get("nodePort")
+            )
+            first[number] = PortWish(index, next(same, 0))
+            yield first[number]
+        elif asked and asked != first[number].port:
+            yield PortWish(index, asked)
         else:
-            others = by_port.setdefault(port.get("port", 0), [])
-            if all(p != protocol for p, _ in others):
-                shares = others[0][1] if others else None
-            others.append((protocol, index))
-        yield PortWish(index, asked, protocol, shares)
+            yield PortWish(index, asked, shares=first[number].index)
+
+
+def _wishes_of_changed(ports: list[tuple[int, Object]], held: set[int]) -> Iterator[PortWish]:
+    """Yield the wishes of a changed Service: what it holds stays, what it says twice is one."""
+    seen: dict[int, tuple[int, str]] = {}
+    for index, port in ports:
+        asked, protocol = port.get("nodePort") or 0, port.get("protocol") or "TCP"
+        if asked in held:
+            continue
+        brought, other = seen.get(asked, (None, ""))
+        yield PortWish(index, asked, brought if other != protocol else None)
+        if asked:
+            seen.setdefault(asked, (index, protocol))
 
 
 def apply_addresses(service: Object, allocated: Allocated) -> None:

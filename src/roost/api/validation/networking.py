@@ -11,7 +11,8 @@ from roost.api.validation.causes import IMMUTABLE, Causes
 from roost.api.validation.domains import domain_prefixed_path
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
-from roost.api.validation.services import balancer_status, warn_of_balancer
+from roost.api.validation.services import balancer_status
+from roost.api.validation.servicewarnings import of_balancer
 from roost.api.values import Object
 
 _CLASS = "kubernetes.io/ingress.class"
@@ -341,7 +342,7 @@ INGRESS = Rules(
     create=_ingress_create,
     status=_ingress_status,
     warn=_ingress_warnings,
-    warn_of_status=warn_of_balancer,
+    warn_of_status=of_balancer,
 )
 INGRESS_CLASS = Rules(always=_ingress_class, update=_ingress_class_update, namespaced=False)
 NETWORK_POLICY = Rules(always=_policy, warn=_policy_warnings, whole=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.api import names
 from roost.api.kind import Change
-from roost.api.validation import addresses, ipfamilies
+from roost.api.validation import addresses, ipfamilies, servicewarnings
 from roost.api.validation.causes import IMMUTABLE, Causes
 from roost.api.validation.containers import PROTOCOLS
 from roost.api.validation.goform import SERVICE_PORT
@@ -20,8 +20,6 @@ _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _AFFINITY_MAX_S = 86400
 _AGENT_PORT = 10250
 _RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
-_HINTS = "service.kubernetes.io/topology-aware-hints"
-_MODE = "service.kubernetes.io/topology-mode"
 _ONLY_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
 _NOT_EXTERNAL = "may not be set for ExternalName services"
 _ONCE = "may not change once set"
@@ -32,11 +30,17 @@ def is_headless(spec: Object) -> bool:
     return spec.get("clusterIPs") == ["None"]
 
 
-def _allocatable(change: Change, causes: Causes) -> None:
+def allocatable(change: Change) -> Causes:
     """Refuse what no address can be given to, which is found out before the rest is looked at."""
+    causes = Causes()
     address_fields(change.object.get("spec") or {}, causes)
     if not causes:
         ipfamilies.families(change, causes)
+    return causes
+
+
+def _allocatable(change: Change, causes: Causes) -> None:
+    causes.extend(allocatable(change))
 
 
 def _service(change: Change, causes: Causes) -> None:
@@ -71,9 +75,15 @@ def _service(change: Change, causes: Causes) -> None:
 
 def _annotations(meta: Object, causes: Causes) -> None:
     values = meta.get("annotations") or {}
-    if _HINTS in values and _MODE in values and values[_HINTS] != values[_MODE]:
-        text = f"must match annotations[{_HINTS}] when both are specified"
-        causes.invalid(f"metadata.annotations[{_MODE}]", values[_MODE], text)
+    if (
+        servicewarnings.HINTS in values
+        and servicewarnings.MODE in values
+        and values[servicewarnings.HINTS] != values[servicewarnings.MODE]
+    ):
+        text = f"must match annotations[{servicewarnings.HINTS}] when both are specified"
+        causes.invalid(
+            f"metadata.annotations[{servicewarnings.MODE}]", values[servicewarnings.MODE], text
+        )
 
 
 def _agent_hidden(ports: list[Object], causes: Causes) -> None:
@@ -137,7 +147,6 @@ def _node_ports(ports: list[Object], kind: str, causes: Causes) -> None:
             if port.get("nodePort"):
                 text = "may not be used when `type` is 'ClusterIP'"
                 causes.forbidden(f"spec.ports[{index}].nodePort", text)
-    # Two ports with one node port are refused where node ports are allocated.
     seen: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
         key = (port.get("protocol") or "", port.get("port") or 0)
@@ -271,11 +280,23 @@ def _update(change: Change, causes: Causes) -> None:
     if balancers and name != before.get("loadBalancerClass"):
         causes.invalid("spec.loadBalancerClass", name, _ONCE)
     _balancer_class(spec, spec.get("type") or "", causes)
+    _node_ports_once(spec.get("ports") or [], causes)
     local = balancers and (
         spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy") == "Local"
     )
     if local and spec.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
         causes.forbidden("spec.healthCheckNodePort", IMMUTABLE)
+
+
+def _node_ports_once(ports: list[Object], causes: Causes) -> None:
+    """Refuse two ports with one node port; of new ones it is found where they are allocated."""
+    seen: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        number = port.get("nodePort") or 0
+        key = (port.get("protocol") or "", number)
+        if number and key in seen:
+            causes.duplicate(f"spec.ports[{index}].nodePort", number)
+        seen.add(key)
 
 
 def _addresses_kept(spec: Object, before: Object, causes: Causes) -> None:
@@ -348,54 +369,13 @@ def _status(change: Change, causes: Causes) -> None:
         balancer_status(balancer, "status.loadBalancer", causes, before, modes=True)
 
 
-def _warn(change: Change) -> None:
-    meta, spec = change.object.get("metadata") or {}, change.object.get("spec") or {}
-    kind, external = spec.get("type"), spec.get("externalIPs")
-    headless = kind == "ClusterIP" and spec.get("clusterIP") == "None"
-    warn = change.warnings.append
-    if _HINTS in (meta.get("annotations") or ()):
-        warn(f"annotation {_HINTS} is deprecated, please use {_MODE} instead")
-    for index, address in enumerate(spec.get("clusterIPs") or ()):
-        change.warnings.extend(addresses.ip_advice(address, f"spec.clusterIPs[{index}]"))
-    if headless:
-        if spec.get("loadBalancerIP"):
-            warn("spec.loadBalancerIP is ignored for headless services")
-        if external:
-            warn("spec.externalIPs is ignored for headless services")
-        if spec.get("sessionAffinity") != "None":
-            warn("spec.SessionAffinity is ignored for headless services")
-    for index, address in enumerate(external or ()):
-        change.warnings.extend(addresses.ip_advice(address, f"spec.externalIPs[{index}]"))
-    balancer = spec.get("loadBalancerIP") or ""
-    change.warnings.extend(addresses.ip_advice(balancer, "spec.loadBalancerIP"))
-    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
-        path = f"spec.loadBalancerSourceRanges[{index}]"
-        change.warnings.extend(addresses.range_advice(text, path))
-    if external and not headless and kind != "ExternalName":
-        warn("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
-    if external and kind == "ExternalName":
-        warn('spec.externalIPs is ignored when spec.type is "ExternalName"')
-    if kind != "ExternalName" and spec.get("externalName"):
-        warn('spec.externalName is ignored when spec.type is not "ExternalName"')
-    if spec.get("trafficDistribution") == "PreferClose":
-        warn('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
-
-
-def warn_of_balancer(change: Change) -> None:
-    """Say how the addresses in the status of a load balancer should better be written."""
-    balancer = (change.object.get("status") or {}).get("loadBalancer") or {}
-    for index, ingress in enumerate(balancer.get("ingress") or ()):
-        path = f"status.loadBalancer.ingress[{index}]"
-        change.warnings.extend(addresses.ip_advice(ingress.get("ip") or "", path))
-
-
 SERVICE = Rules(
     first=_allocatable,
     always=_service,
     update=_update,
     status=_status,
-    warn=_warn,
-    warn_of_status=warn_of_balancer,
+    warn=servicewarnings.of_service,
+    warn_of_status=servicewarnings.of_balancer,
     name_rule="service",
     whole=True,
 )

@@ -151,3 +151,45 @@ def test_slices_have_no_topology_of_old_versions() -> None:
     same, stored = endpoint_slice("192.0.2.1"), endpoint_slice("192.0.2.1")
     services.ENDPOINT_SLICE(Change(same, stored))
     assert same["endpoints"] == stored["endpoints"]
+
+
+def test_who_says_which_node_port_says_it_for_the_same_port() -> None:
+    ports = [
+        {"port": 53, "protocol": "TCP", "name": "t"},
+        {"port": 53, "protocol": "UDP", "name": "u", "nodePort": 30053},
+        {"port": 54, "protocol": "UDP", "name": "v", "nodePort": 30053},
+    ]
+    need = wanted(service("NodePort", ports=ports))
+    assert [(wish.port, wish.shares) for wish in need.ports] == [
+        (30053, None),
+        (30053, 0),
+        (30053, None),
+    ]
+
+
+def test_a_changed_service_shares_only_what_it_says() -> None:
+    old = service("NodePort", ports=[{"port": 1, "nodePort": 30001}])
+    ports = [
+        {"port": 1, "protocol": "TCP", "nodePort": 30001},
+        {"port": 53, "protocol": "TCP", "nodePort": 30053},
+        {"port": 54, "protocol": "UDP", "nodePort": 30053},
+        {"port": 55, "protocol": "TCP"},
+        {"port": 55, "protocol": "UDP"},
+    ]
+    need = wanted(service("NodePort", ports=ports), old)
+    assert [(wish.index, wish.port, wish.shares) for wish in need.ports] == [
+        (1, 30053, None), (2, 30053, 1), (3, 0, None), (4, 0, None),
+    ]  # fmt: skip
+
+
+def test_who_had_an_address_gets_no_other() -> None:
+    old = service(clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"])
+    other = service(clusterIP="10.96.0.8", clusterIPs=["10.96.0.8"])
+    headless = service(clusterIP="None", clusterIPs=["None"])
+    assert wanted(other, old).cluster_ip is None
+    assert wanted(other, headless).cluster_ip is None
+    assert wanted(other, service("ExternalName")).cluster_ip == "10.96.0.8"
+    local = {"externalTrafficPolicy": "Local"}
+    held = service("LoadBalancer", healthCheckNodePort=30001, **local)
+    other = service("LoadBalancer", healthCheckNodePort=30002, **local)
+    assert wanted(other, held).health_port is None

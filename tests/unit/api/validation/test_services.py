@@ -111,3 +111,15 @@ def test_a_second_family_goes_with_the_policy_alone(refused: Refused) -> None:
         )
     ]
     assert refused("", "Service", headless("SingleStack", "IPv4", "IPv6"), old) == []
+
+
+def test_a_changed_service_has_each_node_port_once(refused: Refused) -> None:
+    def ports(*numbers: int) -> dict[str, Any]:
+        entries = [{"name": f"p{i}", "port": 80 + i, "nodePort": n} for i, n in enumerate(numbers)]
+        address = {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"]}
+        return {"spec": {"type": "NodePort", "ports": entries, **address}}
+
+    assert refused("", "Service", ports(30001, 30002), ports(30001)) == []
+    assert refused("", "Service", ports(30001, 30001), ports(30001)) == [
+        "spec.ports[1].nodePort: Duplicate value: 30001"
+    ]

@@ -298,3 +298,29 @@ def test_a_dry_run_takes_nothing_and_shows_what_it_might(play: Play) -> None:
         )
 
     play(scene)
+
+
+def test_addresses_come_before_all_other_rules(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        async def refused(method: str, target: str, spec: Any) -> str:
+            _, answer = await asker.ask(method, target, service("a", **spec))
+            return str(answer["message"]).partition("is invalid: ")[2]
+
+        wrong = {"type": "NodePort", "ports": [{"port": 0, "nodePort": 1}]}
+        for spec, text in (
+            ({"clusterIP": "192.0.2.1", **wrong}, "spec.clusterIPs: Invalid value: "),
+            (wrong, "spec.ports[0].nodePort: Invalid value: 1: provided port is not in the valid"),
+            ({**wrong, "ipFamilies": ["IPv6"]}, "spec.ipFamilies[0]: Invalid value: "),
+        ):
+            assert (await refused("POST", SERVICES, spec)).startswith(text)
+        await asker.ask("POST", SERVICES, service("a", clusterIP="10.96.3.3"))
+        assert (await refused("PUT", f"{SERVICES}/a", {"clusterIP": "192.0.2.1"})).endswith(
+            '["192.0.2.1"]: may not change once set'
+        )
+        assert (await refused("POST", SERVICES, {"type": "NodePort", "ports": []})).startswith(
+            "spec.ports: Required value"
+        )
+        code, _ = await asker.ask("POST", SERVICES, service("b", clusterIP="10.96.3.4"))
+        assert code == 201
+
+    play(scene)
