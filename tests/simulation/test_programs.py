@@ -162,6 +162,23 @@ def test_plain_commands_are_run_in_any_image(command: str, phase: str):
             assert terminated(cluster)["exitCode"] == 3
 
 
+def test_what_is_waited_for_ends_in_any_image():
+    with Cluster(nodes=1, any_image=True) as cluster:
+        before = {"name": "before", "image": "nobody", "command": ["migrate"]}
+        beside = {"name": "beside", "image": "nobody", "restartPolicy": "Always"}
+        template = pod("nobody", restartPolicy="Never", initContainers=[before, beside])
+        cluster.apply(pod("nobody", initContainers=[before]))
+        cluster.apply(
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"},
+             "spec": {"template": {"spec": template["spec"]}}}
+        )  # fmt: skip
+        cluster.advance(0.5)
+        assert status(cluster)["phase"] == "Pending"
+        cluster.advance(5)
+        assert status(cluster)["phase"] == "Running"
+        assert cluster.client.get("jobs", "j", "default")["status"]["succeeded"] == 1
+
+
 @pytest.mark.parametrize("image", ["registry.k8s.io/e2e-test-images/agnhost:2", "nobody"])
 def test_containers_can_take_a_moment_to_stop(image: str):
     with Cluster(nodes=1, any_image=True, stop_s=0.5) as cluster:

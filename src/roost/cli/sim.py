@@ -19,7 +19,8 @@ AnyImage = Annotated[
     typer.Option(
         "--any-image/--strict",
         help="Run images that nobody knows: plain commands such as `sleep 5` as they are, anything "
-        "else as a server on every port; or fail to pull them.",
+        "else as a server on every port, or as work that is done if it is waited for; or fail to "
+        "pull them.",
     ),
 ]
 

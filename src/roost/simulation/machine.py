@@ -2,8 +2,9 @@
 
 An image class is chosen by the reference that was pulled; a Behaviour that was set for a container or
 an image comes first. An image that nobody registered cannot be pulled, as in the real world; where the
-world is not strict, a command that needs no particular image does there what it does in others, and
-anything else is a server that runs for ever and answers on every port.
+world is not strict, a command that needs no particular image does there what it does in others. Of
+anything else only its place is known: what others wait for ends well after a second, and the rest are
+servers that run for ever and answer on every port.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.inprocess import Manner
 from roost.client.informer import Informers
 from roost.client.port import Client
+from roost.decisions.controller import controller_of
 from roost.decisions.meta import labels_of
 from roost.network.plan import DNS_ADDRESS
 from roost.node.podnetwork import PodNetwork
+from roost.node.podspec import Role, init_containers, init_role, main_containers
 from roost.ports.port import Chance, Network
 from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.images.reference import InvalidName, parse
@@ -59,6 +62,8 @@ _ENV: Final = {
     "HOME": "/root",
 }
 _TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+#: How a container goes that has to end, where nothing else is known of it.
+_WORK: Final = Behaviour(run_s=1.0)
 #: The first numbers of the addresses outside.
 _OUTSIDE: Final = "203.0.113"
 
@@ -210,6 +215,8 @@ class Machines:
         pod = None if node.agent is None else node.agent.pod_of(pod_uid)
         behaviour = self._behave.find(spec, reference, {} if pod is None else labels_of(pod))
         kind = None if behaviour is not None else self._kind(reference, spec)
+        if kind is None and behaviour is None and pod is not None and has_to_end(pod, spec.name):
+            return _WORK
         if kind is None:
             host = box.pods.host(pod_uid)
             if host is not None:
@@ -364,6 +371,14 @@ def _made(kind: type[Image]) -> Image:
     except (Exception, SystemExit) as error:
         words = f"{kind.__name__} cannot be made: {type(error).__name__}: {error}"
         raise RuntimeFault("CreateContainerError", words) from error
+
+
+def has_to_end(pod: Object, container: str) -> bool:
+    """Say whether others wait for a container's end: init containers are, and those of Jobs."""
+    first = [one for one in init_containers(pod) if init_role(one) is Role.INIT]
+    owner = controller_of(pod)
+    of_job = owner is not None and owner["kind"] == "Job"
+    return container in [one["name"] for one in (*first, *(main_containers(pod) if of_job else ()))]
 
 
 def command_of(image: Image, spec: ContainerSpec) -> tuple[str, ...]:
