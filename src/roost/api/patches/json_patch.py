@@ -21,16 +21,26 @@ OPERATIONS_MAX = 10_000
 #: A patch may not blow a document up: what all its `copy` copy, as JSON.
 COPIED_MAX_BYTES = 3 * 1024 * 1024
 _NOT_APPLICABLE = "the server rejected our request due to an error in our request"
+_MISSING, _INVALID_INDEX = "missing value", "invalid index referenced"
+_DIGITS_MAX = 18
 _GO_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number",
              float: "number"}  # fmt: skip
 
 
-class _Failed(Exception):
-    """An operation cannot be carried out."""
+class Inapplicable(Exception):
+    """An operation cannot be carried out; the text is what the real server's library says."""
 
 
-def _refused() -> Invalid:
-    return Invalid(_NOT_APPLICABLE, {})
+class FailedTest(Inapplicable):
+    """A value is not the one that a `test` wants."""
+
+
+class _Lost(Exception):
+    """There is nothing where a path leads, or nothing that has parts."""
+
+
+class _BadPart(Exception):
+    """The last part of a path names nothing; the text says why."""
 
 
 def _cannot_read(value: Value, wanted: str) -> BadRequest:
@@ -53,6 +63,16 @@ def apply_json_patch(document: Object, operations: Any) -> Object:
             "Request entity too large: The allowed maximum operations in a JSON patch is "
             f"{OPERATIONS_MAX}, got {len(operations)}"
         )
+    try:
+        return patch_document(document, operations)
+    except Inapplicable:
+        raise Invalid(_NOT_APPLICABLE, {}) from None
+
+
+def patch_document(document: Object, operations: list[Any]) -> Object:
+    """Return the patched document. Raises BadRequest for what is no operation, Inapplicable where one
+    cannot be carried out, FailedTest where that is a test that fails.
+    """
     for operation in operations:
         if not isinstance(operation, dict):
             raise _cannot_read(operation, "handlers.jsonPatchOp")
@@ -60,8 +80,6 @@ def apply_json_patch(document: Object, operations: Any) -> Object:
     try:
         for operation in operations:
             patch.apply(operation)
-    except _Failed:
-        raise _refused() from None
     except RecursionError:
         raise BadRequest(TOO_DEEP) from None
     return patch.root
@@ -77,41 +95,105 @@ class _Patch:
 
     def apply(self, operation: Object) -> None:
         name = operation.get("op")
-        if operation.get("path") == "":
-            self._apply_to_all(name, operation.get("value"))
-            return
-        path = _parts(operation.get("path"))
-        if name == "add":
-            self._add(path, operation.get("value"))
-        elif name == "remove":
-            self._remove(path)
-        elif name == "replace":
-            self._replace(path, operation.get("value"))
-        elif name == "move":
-            source = _parts(operation.get("from"))
-            value = self._get(source)
-            self._remove(source)
-            self._add(path, value)
-        elif name == "copy":
-            value = self._copied_from(_parts(operation.get("from")))
-            self._copied += len(msgspec.json.encode(value))
-            if self._copied > COPIED_MAX_BYTES:
-                raise _Failed
-            self._disown(value)
-            self._add(path, value)
-        elif name == "test":
-            if not _same(self._find(path), operation.get("value")):
-                raise _Failed
-        else:
-            raise _Failed
+        carry_out = {
+            "add": self._add, "remove": self._remove, "replace": self._replace,
+            "move": self._move, "copy": self._copy, "test": self._test,
+        }.get(name if isinstance(name, str) else "")  # fmt: skip
+        if carry_out is None:
+            raise Inapplicable(f"Unexpected kind: {name if isinstance(name, str) else 'unknown'}")
+        carry_out(operation)
 
-    def _apply_to_all(self, name: Any, value: Value) -> None:
-        """Carry out an operation on the document itself."""
-        if name == "replace" and isinstance(value, dict):
+    def _add(self, operation: Object) -> None:
+        path = _text(operation, "path")
+        try:
+            self._put(_parts(path), operation.get("value"))
+        except _Lost:
+            text = f'add operation does not apply: doc is missing path: "{path}"'
+            raise _missing(text) from None
+        except _BadPart as error:
+            raise Inapplicable(f"error in add for path: '{path}': {error}") from None
+
+    def _remove(self, operation: Object) -> None:
+        path = _text(operation, "path")
+        try:
+            self._take(_parts(path))
+        except _Lost:
+            text = f'remove operation does not apply: doc is missing path: "{path}"'
+            raise _missing(text) from None
+        except _BadPart as error:
+            raise Inapplicable(f"error in remove for path: '{path}': {error}") from None
+
+    def _replace(self, operation: Object) -> None:
+        path, value = _text(operation, "path"), operation.get("value")
+        if path == "" and isinstance(value, dict):
             self.root = dict(value)
             self._owned = {id(self.root): self.root}
-        elif name != "test" or not _same(self.root, value):
-            raise _Failed
+            return
+        if path == "":
+            raise Inapplicable("replace operation value must be object or array: %!w(<nil>)")
+        try:
+            container, key = self._container(_parts(path))
+            container[key if isinstance(container, dict) else _index(container, key)] = value
+        except _Lost:
+            text = f"replace operation does not apply: doc is missing path: {path}"
+            raise _missing(text) from None
+        except _BadPart:
+            text = f"replace operation does not apply: doc is missing key: {path}"
+            raise _missing(text) from None
+
+    def _move(self, operation: Object) -> None:
+        source = _text(operation, "from")
+        try:
+            value = self._take(_parts(source))
+        except _Lost:
+            text = f"move operation does not apply: doc is missing from path: {source}"
+            raise _missing(text) from None
+        except _BadPart as error:
+            key = _parts(source)[-1]
+            raise Inapplicable(f"error in move for path: '{key}': {error}") from None
+        path = _text(operation, "path")
+        self._put_at(path, value, "move", f"error in move for path: '{path}'")
+
+    def _copy(self, operation: Object) -> None:
+        source = _text(operation, "from")
+        try:
+            value = self._find(_parts(source))
+        except _Lost:
+            text = f"copy operation does not apply: doc is missing from path: {source}"
+            raise _missing(text) from None
+        except _BadPart as error:
+            raise Inapplicable(f"error in copy for from: '{source}': {error}") from None
+        self._copied += len(msgspec.json.encode(value))
+        if self._copied > COPIED_MAX_BYTES:
+            raise Inapplicable(
+                f"Unable to complete the copy, the accumulated size increase of copy is "
+                f"{self._copied}, exceeding the limit {COPIED_MAX_BYTES}"
+            )
+        self._disown(value)
+        self._put_at(
+            _text(operation, "path"), value, "copy", "error while adding value during copy"
+        )
+
+    def _put_at(self, path: str, value: Value, name: str, trouble: str) -> None:
+        """Put what is moved or copied where it goes."""
+        try:
+            self._put(_parts(path), value)
+        except _Lost:
+            text = f"{name} operation does not apply: doc is missing destination path: {path}"
+            raise _missing(text) from None
+        except _BadPart as error:
+            raise Inapplicable(f"{trouble}: {error}") from None
+
+    def _test(self, operation: Object) -> None:
+        path = _text(operation, "path")
+        try:
+            found = self.root if path == "" else self._find(_parts(path))
+        except _Lost:
+            raise _missing(f"test operation does not apply: is missing path: {path}") from None
+        except _BadPart as error:
+            raise Inapplicable(f"error in test for path: '{path}': {error}") from None
+        if not _same(found, operation.get("value")):
+            raise FailedTest(f"testing value {path} failed: test failed")
 
     def _disown(self, value: Value) -> None:
         """What is in two places may not be changed in place any more."""
@@ -124,7 +206,7 @@ class _Patch:
         """Return the child as a private copy that stands in its place."""
         child = container[key]
         if not isinstance(child, (dict, list)):
-            raise _Failed
+            raise _Lost
         if id(child) not in self._owned:
             child = child.copy()
             self._owned[id(child)] = child
@@ -132,92 +214,82 @@ class _Patch:
         return child
 
     def _container(self, path: list[str]) -> tuple[Value, str]:
+        """Return the owned container that a path leads to, and the part that is a key in it."""
         here: Value = self.root
         for part in path[:-1]:
-            if isinstance(here, dict):
-                if part not in here:
-                    raise _Failed
-                here = self._own(here, part)
-            else:
-                here = self._own(here, _index(here, part))
+            try:
+                key = part if isinstance(here, dict) else _index(here, part)
+            except _BadPart:
+                raise _Lost from None
+            if isinstance(here, dict) and part not in here:
+                raise _Lost
+            here = self._own(here, key)
         return here, path[-1]
 
     def _find(self, path: list[str]) -> Value:
-        here: Value = self.root
-        for part in path:
-            if isinstance(here, dict):
-                here = here.get(part)
-            elif isinstance(here, list):
-                here = here[_index(here, part)]
-            else:
-                raise _Failed
-        return here
+        """Return what is at a path, None for a member of an object that is not there."""
+        container, key = self._container(path)
+        return (
+            container.get(key) if isinstance(container, dict) else container[_index(container, key)]
+        )
 
-    def _get(self, path: list[str]) -> Value:
-        here: Value = self.root
-        for part in path:
-            if isinstance(here, dict) and part in here:
-                here = here[part]
-            elif isinstance(here, list):
-                here = here[_index(here, part)]
-            else:
-                raise _Failed
-        return here
-
-    def _copied_from(self, path: list[str]) -> Value:
-        container = self._get(path[:-1])
-        return container.get(path[-1]) if isinstance(container, dict) else self._get(path)
-
-    def _add(self, path: list[str], value: Value) -> None:
+    def _put(self, path: list[str], value: Value) -> None:
         container, key = self._container(path)
         if isinstance(container, dict):
             container[key] = value
         elif key == "-":
             container.append(value)
         else:
-            index = _number(key)
-            if index < 0:
-                index += len(container) + 1
+            try:
+                number = _number(key)
+            except _BadPart as error:
+                raise _BadPart(f"value was not a proper array index: '{key}': {error}") from None
+            index = number + len(container) + 1 if number < 0 else number
             if not 0 <= index <= len(container):
-                raise _Failed
+                raise _BadPart(f"Unable to access invalid index: {number}: {_INVALID_INDEX}")
             container.insert(index, value)
 
-    def _remove(self, path: list[str]) -> None:
+    def _take(self, path: list[str]) -> Value:
+        """Remove what is at a path, and return it."""
         container, key = self._container(path)
-        if isinstance(container, dict):
-            if key not in container:
-                raise _Failed
-            del container[key]
-        else:
-            del container[_index(container, key)]
-
-    def _replace(self, path: list[str], value: Value) -> None:
-        container, key = self._container(path)
-        if isinstance(container, dict):
-            container[key] = value
-        else:
-            container[_index(container, key)] = value
+        if isinstance(container, list):
+            return container.pop(_index(container, key))
+        if key not in container:
+            raise _BadPart(f"Unable to remove nonexistent key: {key}: {_MISSING}")
+        return container.pop(key)
 
 
-def _parts(path: Any) -> list[str]:
-    if not isinstance(path, str) or "/" not in path:
-        raise _Failed
+def _missing(text: str) -> Inapplicable:
+    return Inapplicable(f"{text}: {_MISSING}")
+
+
+def _text(operation: Object, key: str) -> str:
+    value = operation.get(key)
+    if not isinstance(value, str):
+        raise _missing(f"{operation.get('op')} operation failed to decode {key}")
+    return value
+
+
+def _parts(path: str) -> list[str]:
+    if "/" not in path:
+        raise _Lost
     return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
 
 
 def _number(part: str) -> int:
-    digits = part.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
-        raise _Failed
+    digits = part[1:] if part[:1] in ("-", "+") else part
+    if not digits.isascii() or not digits.isdigit():
+        raise _BadPart(f'strconv.Atoi: parsing "{part}": invalid syntax')
+    if len(digits) > _DIGITS_MAX:
+        raise _BadPart(f'strconv.Atoi: parsing "{part}": value out of range')
     return int(part)
 
 
 def _index(items: list[Value], part: str) -> int:
-    index = _number(part)
-    if index < 0:
-        index += len(items)
+    number = _number(part)
+    index = number + len(items) if number < 0 else number
     if not 0 <= index < len(items):
-        raise _Failed
+        raise _BadPart(f"Unable to access invalid index: {number}: {_INVALID_INDEX}")
     return index
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roost.api.errors import BadRequest, Invalid, RequestEntityTooLarge
-from roost.api.patches.json_patch import apply_json_patch
+from roost.api.patches.json_patch import FailedTest, Inapplicable, apply_json_patch, patch_document
 from roost.api.values import copy_of
 
 DOCUMENT = {"data": {"a": "1", "x/y": "s", "t~": "u"}, "list": [1, 2, {"k": "v"}]}
@@ -146,3 +146,61 @@ def test_copies_cannot_blow_up_a_document() -> None:
     assert len(apply_json_patch(long, copies[:2])["data"]) == 3
     with pytest.raises(Invalid):
         apply_json_patch(long, copies)
+
+
+NONE = "missing value"
+INDEX = "Unable to access invalid index: 9: invalid index referenced"
+NO_NUMBER = 'strconv.Atoi: parsing "x": invalid syntax'
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "text"),
+    [
+        ("add", "/no/x", f'add operation does not apply: doc is missing path: "/no/x": {NONE}'),
+        ("add", "", f'add operation does not apply: doc is missing path: "": {NONE}'),
+        ("add", "/data/a/b", f'add operation does not apply: doc is missing path: "/data/a/b": {NONE}'),
+        ("add", "/list/9", f"error in add for path: '/list/9': {INDEX}"),
+        (
+            "add",
+            "/list/x",
+            f"error in add for path: '/list/x': value was not a proper array index: 'x': {NO_NUMBER}",
+        ),
+        (
+            "remove",
+            "/data/x",
+            f"error in remove for path: '/data/x': Unable to remove nonexistent key: x: {NONE}",
+        ),
+        ("remove", "/list/x", f"error in remove for path: '/list/x': {NO_NUMBER}"),
+        ("replace", "/no/x", f"replace operation does not apply: doc is missing path: /no/x: {NONE}"),
+        ("replace", "/list/9", f"replace operation does not apply: doc is missing key: /list/9: {NONE}"),
+        (
+            "move",
+            "/no/x /data/z",
+            f"move operation does not apply: doc is missing from path: /no/x: {NONE}",
+        ),
+        (
+            "move",
+            "/data/no /data/z",
+            f"error in move for path: 'no': Unable to remove nonexistent key: no: {NONE}",
+        ),
+        (
+            "copy",
+            "/data/a /no/x",
+            f"copy operation does not apply: doc is missing destination path: /no/x: {NONE}",
+        ),
+        ("copy", "/data/a /list/9", f"error while adding value during copy: {INDEX}"),
+        ("test", "/no/x", f"test operation does not apply: is missing path: /no/x: {NONE}"),
+        ("test", "/list/9", f"error in test for path: '/list/9': {INDEX}"),
+        ("odd", "/data", "Unexpected kind: odd"),
+    ],
+)  # fmt: skip
+def test_why_an_operation_cannot_be_carried_out(name: str, places: str, text: str) -> None:
+    source, _, path = places.rpartition(" ")
+    with pytest.raises(Inapplicable) as error:
+        patch_document(DOCUMENT, [{"op": name, "from": source, "path": path, "value": {"v": 1}}])
+    assert (str(error.value), type(error.value)) == (text, Inapplicable)
+
+
+def test_a_test_that_fails_is_told_from_one_that_cannot_be_made() -> None:
+    with pytest.raises(FailedTest, match="testing value /data/a failed: test failed"):
+        patch_document(DOCUMENT, [{"op": "test", "path": "/data/a", "value": "2"}])

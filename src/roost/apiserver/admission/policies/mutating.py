@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from roost.api.errors import ServiceUnavailable, StatusError
 from roost.api.kind import Kind
-from roost.api.patches.json_patch import apply_json_patch
+from roost.api.patches.json_patch import FailedTest, Inapplicable, patch_document
 from roost.api.patches.merged import faults_of, merge
 from roost.api.patches.typed import child_of, is_atomic, is_keyed, items_of
 from roost.api.schema.node import Node
@@ -159,23 +159,11 @@ def _atomics(node: Node, value: Value, path: str) -> Iterator[str]:
 def patched(shown: Object, operations: list[Object]) -> Object:
     """Return an object patched; unchanged where a test fails. Raises EvaluationFailed."""
     try:
-        return apply_json_patch(shown, operations)
-    except StatusError as error:
-        if any(operation.get("op") == "test" for operation in operations) and _test_fails(
-            shown, operations
-        ):
-            return shown
-        raise EvaluationFailed(f"JSONPath: {error.message}") from None
-
-
-def _test_fails(shown: Object, operations: list[Object]) -> bool:
-    """Is the first operation that fails a test?"""
-    for count in range(1, len(operations) + 1):
-        try:
-            apply_json_patch(shown, operations[:count])
-        except StatusError:
-            return bool(operations[count - 1].get("op") == "test")
-    return False
+        return patch_document(shown, operations)
+    except FailedTest:
+        return shown
+    except Inapplicable as error:
+        raise EvaluationFailed(f"JSONPath: {error}") from None
 
 
 def _address(params: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from roost.api.errors import InternalError, StatusError
 from roost.api.kind import Kind
-from roost.api.patches.json_patch import apply_json_patch
+from roost.api.patches.json_patch import Inapplicable, patch_document
 from roost.api.values import Object
 from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.matching import is_exempt
@@ -84,11 +84,11 @@ class MutatingWebhooks(Configured[Hook]):
                 "which is not supported for this operation"
             )
         try:
-            patched = apply_json_patch(shown, operations)
+            patched = patch_document(shown, operations)
+        except Inapplicable as error:
+            raise InternalError.because(str(error)) from None
         except StatusError as error:
-            raise InternalError.because(
-                f"jsonpatch operation does not apply: {error.message}"
-            ) from None
+            raise InternalError.because(error.message) from None
         before: Object = dict(request.object or {})
         self._around.settle(request, taken_back(request, kind, patched))
         return request.object != before

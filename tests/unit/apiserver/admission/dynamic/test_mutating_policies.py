@@ -107,7 +107,10 @@ def test_failed_test_leaves_the_object(play):
         ),
         (
             json_patch("[JSONPatch{op: 'remove', path: '/data/x'}]"),
-            "JSONPath: the server rejected our request due to an error in our request",
+            (
+                'JSONPath: remove operation does not apply: doc is missing path: "/data/x": '
+                "missing value"
+            ),
         ),
     ],
 )  # fmt: skip
