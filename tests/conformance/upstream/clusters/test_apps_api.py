@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,9 +12,6 @@ from kinds import CRON_JOBS, PDBS, PODS, QUOTAS, RCS
 from typedclient import MERGE, Refused, Thing, until
 from workloads import owner_uids, rc
 
-from roost.controllers.cronjob import View, reconcile
-from roost.decisions.meta import stamp
-from roost.decisions.plan import Create, Delete, Update
 
 pytestmark = pytest.mark.slow
 
@@ -40,88 +36,6 @@ def cron_job(name: str, schedule: str, policy: str, **spec: Any) -> Thing:
             "schedule": schedule, "concurrencyPolicy": policy, "jobTemplate": {"spec": job}, **spec
         },
     }  # fmt: skip
-
-
-class Minutes:
-    """The CronJob controller and its Jobs, as time goes by; Jobs never end."""
-
-    def __init__(self, policy: str, **spec: Any) -> None:
-        self.cron_job = {
-            **cron_job("c", "*/1 * * * ?", policy, **spec), "apiVersion": "batch/v1"
-        }  # fmt: skip
-        self.cron_job["metadata"] |= {
-            "namespace": "n", "uid": "u", "creationTimestamp": stamp(10_000_000.0)
-        }  # fmt: skip
-        self.jobs: dict[str, Thing] = {}
-        self.now = 10_000_000.0
-        self.events: list[str] = []
-
-    def go_on(self, minutes: int) -> Iterator[list[str]]:
-        """Yield the names of the Jobs after each minute."""
-        for _ in range(minutes):
-            self.now += 60
-            for _ in range(3):
-                self._reconcile()
-            yield list(self.jobs)
-
-    def _reconcile(self) -> None:
-        plan = reconcile(View(self.cron_job, tuple(self.jobs.values()), self.now))
-        for action in plan.actions:
-            if isinstance(action, Create):
-                made = dict(action.object)
-                if made["kind"] == "Job":
-                    name = made["metadata"]["name"]
-                    made["metadata"] = {
-                        **made["metadata"], "uid": f"u-{name}",
-                        "creationTimestamp": stamp(self.now),
-                    }  # fmt: skip
-                    self.jobs[name] = made
-                    assert (
-                        len(self.jobs) == 1 or self.cron_job["spec"]["concurrencyPolicy"] == "Allow"
-                    )
-            elif isinstance(action, Delete):
-                del self.jobs[action.ref.name]
-            elif isinstance(action, Update):
-                self.cron_job = action.object
-            else:
-                self.events.append(action.reason)
-
-    @property
-    def active(self) -> list[str]:
-        return [reference["name"] for reference in self.cron_job["status"].get("active", [])]
-
-
-def test_cron_job_concurrently():
-    """CronJob should schedule multiple jobs concurrently"""
-    scene = Minutes("Allow")
-    assert [len(jobs) for jobs in scene.go_on(3)] == [1, 2, 3]
-    assert len(scene.active) == 3
-
-
-def test_cron_job_suspended():
-    """CronJob should not schedule jobs when suspended"""
-    scene = Minutes("Allow", suspend=True)
-    assert list(scene.go_on(5)) == [[]] * 5
-    assert "status" not in scene.cron_job or scene.active == []
-
-
-def test_cron_job_forbid():
-    """CronJob should not schedule new jobs when ForbidConcurrent"""
-    scene = Minutes("Forbid")
-    [first] = next(iter(scene.go_on(1)))
-    assert scene.active == [first]
-    assert list(scene.go_on(5)) == [[first]] * 5
-    assert scene.active == [first]
-
-
-def test_cron_job_replace():
-    """CronJob should replace jobs when ReplaceConcurrent"""
-    scene = Minutes("Replace")
-    names = list(scene.go_on(3))
-    assert len({tuple(jobs) for jobs in names}) == 3
-    assert [len(jobs) for jobs in names] == [1, 1, 1]
-    assert scene.active == names[-1]
-    assert "MissingJob" not in scene.events
 
 
 def test_cron_job_operations(f: Framework):
