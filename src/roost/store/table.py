@@ -28,6 +28,8 @@ from roost.store.port import (
 
 #: Sorts after every key with the same prefix.
 _LAST = "\U0010ffff"
+#: So many neighbours are looked at.
+_FEW = 4
 #: A watcher that has this many events waiting is ended: it would only fall further behind.
 WATCH_BACKLOG_EVENTS = 20_000
 #: So many of the newest events keep the decoded forms of their states, old and new.
@@ -95,10 +97,20 @@ class Table:
         start = bisect_left(keys, prefix)
         if after:
             start = max(start, bisect_left(keys, after + "\0"))
-        end = bisect_left(keys, prefix + _LAST, lo=start)
+        end = self._end(prefix, start)
         stop = min(end, start + limit) if limit else end
         records = self._records
         return Page([records[key] for key in keys[start:stop]], self.revision, end - stop)
+
+    def _end(self, prefix: str, start: int) -> int:
+        """Return where the keys with a prefix end. Often there are none or few: neighbours are looked
+        at before the whole is searched again."""
+        keys = self._keys
+        few = min(start + _FEW, len(keys))
+        for end in range(start, few):
+            if not keys[end].startswith(prefix):
+                return end
+        return bisect_left(keys, prefix + _LAST, lo=few)
 
     def page_at(self, prefix: str, limit: int, after: str, revision: int) -> Page:
         """Return a page as it was at `revision`, which must not be below `floor`."""

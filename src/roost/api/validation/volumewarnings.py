@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from roost.api.quantity import parse
 from roost.api.validation.causes import quoted
@@ -81,7 +81,10 @@ def _overlaps(volume: Object) -> Iterator[str]:
 def _of_projected(volume: Object, name: str) -> Iterator[str]:
     """Compare the files of each source with themselves, then with those of the sources before."""
     every: set[str] = set()
-    for source in (volume.get("projected") or {}).get("sources") or ():
+    sources = (volume.get("projected") or {}).get("sources") or ()
+    if _are_apart(sources):
+        return
+    for source in sources:
         if not any(value is not None for value in source.values()):
             yield f"volume {name} (Projected) has no sources provided"
             continue
@@ -93,6 +96,17 @@ def _of_projected(volume: Object, name: str) -> Iterator[str]:
         yield from _on_top(files, what)
         yield from _on_top(sorted([*set(files), *every]), what)
         every.update(files)
+
+
+def _are_apart(sources: Sequence[Object]) -> bool:
+    """Tell of most volumes at once, as of those with a token, that no file lies on another."""
+    files: list[str] = []
+    for source in sources:
+        found = _files_of(source)
+        if found is None:
+            return False
+        files += found[0]
+    return len(set(files)) == len(files) and "/" not in "".join(files)
 
 
 def _files_of(source: Object) -> tuple[list[str], str] | None:

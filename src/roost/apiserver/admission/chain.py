@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from roost.apiserver.admission.accounts import ServiceAccount
 from roost.apiserver.admission.adminaccess import DeviceAdminAccess
@@ -38,6 +38,7 @@ from roost.apiserver.admission.storage import (
 from roost.apiserver.admission.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
 from roost.apiserver.attributes import Admission
 from roost.apiserver.authorizer import Authorizer
+from roost.ports.histogram import Histogram
 from roost.ports.port import Chance
 
 
@@ -75,6 +76,9 @@ def plugins(
     ]
 
 
+_Row: TypeAlias = tuple[tuple[Plugin, Histogram], ...]
+
+
 class Chain:
     """Plugins as one, asked by resource. A plugin without `resources` is asked for everything."""
 
@@ -83,6 +87,7 @@ class Chain:
     def __init__(self, members: Sequence[Plugin]) -> None:
         self._members = tuple(members)
         self.durations = Durations()
+        self._timed: dict[tuple[tuple[Plugin, ...], str, str], _Row] = {}
         self._asked: dict[tuple[str, str], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
 
     async def admit(self, request: Admission, lookup: Lookup) -> None:
@@ -99,30 +104,38 @@ class Chain:
         await self._ask(self._concerned(request)[1], VALIDATE, request, lookup)
 
     async def _ask(
-        self, concerned: Sequence[Plugin], step: str, request: Admission, lookup: Lookup
+        self, concerned: tuple[Plugin, ...], step: str, request: Admission, lookup: Lookup
     ) -> None:
         if not concerned:
             return
-        now, note, operation = (
-            asyncio.get_running_loop().time,
-            self.durations.note,
-            request.operation,
-        )
+        now = asyncio.get_running_loop().time
+        row = self._timed.get((concerned, step, request.operation))
+        if row is None:
+            row = self._row(concerned, step, request.operation)
         first = begun = now()
-        name, rejected = "", True
+        asked = ""
         try:
-            for plugin in concerned:
-                name, begun = plugin.name, now()
+            for plugin, took in row:
+                asked = plugin.name
                 if step is ADMIT:
                     await plugin.admit(request, lookup)
                 else:
                     await plugin.validate(request, lookup)
-                note(name, operation, step, now() - begun)
-            rejected = False
+                end = now()
+                took.observe(end - begun)
+                begun = end
+            asked = ""
         finally:
+            rejected, end, of = bool(asked), now(), self.durations.of
             if rejected:
-                note(name, operation, step, now() - begun, rejected=True)
-            note(WHOLE, operation, step, now() - first, rejected=rejected)
+                of(asked, request.operation, step, rejected=True).observe(end - begun)
+            of(WHOLE, request.operation, step, rejected=rejected).observe(end - first)
+
+    def _row(self, concerned: tuple[Plugin, ...], step: str, operation: str) -> _Row:
+        """Return plugins, each with where the time that it takes is counted."""
+        row = tuple((one, self.durations.of(one.name, operation, step)) for one in concerned)
+        self._timed[concerned, step, operation] = row
+        return row
 
     def _concerned(self, request: Admission) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         key = (request.kind.group, request.kind.plural)

@@ -26,21 +26,21 @@ class Durations:
     def __init__(self) -> None:
         self._took: dict[tuple[str, str, bool, str], Histogram] = {}
 
-    def note(
-        self, name: str, operation: str, step: str, seconds: float, *, rejected: bool = False
-    ) -> None:
-        """Count what one plugin took, or all together."""
+    def of(self, name: str, operation: str, step: str, *, rejected: bool = False) -> Histogram:
+        """Return where is counted what one plugin takes, or all together."""
         key = (name, operation, rejected, step)
         took = self._took.get(key)
         if took is None:
             took = self._took[key] = Histogram(_SECONDS)
-        took.observe(seconds)
+        return took
 
     def families(self) -> Iterator[Family]:
         """Yield what was counted, for metrics."""
         whole: list[tuple[tuple[str, ...], Histogram]] = []
         each: list[tuple[tuple[str, ...], Histogram]] = []
         for (name, operation, rejected, step), took in sorted(self._took.items()):
+            if not took.total():
+                continue
             labels = (operation, "true" if rejected else "false", step)
             if name == WHOLE:
                 whole.append((labels, took))
