@@ -15,6 +15,7 @@ from roost.api.errors import (
     UnsupportedMediaType,
     invalid,
 )
+from roost.api.numerals import natural
 from roost.api.validation.causes import quoted
 
 
@@ -91,9 +92,9 @@ def too_deep() -> BadRequest:
 
 def bad_version(text: str) -> BadRequest:
     """A resourceVersion is no number: the asker's fault, where the real server blames itself (500)."""
+    why = "value out of range" if natural(text) is not None else "invalid syntax"
     return BadRequest(
-        f'resourceVersion: Invalid value: "{text}": '
-        f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'
     )
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
+import posixpath
+import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from roost.api.errors import BadRequest, Expired, not_found
 from roost.api.kind import Kind
 from roost.api.schema import syntax
-from roost.api.values import Object
+from roost.api.schema.body import json_type
+from roost.api.values import Object, Value
 from roost.apiserver import failures, keys
 from roost.apiserver.core import Core, shown
 from roost.apiserver.encoding import decode, encode
@@ -24,6 +26,8 @@ from roost.apiserver.selection import Selection
 from roost.store.port import Compacted, FutureRevision, Page, Record
 
 _TOKEN_VERSION: Final = "meta.k8s.io/v1"  # noqa: S105 - the format of a continue token, no secret
+_TOKEN_TYPE: Final = "storage.continueToken"  # noqa: S105 - the name of a type
+_NOT_BASE64: Final = re.compile("[^A-Za-z0-9_-]")
 _PAGE: Final = 500
 #: So many records are looked into before others have their turn.
 _TURN: Final = 100
@@ -95,22 +99,57 @@ def encode_token(revision: int, start: str) -> str:
 
 def decode_token(token: str) -> tuple[int, str]:
     """Return revision and key of a continue token; raises BadRequest."""
-    text = "invalid continue token: continue key is not valid: "
     try:
-        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"{text}illegal base64 data at input byte 0") from error
+        return _decoded_token(token)
+    except ValueError as error:
+        raise BadRequest(f"invalid continue token: continue key is not valid{error}") from None
+
+
+def _decoded_token(token: str) -> tuple[int, str]:
+    """Do so, but raise ValueError with what follows the words that all complaints share."""
+    odd = _NOT_BASE64.search(token)
+    if odd is not None or len(token) % 4 == 1:
+        at = len(token) - 1 if odd is None else odd.start()
+        raise ValueError(f": illegal base64 data at input byte {at}")
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     if why := syntax.problem(raw):
-        raise BadRequest(text + why)
-    value = decode(raw)
-    if not isinstance(value, dict) or value.get("v") != _TOKEN_VERSION:
-        raise BadRequest(f"{text}server does not recognize this encoded version")
-    revision, start = value.get("rv", 0), value.get("start", "")
-    if not isinstance(revision, int) or revision == 0 or not isinstance(start, str) or not start:
-        raise BadRequest(
-            f"{text}incorrect encoded start resourceVersion (version {_TOKEN_VERSION})"
-        )
-    return revision, start
+        raise ValueError(f": {why}")
+    value = _token_fields(decode(raw))
+    version, revision, start = value["v"], value["rv"], value["start"]
+    if version != _TOKEN_VERSION:
+        raise ValueError(f": server does not recognize this encoded version {version}")
+    if revision == 0:
+        text = f"incorrect encoded start resourceVersion (version {_TOKEN_VERSION})"
+        raise ValueError(f": {text}")
+    if not start:
+        raise ValueError(f": encoded start key empty (version {_TOKEN_VERSION})")
+    path = start if start.startswith("/") else f"/{start}"
+    # It may lead nowhere but below the prefix of its kind.
+    if "//" in path or posixpath.normpath(path) != path:
+        raise ValueError(f": {start}")
+    return revision, path[1:]
+
+
+def _token_fields(value: Value) -> dict[str, Any]:
+    """Return what a token says, with Go's defaults; raises ValueError for other types."""
+    given = {} if value is None else value
+    if not isinstance(given, dict):
+        found = json_type(value)
+        why = f"json: cannot unmarshal {found} into Go value of type {_TOKEN_TYPE}"
+        raise ValueError(f": {why}")  # noqa: TRY004 - what is wrong is a text, not our code
+    fields: dict[str, Any] = {"v": "", "rv": 0, "start": ""}
+    for name, default in fields.items():
+        item = given.get(name)
+        if item is None:
+            continue
+        if type(item) is not type(default):
+            wanted = "int64" if name == "rv" else "string"
+            raise ValueError(
+                f": json: cannot unmarshal {json_type(item)} into Go struct field "
+                f"continueToken.{name} of type {wanted}"
+            )
+        fields[name] = item
+    return fields
 
 
 def _start(core: Core, options: ListOptions) -> tuple[int, str, bool]:
@@ -143,7 +182,7 @@ async def list_records(
     revision, start, exact = _start(core, options)
     prefix = keys.prefix_of(kind, namespace)
     after = prefix + start if start else ""
-    limit = 0 if options.resource_version == "0" and not options.match else max(options.limit, 0)
+    limit = 0 if options.resource_version == "0" else max(options.limit, 0)
     if selection.name and not start and revision == 0:
         return await _one(core, kind, namespace, selection)
     try:

@@ -156,7 +156,7 @@ class Verbs:
             return
         if (info.inside and not kind.namespaced) or (info.rest and info.subresource != "proxy"):
             raise failures.no_such_path()
-        if method == "HEAD":
+        if method == "HEAD" or (info.legacy_watch and method != "GET"):
             raise failures.method_not_allowed()
         if info.subresource:
             subresource = kind.subresources.get(info.subresource)

@@ -224,10 +224,10 @@ def head_problem(value: Value) -> str:
     """Return what Go says of a body whose kind and version cannot be read, "" if they can."""
     prefix = "json: cannot unmarshal "
     if not isinstance(value, dict):
-        return f"{prefix}{_json_type(value)} into Go value of type {_GO_STRUCT}"
+        return f"{prefix}{json_type(value)} into Go value of type {_GO_STRUCT}"
     for name in ("apiVersion", "kind"):
-        if not isinstance(value.get(name) or "", str):
-            what = _json_type(value[name])
+        if not isinstance(value.get(name), str | None):
+            what = json_type(value[name])
             return f"{prefix}{what} into Go struct field .{name} of type string"
     return ""
 
@@ -257,7 +257,8 @@ def _check_kind(raw: bytes, value: Any, expect: Expected) -> None:
         raise _another_kind(value, api_version, kind, expect)
 
 
-def _json_type(value: Value) -> str:
+def json_type(value: Value) -> str:
+    """Return what Go calls the type of a JSON value."""
     names = {bool: "bool", str: "string", list: "array"}
     return names.get(type(value), "object" if isinstance(value, dict) else "number")
 

@@ -44,6 +44,8 @@ def test_a_yaml_body_is_a_body():
         (b"[1,2]", ("json: cannot unmarshal array into Go value of type struct { APIVersion string "
          '"json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } '
          "(5b312c325d)")),
+        (b'{"kind":{}}', ('json: cannot unmarshal object into Go struct field .kind of type string '
+         '({"kind":{}})')),
         (b'{"kind":1}', ('json: cannot unmarshal number into Go struct field .kind of type string '
          '({"kind":1})')),
     ],

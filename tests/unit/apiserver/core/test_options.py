@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from roost.api.errors import BadRequest, Invalid
 from roost.apiserver.deletion import delete_request
 from roost.apiserver.messages import Request
 from roost.apiserver.options import list_options, parse_query, write_options
+from roost.apiserver.reading import decode_token, encode_token
 
 MATCH = "resourceVersionMatch"
 
@@ -187,3 +189,47 @@ def test_the_first_value_of_a_parameter_counts_and_every_dry_run():
 
 def test_what_cannot_be_decoded_in_a_query_is_passed_over():
     assert parse_query("a=%zz&b=1;c=2&%=3&d=%&&e=5&f") == {"e": "5", "f": ""}
+
+
+def token_of(said: str) -> str:
+    return base64.urlsafe_b64encode(said.encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("!!", ": illegal base64 data at input byte 0"),
+        ("YWJj=", ": illegal base64 data at input byte 4"),
+        ("YWJjZ", ": illegal base64 data at input byte 4"),
+        ("YQ", ": invalid character 'a' looking for beginning of value"),
+        (
+            token_of("[]"),
+            ": json: cannot unmarshal array into Go value of type storage.continueToken",
+        ),
+        (
+            token_of('{"v":"meta.k8s.io/v1","rv":"1"}'),
+            ": json: cannot unmarshal string into Go struct field continueToken.rv of type int64",
+        ),
+        (token_of("null"), ": server does not recognize this encoded version "),
+        (token_of('{"v":"v1"}'), ": server does not recognize this encoded version v1"),
+        (
+            token_of('{"v":"meta.k8s.io/v1","start":"a"}'),
+            ": incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+        ),
+        (
+            token_of('{"v":"meta.k8s.io/v1","rv":1}'),
+            ": encoded start key empty (version meta.k8s.io/v1)",
+        ),
+        (token_of('{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}'), ": ../a"),
+        (token_of('{"v":"meta.k8s.io/v1","rv":1,"start":"//a"}'), ": //a"),
+    ],
+)
+def test_continue_tokens_that_are_none(token, why):
+    with pytest.raises(BadRequest) as refused:
+        decode_token(token)
+    assert refused.value.message == f"invalid continue token: continue key is not valid{why}"
+
+
+def test_continue_tokens_are_read_as_they_were_written():
+    assert decode_token(encode_token(7, "n/a")) == (7, "n/a")
+    assert decode_token(encode_token(-1, "/n/a")) == (-1, "n/a")

@@ -16,6 +16,10 @@ MAPS = "/api/v1/namespaces/n/configmaps"
 PODS = "/api/v1/namespaces/n/pods"
 SERVICES = "/api/v1/namespaces/n/services"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
+TOO_LARGE = (
+    f'resourceVersion: Invalid value: "{2**64}": strconv.ParseUint: parsing "{2**64}": '
+    "value out of range"
+)
 MATCH_ALONE = (
     'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
     "resourceVersionMatch is forbidden unless resourceVersion is provided"
@@ -56,6 +60,8 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
         ("POST", f"{MAPS}/a", 405, NOT_ALLOWED),
         ("PUT", MAPS, 405, NOT_ALLOWED),
         ("POST", "/api/v1/pods", 405, NOT_ALLOWED),
+        ("POST", "/api/v1/watch/namespaces/n/configmaps", 405, NOT_ALLOWED),
+        ("DELETE", "/api/v1/watch/namespaces/n/configmaps/a", 405, NOT_ALLOWED),
         ("DELETE", "/api/v1/namespaces", 405,
          NOT_ALLOWED),
         ("HEAD", f"{MAPS}/a", 405, NOT_ALLOWED),
@@ -73,6 +79,8 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
          "Timeout: Too large resource version: 99, current: 1"),
         ("GET", f"{MAPS}/a?resourceVersion=x", 400,
          'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'),
+        ("GET", f"{MAPS}/a?resourceVersion=18446744073709551616", 400,
+         TOO_LARGE),
         ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422, MATCH_ALONE),
     ],
 )  # fmt: skip
@@ -251,6 +259,21 @@ def test_events_are_one_resource_in_two_versions(play: Play) -> None:
         _, event = await asker.ask("GET", "/apis/events.k8s.io/v1/namespaces/n/events/e")
         assert (event["apiVersion"], event["note"]) == ("events.k8s.io/v1", "hello")
         assert event["regarding"]["name"] == "p"
+
+    play(scene)
+
+
+def test_any_version_comes_without_pages(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        for name in "abc":
+            await asker.ask("POST", MAPS, cm(name))
+        for query, count in (
+            ("resourceVersion=0", 3),
+            ("resourceVersion=0&resourceVersionMatch=NotOlderThan", 3),
+            ("resourceVersion=1&resourceVersionMatch=NotOlderThan", 2),
+        ):
+            _, page = await asker.ask("GET", f"{MAPS}?limit=2&{query}")
+            assert (query, len(page["items"])) == (query, count)
 
     play(scene)
 
