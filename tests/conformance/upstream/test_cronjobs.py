@@ -27,7 +27,7 @@ def cron_job(policy: str, **spec: Any) -> Object:
 
 
 def seconds(cluster: Cluster, value: Object, minutes: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield after each second: who is active says the status, and which Jobs are not on their way out."""
+    """Yield each second which Jobs are active as the status says, and which are not on their way out."""
     cluster.apply(value)
     for _ in range(60 * minutes):
         cluster.advance(1)

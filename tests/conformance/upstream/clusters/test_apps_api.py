@@ -12,7 +12,6 @@ from kinds import CRON_JOBS, PDBS, PODS, QUOTAS, RCS
 from typedclient import MERGE, Refused, Thing, until
 from workloads import owner_uids, rc
 
-
 pytestmark = pytest.mark.slow
 
 
