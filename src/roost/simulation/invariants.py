@@ -139,9 +139,12 @@ def pod_runs_once(event: Event, view: View) -> Iterator[str]:
 
 
 def ready_pods_run(event: Event, view: View) -> Iterator[str]:
-    """When the agent of a node says a pod is ready, it runs there."""
+    """When the agent of a node says a pod is ready, it runs there.
+
+    Of a pod that is on its way out it may have said so before it ended it: what is said takes time.
+    """
     pod, old = event.record.object, event.previous
-    if event.deleted or not ready(pod) or (old is not None and ready(old.object)):
+    if event.deleted or deleting(pod) or not ready(pod) or (old is not None and ready(old.object)):
         return
     node = view.world.nodes.get(node_of(pod))
     if node is None:
