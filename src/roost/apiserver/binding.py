@@ -12,6 +12,7 @@ from roost.api.validation.metadata import marks
 from roost.api.values import Object
 from roost.apiserver.attributes import Admission
 from roost.apiserver.core import Core, WriteContext, undo_all
+from roost.apiserver.creating import settle_namespace
 from roost.apiserver.rewriting import rewrite
 
 DONE: Final[Object] = {
@@ -86,6 +87,7 @@ async def bind(
     core: Core, kind: Kind, namespace: str, name: str, binding: Object, context: WriteContext
 ) -> Object:
     """Bind a pod to a node and return the Status that says so; raises StatusError."""
+    settle_namespace(kind, binding["metadata"], namespace)
     _check(binding, name)
     request = Admission(
         "CREATE", kind, namespace, name, context.user, binding, None, "binding",

@@ -12,6 +12,7 @@ from roost.api.values import Object
 from roost.apiserver.attributes import Admission
 from roost.apiserver.binding import DONE
 from roost.apiserver.core import Core, WriteContext, shown
+from roost.apiserver.creating import settle_namespace
 from roost.apiserver.deleting import check_preconditions, delete
 from roost.apiserver.deletion import from_object
 from roost.apiserver.failures import Unclassified
@@ -138,6 +139,7 @@ class Evictions:
         self, namespace: str, name: str, eviction: Object, context: WriteContext
     ) -> Object:
         """Evict a pod and return the Status that says so; raises StatusError."""
+        settle_namespace(self._kind(_PODS), eviction["metadata"], namespace)
         if eviction["metadata"].get("name") != name:
             raise BadRequest("name in URL does not match name in Eviction object")
         options = from_object(eviction.get("deleteOptions") or {})

@@ -48,5 +48,14 @@ def test_evictions_and_bindings_name_their_pod(play: Play) -> None:
             code, said = await asker.ask("POST", f"{PODS}/p/{noun}", body)
             wanted = f"name in URL does not match name in {noun.capitalize()} object"
             assert (code, said["message"]) == (400, wanted)
+            body = {**body, "metadata": {"name": "p", "namespace": "elsewhere"}}
+            code, said = await asker.ask("POST", f"{PODS}/p/{noun}", body)
+            assert (code, said["message"]) == (
+                400,
+                (
+                    "the namespace of the provided object does not match the namespace sent on "
+                    "the request"
+                ),
+            )
 
     play(scene)
