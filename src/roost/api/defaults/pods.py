@@ -91,6 +91,8 @@ def pod(change: Change) -> None:
         requests_from_limits(found)
     if spec.get("resources") is not None:
         pod_resources(spec)
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1  # templates keep what they say
     if spec.get("enableServiceLinks") is None:
         spec["enableServiceLinks"] = True
     if spec.get("hostNetwork"):

@@ -171,17 +171,22 @@ def _resource_claims(claims: list[Object], path: str, causes: Causes) -> None:
 
 def _pod_resources(spec: Object, path: str, causes: Causes) -> None:
     value = spec["resources"]
+    if (spec.get("os") or {}).get("name") == "windows":
+        causes.forbidden(path, "may not be set for a windows pod")
+        return
     if value.get("claims"):
         text = "claims cannot be set for Resources at pod-level"
         causes.forbidden(f"{path}.claims", text)
     resources.requirements(value, path, causes, name_rule=resources.pod_resource_name)
-    own = value.get("requests") or {}
+    own, limits = value.get("requests") or {}, value.get("limits") or {}
     for name, total in sorted(aggregate(spec, "requests").items()):
-        mine = own.get(name, "0")
-        if compare(total, mine) > 0:
+        if name in own and compare(total, own[name]) > 0:
             text = f"must be greater than or equal to aggregate container requests of {total}"
-            causes.invalid(f"{path}.requests[{name}]", mine, text)
-    limits = value.get("limits") or {}
+            causes.invalid(f"{path}.requests[{name}]", own[name], text)
+    for name, total in sorted(aggregate(spec, "limits").items()):
+        if resources.is_huge_page(name) and name in limits and compare(total, limits[name]) > 0:
+            text = f"must be greater than or equal to aggregate container limits of {total}"
+            causes.invalid(f"{path}.limits[{name}]", limits[name], text)
     for index, container in enumerate(spec.get("containers") or ()):
         theirs = (container.get("resources") or {}).get("limits") or {}
         for name, limit in sorted(theirs.items()):

@@ -145,3 +145,11 @@ def test_annotations_that_init_containers_once_were_are_dropped() -> None:
     owner: dict[str, Any] = {"template": {"metadata": {"annotations": dict(old)}}}
     pod_template(owner)
     assert owner["template"]["metadata"] == {}
+
+
+def test_a_negative_grace_period_is_a_second_for_pods_alone() -> None:
+    assert filled({"terminationGracePeriodSeconds": -5})["terminationGracePeriodSeconds"] == 1
+    assert filled({"terminationGracePeriodSeconds": 0})["terminationGracePeriodSeconds"] == 0
+    owner: dict[str, Any] = {"template": {"spec": {"terminationGracePeriodSeconds": -5}}}
+    pod_template(owner)
+    assert owner["template"]["spec"]["terminationGracePeriodSeconds"] == -5

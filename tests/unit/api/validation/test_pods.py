@@ -128,3 +128,23 @@ def test_a_refused_change_shows_that_change_alone(refused: Refused) -> None:
     (cause,) = refused("", "Pod", new, old)
     changed = [line for line in cause.splitlines()[1:] if line.startswith(("+", "-"))]
     assert changed == ['- "hostname": "a",', '+ "hostname": "b",']
+
+
+def test_resources_of_a_pod_cover_those_it_has_of_its_containers(refused: Refused) -> None:
+    def of_pod(asked: dict[str, Any], resources: dict[str, Any], **more: Any) -> list[str]:
+        return refused("", "Pod", pod(container(resources=asked), resources=resources, **more))
+
+    others = {"requests": {"ephemeral-storage": "1Gi", "memory": "1Gi", "cpu": "2"}}
+    assert of_pod(others, {"requests": {"cpu": "2"}}) == []
+    path, least = "spec.resources", "must be greater than or equal to aggregate container"
+    assert of_pod(others, {"requests": {"cpu": "1"}}) == [
+        f'{path}.requests[cpu]: Invalid value: "1": {least} requests of 2'
+    ]
+    pages = {"limits": {"cpu": "1", "hugepages-2Mi": "4Mi"}}
+    assert of_pod(pages, {"limits": {"cpu": "1", "hugepages-2Mi": "2Mi"}})[:2] == [
+        f'{path}.requests[hugepages-2Mi]: Invalid value: "2Mi": {least} requests of 4Mi',
+        f'{path}.limits[hugepages-2Mi]: Invalid value: "2Mi": {least} limits of 4Mi',
+    ]
+    assert of_pod({}, {"limits": {"foo": "1"}}, os={"name": "windows"}) == [
+        f"{path}: Forbidden: may not be set for a windows pod"
+    ]
