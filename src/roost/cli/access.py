@@ -16,6 +16,7 @@ from roost.apiserver.auditing.policy import PolicyError, parse_policy
 from roost.apiserver.http.documents import HttpsDocuments
 from roost.apiserver.outside import OutsideTokens
 from roost.apiserver.vouching import Vouchers
+from roost.cli.faults import of_reading, of_yaml
 from roost.cli.settings import Settings
 from roost.ports.port import WallClock
 
@@ -92,7 +93,7 @@ def open_audit(settings: Settings, clock: WallClock) -> tuple[Auditor, AuditFile
     except PolicyError as error:
         raise AccessError(f"audit_policy_file {path}: {error}") from error
     except yaml.YAMLError as error:
-        raise AccessError(f"audit_policy_file {path} is no valid YAML: {error}") from error
+        raise AccessError(f"audit_policy_file {path} is no valid YAML: {of_yaml(error)}") from error
     try:
         file = AuditFile(
             settings.audit_log_path,
@@ -111,4 +112,4 @@ def _text(path: str, setting: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise AccessError(f"{setting} {path} cannot be read: {error}") from error
+        raise AccessError(f"{setting} {path} cannot be read: {of_reading(error)}") from error

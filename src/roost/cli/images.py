@@ -62,6 +62,8 @@ def load(places: Places, file: Path) -> None:
 
 def show(places: Places, form: str) -> None:
     """Print all images."""
+    if not places.root.exists():
+        output.fail(f"there is no node in {places.root}; name its place with --data-dir")
     facts = _facts(places, "GET", None, lambda service: service.list_images())
     if form in ("json", "yaml"):
         output.say(output.as_format(facts, form))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roost.cli import output
+from roost.cli.faults import of_reading
 
 if TYPE_CHECKING:
     from roost.simulation.cluster import Cluster
@@ -35,7 +36,10 @@ def _seeds(text: str) -> range:
     if found is None:
         output.fail(f"{text!r} is no seed; say a number, as 7, or a range, as 1..100")
     first = int(found[1])
-    return range(first, int(found[2] or first) + 1)
+    last = int(found[2] or first)
+    if last < first:
+        output.fail(f"{text!r} holds no seed: say the smaller number first")
+    return range(first, last + 1)
 
 
 @app.command()
@@ -67,8 +71,12 @@ def _live(life: Life, record: Path | None) -> bool:
     from roost.simulation.scenario import run
 
     def keep(cluster: Cluster) -> None:
-        if record is not None:
+        if record is None:
+            return
+        try:
             record.write_text(cluster.record, encoding="utf-8")
+        except OSError as error:
+            output.fail(f"cannot write {record}: {error.strerror}")
 
     try:
         log = run(life, keep)
@@ -90,7 +98,7 @@ def replay(
     For a seed, give the options that it was lived with.
     """
     _quietly()
-    if _RANGE.fullmatch(what):
+    if what.isdecimal():
         from roost.simulation.invariants import Violated
         from roost.simulation.scenario import Life, run
 
@@ -109,5 +117,7 @@ def replay(
         text = Path(what).read_text(encoding="utf-8")
         with Cluster.replay(text) as cluster:
             output.say(cluster.log.removesuffix("\n"))
-    except (ReplayError, OSError, UnicodeDecodeError) as error:
+    except ReplayError as error:
         output.fail(f"cannot replay {what}: {error}")
+    except (OSError, UnicodeDecodeError) as error:
+        output.fail(f"{what} is no seed, nor a record: {of_reading(error)}")

@@ -22,7 +22,7 @@ from roost.cli.options import (
     Controllers,
     DataDir,
     ExtraNames,
-    Format,
+    FactsFormat,
     Insecure,
     Kubeconfig,
     KubeletPort,
@@ -243,7 +243,7 @@ def token_create(
 
 
 @token_app.command("list")
-def token_list(data_dir: DataDir = None, form: Format = "", config: Config = None) -> None:
+def token_list(data_dir: DataDir = None, form: FactsFormat = "", config: Config = None) -> None:
     """List tokens: who they are for, never what they are."""
     from roost.cli.tokens import show
 
@@ -283,7 +283,7 @@ def image_load(
 
 
 @image_app.command("ls")
-def image_ls(data_dir: DataDir = None, form: Format = "", config: Config = None) -> None:
+def image_ls(data_dir: DataDir = None, form: FactsFormat = "", config: Config = None) -> None:
     """List the images of this node."""
     from roost.cli.images import show
 
@@ -296,7 +296,7 @@ def _data(data_dir: str | None, config: Path | None) -> Places:
 
 
 @app.command(rich_help_panel=_CLUSTER)
-def version(form: Format = "") -> None:
+def version(form: FactsFormat = "") -> None:
     """Show which Roost this is, and which Kubernetes it speaks."""
     from roost.cli.about import version_facts
 
@@ -308,7 +308,7 @@ def version(form: Format = "") -> None:
 
 
 @app.command(rich_help_panel=_CLUSTER)
-def info(data_dir: DataDir = None, kubeconfig: Kubeconfig = "", form: Format = "") -> None:
+def info(data_dir: DataDir = None, kubeconfig: Kubeconfig = "", form: FactsFormat = "") -> None:
     """Show what runs here: the server, its nodes, and what they use."""
     from roost.cli.about import info as show
     from roost.cli.connect import run_command

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roost.cli.output import fail
+
 DataDir = Annotated[
     str | None, typer.Option(help="Where everything is kept (default: /var/lib/roost).")
 ]
@@ -50,5 +52,18 @@ Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace.")]
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")]
 Labels = Annotated[str, typer.Option("--selector", "-l", help="Label selector.")]
 Fields = Annotated[str, typer.Option("--field-selector", help="Field selector.")]
+
+
+def _of_facts(form: str) -> str:
+    """Refuse what facts cannot be shown as."""
+    if form not in ("", "json", "yaml"):
+        fail(f"-o {form}: choose json or yaml")
+    return form
+
+
+#: For commands that show facts of their own, and no objects.
+FactsFormat = Annotated[
+    str, typer.Option("--output", "-o", help="json or yaml.", callback=_of_facts)
+]
 Format = Annotated[str, typer.Option("--output", "-o", help="wide, json, yaml or name.")]
 Words = Annotated[list[str], typer.Argument(help="TYPE, TYPE NAME..., or TYPE/NAME...")]

@@ -13,6 +13,7 @@ from roost.client.http import HttpClient, path_of
 from roost.client.port import Query
 
 _TABLE: Final = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+_DOCUMENTS: Final = ("json", "yaml", "name")
 _EVENTS: Final = Resource("", "v1", "events")
 
 
@@ -33,6 +34,19 @@ class Selection:
             self.namespace = client.connection.namespace
         return self
 
+    def check(self, targets: list[Target]) -> list[Target]:
+        """Return what a command is about, if names and choices go together; raises UsageError."""
+        for target in targets:
+            if not target.name:
+                continue
+            if self.labels or self.fields:
+                raise UsageError("names and selectors do not go together: leave one out")
+            if self.everywhere and target.served.namespaced:
+                raise UsageError(
+                    "an object cannot be named in all namespaces: say -n NAMESPACE instead of -A"
+                )
+        return targets
+
     def parameters(self) -> dict[str, str]:
         given = {"labelSelector": self.labels, "fieldSelector": self.fields}
         return {key: value for key, value in given.items() if value}
@@ -49,10 +63,10 @@ async def get(
     if form not in output.FORMATS:
         raise UsageError(f"-o {form}: choose one of wide, json, yaml, name")
     discovery = await Discovery.fetch(client)
-    targets = parse_targets(discovery, words)
+    targets = selection.check(parse_targets(discovery, words))
     if watch:
         return await _watch(client, targets, selection, form)
-    if form in ("json", "yaml", "name"):
+    if form in _DOCUMENTS:
         return await _print_objects(client, targets, selection, form)
     several = len({target.served.resource for target in targets}) > 1
     printed = 0
@@ -119,8 +133,14 @@ async def _watch(client: HttpClient, targets: list[Target], selection: Selection
     wide = form == "wide"
     namespaces = selection.everywhere and target.served.namespaced
     table = await client.request("GET", path, parameters, accept=_TABLE)
-    output.say(output.server_table(table, wide=wide, namespaces=namespaces))
     version = table["metadata"].get("resourceVersion", "0")
+    if form in _DOCUMENTS:
+        listed = await client.request("GET", path, parameters)
+        version = listed["metadata"].get("resourceVersion", version)
+        for item in listed.get("items", []):
+            _say_object(target, item, form)
+    else:
+        output.say(output.server_table(table, wide=wide, namespaces=namespaces))
     query = Query(target.served.resource, namespace, selection.labels, fields)
     definitions = table["columnDefinitions"]
     while True:
@@ -131,12 +151,22 @@ async def _watch(client: HttpClient, targets: list[Target], selection: Selection
                     continue
                 name = event.object["metadata"]["name"]
                 own = event.object["metadata"].get("namespace", "")
-                if form in ("json", "yaml"):
-                    output.say(output.as_format(event.object, form))
+                if form in _DOCUMENTS:
+                    _say_object(target, event.object, form)
                     continue
                 await _print_row(client, target, own, name, definitions, event.type, wide=wide,
                                  namespaces=namespaces)  # fmt: skip
         await asyncio.sleep(1)
+
+
+def _say_object(target: Target, item: Object, form: str) -> None:
+    if form == "name":
+        output.say(output.names_of(target.served.kind, target.served.resource.group, [item])[0])
+        return
+    item.setdefault("apiVersion", target.served.resource.api_version)
+    item.setdefault("kind", target.served.kind)
+    separate = "---\n" if form == "yaml" else ""
+    output.say(separate + output.as_format(item, form))
 
 
 async def _print_row(
@@ -158,11 +188,13 @@ async def _print_row(
 async def describe(client: HttpClient, words: list[str], selection: Selection) -> int:
     """Print objects in full, each with its events."""
     discovery = await Discovery.fetch(client)
-    for index, target in enumerate(parse_targets(discovery, words)):
+    printed = 0
+    for target in selection.check(parse_targets(discovery, words)):
         answer = await client.request("GET", selection.path(target), selection.parameters())
         for item in [answer] if target.name else answer.get("items", []):
-            if index:
+            if printed:
                 output.say("")
+            printed += 1
             await _describe_one(client, target, item)
     return 0
 

@@ -105,7 +105,10 @@ def parse_targets(discovery: Discovery, words: list[str]) -> list[Target]:
     if any("/" in word for word in words):
         if not all("/" in word for word in words):
             raise UsageError("give either TYPE NAME... or TYPE/NAME..., not both")
-        pairs = [word.split("/", 1) for word in words]
+        pairs = [word.split("/") for word in words]
+        for word, pair in zip(words, pairs, strict=True):
+            if len(pair) != 2 or not all(pair):
+                raise UsageError(f"{word}: say TYPE/NAME, one type and one name")
         return [Target(discovery.find(kind), name) for kind, name in pairs]
     found: list[Served] = []
     for text in words[0].split(","):

@@ -63,6 +63,7 @@ from roost.cli.access import (
     trusted_clients,
     vouchers,
 )
+from roost.cli.faults import of_yaml
 from roost.cli.identity import issue_node
 from roost.cli.measures import show_controllers, show_process, show_scheduler, show_store
 from roost.cli.operations import (
@@ -144,7 +145,7 @@ def choose_profiles(path: str) -> tuple[Profile, ...]:
     except OSError as error:
         raise ServerError(f"scheduler_config {path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise ServerError(f"scheduler_config {path} is no valid YAML: {error}") from error
+        raise ServerError(f"scheduler_config {path} is no valid YAML: {of_yaml(error)}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ServerError(f"scheduler_config {path}: {error}") from error
 

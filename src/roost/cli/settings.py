@@ -18,6 +18,7 @@ from typing import Any, Final
 import yaml
 
 from roost.api.names import SUBDOMAIN_MAX_BYTES, check_ip
+from roost.cli.faults import of_reading, of_yaml
 
 PREFIX: Final = "ROOST_"
 #: Where a kubelet usually serves.
@@ -211,9 +212,9 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
             raise SettingsError(f"{path} does not exist") from None
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+        raise SettingsError(f"{path} cannot be read: {of_reading(error)}") from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+        raise SettingsError(f"{path} is not valid YAML: {of_yaml(error)}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -77,6 +77,8 @@ def _serve(cluster: Cluster, begun: float, port: int, kubeconfig: Path | None) -
     try:
         served = Served(cluster, port=port, realtime=True, kubeconfig=kubeconfig)
     except OSError as error:
+        if error.filename:
+            fail(f"cannot write {error.filename}: {error.strerror}; name another --kubeconfig")
         fail(f"cannot serve on port {port}: {error.strerror or error}; choose another with --port")
     with served:
         say(f"API server   {served.url}")

@@ -60,6 +60,8 @@ def log_parameters(
     parameters = {name: "true" for name, on in flags.items() if on}
     if container:
         parameters["container"] = container
+    if tail < -1:
+        fail(f"--tail {tail}: say how many lines, or -1 for all")
     if tail >= 0:
         parameters["tailLines"] = str(tail)
     if since:

@@ -28,6 +28,8 @@ def _tokens(places: Places) -> StaticTokens:
 
 def create(places: Places, user: str, groups: list[str], hours: float) -> None:
     """Print a new token for a user."""
+    if not user or not all(groups):
+        output.fail("--user and --group must say a name")
     if not 0 <= hours < math.inf:
         output.fail("--hours must be 0 (for ever) or more")
     life_s = hours * 3600 if hours else None

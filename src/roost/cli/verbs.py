@@ -98,7 +98,9 @@ def delete(
         list[str] | None, typer.Option("--filename", "-f", help="File, folder, or - for stdin.")
     ] = None,
     namespace: Namespace = "", labels: Labels = "", fields: Fields = "",
-    grace_period: Annotated[int | None, typer.Option(help="Seconds to end in; 0 is now.")] = None,
+    grace_period: Annotated[
+        int | None, typer.Option(min=0, help="Seconds to end in; 0 is now.")
+    ] = None,
     cascade: Annotated[str, typer.Option(help="background, foreground or orphan.")] = "background",
     wait: Annotated[bool, typer.Option(help="Return when they are gone.")] = True,
     ignore_not_found: Annotated[bool, typer.Option(help="Missing objects are fine.")] = False,

@@ -13,6 +13,7 @@ import yaml
 from roost.api.errors import NotFound
 from roost.api.values import Object
 from roost.cli import output
+from roost.cli.faults import of_yaml
 from roost.cli.reading import Selection
 from roost.cli.resources import Discovery, Served, Target, UsageError, parse_targets
 from roost.client.http import HttpClient, delete_body, path_of
@@ -32,8 +33,7 @@ def read_manifests(names: list[str]) -> list[Object]:
             try:
                 documents = list(yaml.safe_load_all(text))
             except yaml.YAMLError as error:
-                where = str(error).splitlines()[0]
-                raise UsageError(f"{source} is not valid YAML: {where}") from error
+                raise UsageError(f"{source} is not valid YAML: {of_yaml(error)}") from error
             for document in documents:
                 found += _objects(source, document)
     if not found:
@@ -120,7 +120,8 @@ async def delete(
             place = _place(served, item, selection.namespace)
             targets.append((Target(served, item["metadata"]["name"]), place))
     else:
-        targets = await _selected(client, parse_targets(discovery, words), selection)
+        named = selection.check(parse_targets(discovery, words))
+        targets = await _selected(client, named, selection)
     waiting = []
     for target, place in targets:
         served = target.served

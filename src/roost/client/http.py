@@ -22,6 +22,7 @@ from roost.api.kind import Resource
 from roost.api.values import Object, Value
 from roost.client.kubeconfig import Connection
 from roost.client.port import DeleteOptions, ObjectList, PatchType, Query, WatchEvent
+from roost.client.reaching import Unreachable, why
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -254,9 +255,8 @@ class HttpClient:
             token = Path(self.connection.token_file).read_text().strip()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _unreachable(self, error: Exception) -> ServiceUnavailable:
-        why = str(error) or type(error).__name__
-        return ServiceUnavailable(f"cannot reach {self.connection.server}: {why}")
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(f"cannot reach {self.connection.server}: {why(error)}")
 
 
 def delete_body(options: DeleteOptions) -> Object:

@@ -40,14 +40,27 @@ class Connection:
     server_name: str = ""
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return a TLS context that trusts only the given CA, if there is one."""
-        context = ssl.create_default_context(cadata=self.ca or None)
+        """Return a TLS context that trusts only the given CA, if there is one.
+
+        Raises KubeconfigError if what should be a certificate is none.
+        """
+        try:
+            context = ssl.create_default_context(cadata=self.ca or None)
+        except (ssl.SSLError, ValueError) as error:
+            raise KubeconfigError(
+                "the kubeconfig's certificate-authority is no PEM text"
+            ) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.certificate:
-            self.load_certificate(context)
+            try:
+                self.load_certificate(context)
+            except ssl.SSLError as error:
+                raise KubeconfigError(
+                    "the kubeconfig's client-certificate and client-key do not fit, or are no PEM texts"
+                ) from error
         return context
 
     def load_certificate(self, context: ssl.SSLContext) -> None:
