@@ -179,6 +179,27 @@ def test_what_is_waited_for_ends_in_any_image():
         assert cluster.client.get("jobs", "j", "default")["status"]["succeeded"] == 1
 
 
+@pytest.mark.parametrize(
+    ("script", "printed", "code"),
+    [
+        ("cp -r /a /c && cat /c/b/x /c/y && cat /a/y", "x\ny\ny\n", 0),
+        ("mkdir /c; cp -R /a /c; cp -a /a/. /c; cat /c/a/y /c/b/x", "y\nx\n", 0),
+        ("cp /a /c", "cp: omitting directory '/a'\n", 1),
+        ("cp /a/y /a/b/x /c", "cp: target '/c' is not a directory\n", 1),
+        ("mv -v /a /c; cat /c/b/x; ls /a", "'/a' -> '/c'\nx\nls: /a: No such file or directory\n", 1),
+        ("mv /a/y /a/b/x /tmp && ls /tmp", "x\ny\n", 0),
+        ("chmod +x /a/y && chown -R 1000:1000 /a", "", 0),
+        ("chmod 600 /no", "chmod: /no: No such file or directory\n", 1),
+    ],
+)  # fmt: skip
+def test_files_are_copied_and_moved(cluster, script: str, printed: str, code: int):
+    cluster.apply(pod("busybox", command=["sleep", "inf"]))
+    cluster.advance(1)
+    made = "mkdir -p /a/b; echo x > /a/b/x; echo y > /a/y; "
+    result = cluster.exec("x", ["sh", "-c", made + script])
+    assert (result.stdout + result.stderr, result.code) == (printed, code)
+
+
 @pytest.mark.parametrize("image", ["registry.k8s.io/e2e-test-images/agnhost:2", "nobody"])
 def test_containers_can_take_a_moment_to_stop(image: str):
     with Cluster(nodes=1, any_image=True, stop_s=0.5) as cluster:

@@ -12,6 +12,7 @@ from typing import Final
 
 from roost.runtimes.port import RuntimeFault
 from roost.simulation.workloads.context import Context
+from roost.simulation.workloads.copycommands import COPY_COMMANDS
 from roost.simulation.workloads.filecommands import FILE_COMMANDS, duration_s
 from roost.simulation.workloads.files import ContainerFiles
 from roost.simulation.workloads.netcommands import NET_COMMANDS
@@ -115,7 +116,7 @@ async def _kill(ctx: Context, argv: tuple[str, ...]) -> int:
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    **TEXT_COMMANDS, **FILE_COMMANDS, **NET_COMMANDS,
+    **TEXT_COMMANDS, **FILE_COMMANDS, **COPY_COMMANDS, **NET_COMMANDS,
     "sh": _sh, "ash": _sh, "bash": _sh, "env": _env, "timeout": _timeout, "xargs": _xargs,
     "kill": _kill,
 }  # fmt: skip

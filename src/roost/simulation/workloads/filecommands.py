@@ -97,29 +97,6 @@ async def _make_folder(ctx: Context, argv: tuple[str, ...]) -> int:
     return code
 
 
-async def _copy(ctx: Context, argv: tuple[str, ...]) -> int:
-    found, paths = options(argv)
-    name = argv[0].rpartition("/")[2]
-    if len(paths) != 2 or set(found) - {"f", "p", "v"}:
-        return refuse(ctx, argv, " ".join(argv[1:]))
-    source, target = paths
-    if ctx.files.exists(target) and not ctx.files.is_file(target):
-        target = posixpath.join(target, posixpath.basename(source))
-    try:
-        ctx.files.write(target, ctx.files.read(source))
-        if name == "mv":
-            ctx.files.remove(source)
-    except FileNotFoundError:
-        ctx.error(f"{name}: can't stat '{source}': No such file or directory")
-        return 1
-    except OSError as error:
-        ctx.error(f"{name}: can't create '{target}': {error.strerror}")
-        return 1
-    if "v" in found:
-        ctx.print(f"'{source}' -> '{target}'")
-    return 0
-
-
 async def _touch(ctx: Context, argv: tuple[str, ...]) -> int:
     for path in options(argv)[1]:
         try:
@@ -238,9 +215,9 @@ async def _machine(ctx: Context, argv: tuple[str, ...]) -> int:
 
 
 FILE_COMMANDS: Final[Mapping[str, Command]] = {
-    "basename": _path_part, "cp": _copy, "dirname": _path_part, "false": _fail,
+    "basename": _path_part, "dirname": _path_part, "false": _fail,
     "hostname": _hostname, "id": _id, "ls": _list, "md5sum": _digest, "mkdir": _make_folder,
-    "mv": _copy, "pause": _pause, "printenv": _env_names, "rm": _remove, "sha256sum": _digest,
+    "pause": _pause, "printenv": _env_names, "rm": _remove, "sha256sum": _digest,
     "sleep": _sleep, "sync": _succeed, "test": _test, "[": _test, "touch": _touch,
     "true": _succeed, ":": _succeed, "uname": _machine, "whoami": _id,
 }  # fmt: skip
