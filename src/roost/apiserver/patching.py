@@ -89,22 +89,6 @@ def go_map(value: Value) -> str:
     return "<nil>" if value is None else str(value)
 
 
-#: JSON type -> how the converter that strategic patches go through calls it.
-_RESTORED: Final = {"object": "map", "array": "slice", "string": "string", "bool": "bool"}
-
-
-def restoring(why: str) -> str:
-    """Return a decoder's complaint in the words of that converter."""
-    found, _, rest = why.removeprefix("json: cannot unmarshal ").partition(" ")
-    go_type = rest.rpartition(" of type ")[2]
-    source = _RESTORED.get(found, "int64")
-    if go_type.startswith("[]"):
-        return f"cannot restore slice from {source}"
-    if go_type.startswith("map["):
-        return f"cannot restore map from {source}"
-    return why
-
-
 class Patches:
     """Makes the builds of PUT and PATCH."""
 
@@ -296,7 +280,7 @@ def decode_patched(
         decoded, complaints = decode(node, undecoded)
     except Mismatch as error:
         if media == STRATEGIC_PATCH:
-            raise bad_patch(go_map(patch), restoring(str(error))) from None
+            raise bad_patch(go_map(patch), error.conversion) from None
         raise bad_patch(shown_json(patched), str(error)) from None
     check_strict(media, patch, patched, [*first, *complaints], context)
     decoded.setdefault("metadata", {}).update(fields)

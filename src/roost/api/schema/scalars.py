@@ -17,7 +17,14 @@ from roost.api.values import Value
 
 
 class Mismatch(ValueError):
-    """A value is not of the type its field has; the text is Go's."""
+    """A value is not of the type its field has; the text is that of Go's JSON decoder.
+
+    `conversion` is what the converter says that strategic patches go through, if that is another.
+    """
+
+    def __init__(self, text: str, conversion: str = "") -> None:
+        super().__init__(text)
+        self.conversion = conversion or text
 
 
 _INT32 = (-(2**31), 2**31 - 1)

@@ -7,6 +7,7 @@ raises Go's message at the first value of a wrong type.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from roost.api.schema import scalars
 from roost.api.schema.node import Node
@@ -140,7 +141,9 @@ def _scalar(node: Node, value: Value, place: _Place) -> Value:
         try:
             return scalars.int_or_string(value)
         except Mismatch:
-            raise _wrong(Node(type="integer", format="int32"), value, place) from None
+            wrong = _wrong(Node(type="integer", format="int32"), value, place)
+            wrong.conversion = str(_wrong(Node(type="integer", format="int32"), value, _Place()))
+            raise wrong from None
     if node.time:
         if not isinstance(value, str):
             raise Mismatch(f"json: cannot unmarshal {_what(value)} into Go value of type string")
@@ -162,7 +165,31 @@ def _wrong(node: Node, value: Value, place: _Place) -> Mismatch:
     if what == "number" and node.type == "integer":
         what = f"number {value}"
     into = f"struct field {place.struct}.{place.trail}" if place.struct else "value"
-    return Mismatch(f"json: cannot unmarshal {what} into Go {into} of type {go_type(node, place)}")
+    wanted = go_type(node, place)
+    return Mismatch(
+        f"json: cannot unmarshal {what} into Go {into} of type {wanted}",
+        _conversion(node, value, wanted),
+    )
+
+
+_KINDS: Final = {
+    str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map",
+}  # fmt: skip
+_BASIC: Final = {"boolean": "bool", "number": "float64", "string": "string"}
+
+
+def _conversion(node: Node, value: Value, wanted: str) -> str:
+    """Return what the converter from decoded JSON says of a value of a wrong type."""
+    found = next(name for kind, name in _KINDS.items() if isinstance(value, kind))
+    if node.type == "object":
+        if node.values is not None:
+            return f"cannot restore map from {found}"
+        return f"cannot restore struct from: {found}"
+    if node.type == "array" or node.format == "byte":
+        return f"cannot restore slice from {found}"
+    if (found, node.type) in {("int64", "string"), ("float64", "integer")}:
+        return f"cannot convert {found} to {wanted}"
+    return f"unrecognized type: {_BASIC.get(node.type, wanted)}"
 
 
 def _what(value: Value) -> str:

@@ -272,3 +272,32 @@ def test_a_wrong_text_names_the_type_that_was_wanted(definition, value, wanted):
     with pytest.raises(Mismatch) as wrong:
         decoded(value, f"io.k8s.api.{definition}")
     assert str(wrong.value).endswith(f"into Go struct field {wanted}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"replicas": "3"}, "unrecognized type: int32"),
+        ({"replicas": 3.5}, "cannot convert float64 to int32"),
+        ({"paused": "yes"}, "unrecognized type: bool"),
+        ({"paused": 1}, "unrecognized type: bool"),
+        ({"template": "x"}, "cannot restore struct from: string"),
+        ({"template": {"spec": [1]}}, "cannot restore struct from: slice"),
+        ({"selector": {"matchLabels": 5}}, "cannot restore map from int64"),
+        ({"selector": {"matchLabels": {"a": 5}}}, "cannot convert int64 to string"),
+        ({"selector": {"matchLabels": {"a": True}}}, "unrecognized type: string"),
+        ({"selector": {"matchLabels": {"a": {}}}}, "unrecognized type: string"),
+        ({"template": {"spec": {"containers": True}}}, "cannot restore slice from bool"),
+        ({"template": {"spec": {"restartPolicy": 1}}}, "cannot convert int64 to v1.RestartPolicy"),
+        ({"template": {"spec": {"restartPolicy": []}}}, "unrecognized type: string"),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": True}}},
+            "json: cannot unmarshal bool into Go value of type int32",
+        ),
+    ],
+)
+def test_the_converter_of_strategic_patches_has_words_of_its_own(spec, words):
+    with pytest.raises(Mismatch) as caught:
+        decode(node("io.k8s.api.apps.v1.Deployment"), {"spec": spec})
+    assert caught.value.conversion == words
+    assert caught.value.args[0].startswith("json: cannot unmarshal")
