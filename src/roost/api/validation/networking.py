@@ -9,6 +9,7 @@ from roost.api.kind import Change
 from roost.api.validation import addresses
 from roost.api.validation.causes import IMMUTABLE, Causes
 from roost.api.validation.domains import domain_prefixed_path
+from roost.api.validation.goform import shape
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
 from roost.api.validation.services import balancer_status
@@ -23,6 +24,7 @@ _NOT_A_NAME = "must be a DNS name, not an IP address"
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _DIRECTIONS = ("Ingress", "Egress")
 _CONTROLLER_MAX_BYTES = 250
+_PARENT = shape(("Group", ""), ("Resource", ""), ("Namespace", ""), ("Name", ""))
 _TWO_OF_A_KIND = (
     "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
 )
@@ -334,7 +336,10 @@ def _ip_address(change: Change, causes: Causes) -> None:
 
 def _ip_address_update(change: Change, causes: Causes) -> None:
     new, old = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
-    causes.unchanged("spec.parentRef", new.get("parentRef"), old.get("parentRef"))
+    parent = new.get("parentRef")
+    if parent != old.get("parentRef"):
+        shown = None if parent is None else _PARENT.show(parent)
+        causes.invalid("spec.parentRef", shown, IMMUTABLE)
 
 
 INGRESS = Rules(

@@ -96,3 +96,13 @@ def test_names_of_addresses(refused: Refused) -> None:
     assert refused("networking.k8s.io", "IPAddress", body) == [
         'metadata.name: Invalid value: "10.0.0.01": must not have leading 0s'
     ]
+
+
+def test_the_owner_of_an_address_stays(refused: Refused) -> None:
+    def owned(name: str) -> dict[str, Any]:
+        parent = {"resource": "services", "name": name, "namespace": "b"}
+        return {"metadata": {"name": "10.0.0.1"}, "spec": {"parentRef": parent}}
+
+    said = refused("networking.k8s.io", "IPAddress", owned("z"), owned("a"))
+    shown = '{"Group":"","Resource":"services","Namespace":"b","Name":"z"}'
+    assert said == [f"spec.parentRef: Invalid value: {shown}: field is immutable"]
