@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from discovery import check_discovery
-from e2eimages import NOWHERE
+from e2eimages import BUSYBOX, NOWHERE
 from framework import Framework
 from kinds import CRON_JOBS, PDBS, PODS, QUOTAS, RCS
 from typedclient import MERGE, Refused, Thing, until
@@ -22,7 +22,7 @@ def cron_job(name: str, schedule: str, policy: str, **spec: Any) -> Thing:
         "volumes": [{"name": "data", "emptyDir": {}}],
         "containers": [
             {
-                "name": "c", "image": NOWHERE, "command": ["sleep", "300"],
+                "name": "c", "image": BUSYBOX, "command": ["/bin/true"],
                 "volumeMounts": [{"mountPath": "/data", "name": "data"}],
             }
         ],
