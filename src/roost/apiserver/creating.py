@@ -138,6 +138,7 @@ async def _commit(
         if await core.store.get(key) is not None:
             raise already_exists(kind.group, kind.plural, name)
         return core.unsaved(kind, key, value, 0)
+    value["metadata"].pop("selfLink", None)  # it is never stored; a dry run still shows it
     draft = draft_of(core.storage(kind), await core.stored(kind, value))
     try:
         beside = await with_addresses(core, kind, None, value)

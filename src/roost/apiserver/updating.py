@@ -207,6 +207,8 @@ async def _commit(core: Core, target: Target, work: Work, dry_run: bool) -> Reco
     """Store the new state, delete the object if that was its last hold, or keep what is there."""
     kind, record, old, new = target.kind, work.record, work.old, work.new
     new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+    if not dry_run:
+        new["metadata"].pop("selfLink", None)  # it is never stored; a dry run still shows it
     if new == old:
         return record
     if dry_run:

@@ -122,6 +122,19 @@ def test_a_dry_run_stores_nothing(play: Play) -> None:
     play(scene)
 
 
+def test_a_self_link_is_never_stored(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        body = cm("a", selfLink="/x")
+        _, dry = await asker.ask("POST", f"{MAPS}?dryRun=All", body)
+        assert dry["metadata"]["selfLink"] == "/x"
+        _, made = await asker.ask("POST", MAPS, body)
+        assert "selfLink" not in made["metadata"]
+        _, same = await asker.ask("PUT", f"{MAPS}/a", body)
+        assert same == made
+
+    play(scene)
+
+
 def test_unknown_fields_warn_or_are_refused(play: Play) -> None:
     async def scene(asker: Any) -> None:
         body = {**cm("a"), "bogus": 1}
