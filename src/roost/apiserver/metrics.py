@@ -59,6 +59,9 @@ class Metrics:
     def __init__(self) -> None:
         self.sources: list[Source] = []
         self.queries: list[AskedFor] = []
+        #: Deprecated resources that were asked for: group, release without it, resource, subresource
+        #: and version.
+        self.deprecated: dict[tuple[str, str, str, str, str], float] = {}
         self.mutating = 0
         self.reading = 0
         self._series: dict[_Key, _Series] = {}
@@ -115,6 +118,13 @@ class Metrics:
             " kind in last second.",
             ("request_kind",),
             [(("mutating",), self.mutating), (("readOnly",), self.reading)],
+        )  # fmt: skip
+        yield Family(
+            "apiserver_requested_deprecated_apis", "gauge",
+            "Gauge of deprecated APIs that have been requested, broken out by API group, version,"
+            " resource, subresource, and removed_release.",
+            ("group", "removed_release", "resource", "subresource", "version"),
+            sorted(self.deprecated.items()),
         )  # fmt: skip
         for source in self.sources:
             yield from source()

@@ -49,6 +49,16 @@ class RequestInfo:
         return not self.namespace and self.verb not in ("list", "watch")
 
 
+_SELECTING = frozenset({"list", "watch", "deletecollection"})
+
+
+def selected_name(verb: str, fields: str) -> str:
+    """Return the name of the one object that a field selector asks for; "" if it asks for more."""
+    if verb not in _SELECTING or not fields.startswith("metadata.name="):
+        return ""
+    return fields.removeprefix("metadata.name=").removeprefix("=").partition(",")[0]
+
+
 def parse_path(method: str, path: str, *, watch: bool = False) -> RequestInfo:
     """Return what `method path` asks for; `watch` says that the query has watch=true."""
     parts = path.split("/")

@@ -49,7 +49,7 @@ from roost.apiserver.negotiation import PROTOBUF, plain_media
 from roost.apiserver.nodemetrics.serving import GROUP, VERSION, NodeMetrics
 from roost.apiserver.nonresource import NonResource
 from roost.apiserver.options import parse_bool, parse_query
-from roost.apiserver.requestinfo import RequestInfo, parse_path
+from roost.apiserver.requestinfo import RequestInfo, parse_path, selected_name
 from roost.apiserver.requestlog import SLOW_S, RequestLog
 from roost.apiserver.streams import UPGRADES
 from roost.apiserver.tables import Tables
@@ -324,6 +324,9 @@ class ApiServer:
         warning = kind.warning or _DEPRECATED.get(kind.resource)
         if warning:
             request.warnings.append(warning)
+            self.metrics.deprecated[
+                info.group, "", info.resource, info.subresource, info.version
+            ] = 1
         if len(request.body) > BODY_LIMIT_BYTES:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
         return await self._verbs.answer(kind, info, request, query)
@@ -387,17 +390,12 @@ def attributes_of(info: RequestInfo, user: User, query: dict[str, str]) -> Attri
     """Return a request as authorisers see it."""
     if not info.is_resource:
         return Attributes(user, info.verb, path=info.path)
-    name = info.name
     fields = query.get("fieldSelector", "")
-    if not name and fields.startswith("metadata.name=") and info.verb in _SELECTING:
-        name = fields.removeprefix("metadata.name=").removeprefix("=").partition(",")[0]
+    name = info.name or selected_name(info.verb, fields)
     return Attributes(
         user, info.verb, info.group, info.version, info.resource, info.subresource,
         info.namespace, name, "", fields, query.get("labelSelector", ""),
     )  # fmt: skip
-
-
-_SELECTING = frozenset({"list", "watch", "deletecollection"})
 
 
 def error_answer(error: StatusError, accept: str = "") -> Answer:

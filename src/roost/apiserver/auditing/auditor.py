@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import yaml
 
+from roost.api.errors import StatusError
 from roost.api.protobuf import objects
 from roost.api.values import Object
 from roost.apiserver.attributes import Decision, User
@@ -31,7 +32,8 @@ from roost.apiserver.encoding import decode, encode
 from roost.apiserver.identities import identity_of
 from roost.apiserver.messages import Answer, Proxy, Request, Response, Sink, WatchAnswer
 from roost.apiserver.negotiation import PROTOBUF
-from roost.apiserver.requestinfo import RequestInfo
+from roost.apiserver.options import parse_query
+from roost.apiserver.requestinfo import RequestInfo, selected_name
 from roost.apiserver.streams import UPGRADES
 from roost.ports.port import WallClock
 
@@ -227,7 +229,8 @@ class Auditor:
             record.turned_away(answer)
 
     def _record(self, request: Request, info: RequestInfo, user: User | None) -> Record | None:
-        rule = self._policy.rule(user, info)
+        name = info.name or _selected(request, info)
+        rule = self._policy.rule(user, info, name)
         level = LEVEL_NAMES[rule.level]
         self.levels[level] = self.levels.get(level, 0) + 1
         if rule.level == Level.NONE:
@@ -251,7 +254,7 @@ class Auditor:
             cut = len(agent) > _AGENT_LENGTH
             event["userAgent"] = f"{agent[:_AGENT_LENGTH]}...TRUNCATED" if cut else agent
         if info.is_resource:
-            event["objectRef"] = _reference(info)
+            event["objectRef"] = _reference(info, name)
         event["requestReceivedTimestamp"] = self.now()
         return Record(self, rule, info, request.user, event)
 
@@ -278,11 +281,21 @@ def _sources(request: Request) -> list[str]:
     return [each for each in dict.fromkeys(part.strip() for part in every) if each]
 
 
-def _reference(info: RequestInfo) -> Object:
+def _selected(request: Request, info: RequestInfo) -> str:
+    """Return the name of the one object that the query asks for."""
+    if "fieldSelector" not in request.query:
+        return ""
+    try:
+        return selected_name(info.verb, parse_query(request.query).get("fieldSelector", ""))
+    except StatusError:
+        return ""
+
+
+def _reference(info: RequestInfo, name: str) -> Object:
     parts = {
         "resource": info.resource,
         "namespace": info.namespace,
-        "name": info.name,
+        "name": name,
         "apiGroup": info.group,
         "apiVersion": info.version,
         "subresource": info.subresource,

@@ -75,10 +75,13 @@ class Policy:
 
     rules: tuple[Rule, ...]
 
-    def rule(self, user: User | None, info: RequestInfo) -> Rule:
-        """Return the rule for a request; nobody knows who asks if `user` is None."""
+    def rule(self, user: User | None, info: RequestInfo, name: str = "") -> Rule:
+        """Return the rule for a request; nobody knows who asks if `user` is None.
+
+        `name` is that of the object, if it is not in the path.
+        """
         for rule in self.rules:
-            if _matches(rule, user, info):
+            if _matches(rule, user, info, info.name or name):
                 return rule
         return _NOTHING
 
@@ -175,7 +178,7 @@ def _stages(value: Mapping[str, Any], name: str, where: str = "") -> frozenset[s
     return frozenset(found)
 
 
-def _matches(rule: Rule, user: User | None, info: RequestInfo) -> bool:
+def _matches(rule: Rule, user: User | None, info: RequestInfo, name: str) -> bool:
     if rule.users and (user is None or user.name not in rule.users):
         return False
     if rule.groups and not any(group in rule.groups for group in (user.groups if user else ())):
@@ -183,7 +186,7 @@ def _matches(rule: Rule, user: User | None, info: RequestInfo) -> bool:
     if rule.verbs and info.verb not in rule.verbs:
         return False
     if rule.namespaces or rule.resources:
-        return info.is_resource and _resource_matches(rule, info)
+        return info.is_resource and _resource_matches(rule, info, name)
     if rule.paths:
         return not info.is_resource and any(_path_matches(path, info.path) for path in rule.paths)
     return True
@@ -195,7 +198,7 @@ def _path_matches(pattern: str, path: str) -> bool:
     return pattern == path
 
 
-def _resource_matches(rule: Rule, info: RequestInfo) -> bool:
+def _resource_matches(rule: Rule, info: RequestInfo, name: str) -> bool:
     if rule.namespaces and info.namespace not in rule.namespaces:
         return False
     if not rule.resources:
@@ -206,7 +209,7 @@ def _resource_matches(rule: Rule, info: RequestInfo) -> bool:
             continue
         if not each.resources:
             return True
-        if each.names and info.name not in each.names:
+        if each.names and name not in each.names:
             continue
         for pattern in each.resources:
             if pattern in ("*", combined) or pattern == f"{info.resource}/*":

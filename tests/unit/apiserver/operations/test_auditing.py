@@ -235,6 +235,18 @@ def test_a_fault_of_the_server_is_told() -> None:
     }  # fmt: skip
 
 
+def test_a_list_of_one_object_is_about_that_object() -> None:
+    rules = policy(
+        {"level": "Metadata", "resources": [{"resources": ["pods"], "resourceNames": ["p"]}]},
+        omitStages=["RequestReceived"],
+    )
+    asked = [
+        Request("GET", PODS, f"fieldSelector=metadata.name%3D{name}", user=JANE) for name in "pq"
+    ]
+    (event,) = audited(rules, *asked)
+    assert (event["verb"], event["objectRef"]["name"]) == ("list", "p")
+
+
 def test_a_long_user_agent_is_cut() -> None:
     (event, _) = audited(
         policy({"level": "Metadata"}),

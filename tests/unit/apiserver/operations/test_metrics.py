@@ -236,3 +236,16 @@ def test_admission_says_how_long_each_plugin_took_and_whether_it_refused() -> No
     assert (
         families[whole][f'{whole}_count{{operation="CREATE",rejected="true",type="validate"}}'] == 1
     )
+
+
+def test_what_is_deprecated_and_asked_for_is_shown() -> None:
+    async def scene() -> str:
+        async with running() as api:
+            await api.handle(Request("GET", "/api/v1/namespaces/n/endpoints", user=ADMIN))
+            await api.handle(Request("GET", "/api/v1/namespaces/n/pods", user=ADMIN))
+            return (await api.metrics.text()).decode()
+
+    name = "apiserver_requested_deprecated_apis"
+    assert parsed(asyncio.run(scene()))[name] == {
+        f'{name}{{group="",removed_release="",resource="endpoints",subresource="",version="v1"}}': 1
+    }
