@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 
 import aiohttp
@@ -21,7 +20,7 @@ def why(error: Exception) -> str:
         return f"its certificate is not to be trusted: {cause.verify_message}"
     if isinstance(cause, ssl.SSLError):
         return f"no TLS connection: {getattr(cause, 'reason', None) or cause}"
-    if isinstance(cause, socket.gaierror):
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "there is no host of this name"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused"

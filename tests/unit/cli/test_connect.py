@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
+from aiohttp.client_reqrep import ConnectionKey
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -130,11 +131,19 @@ def test_bad_credentials_and_ends_in_the_middle_are_no_tracebacks(
         assert words in capsys.readouterr().err
 
 
+_PLACE = ConnectionKey("nowhere.invalid", 6443, True, True, None, None, None, None)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (TimeoutError(), "no answer in time"),
-        (socket.gaierror(-2, "Name or service not known"), "there is no host of this name"),
+        (
+            aiohttp.ClientConnectorDNSError(
+                _PLACE, socket.gaierror(-2, "Name or service not known")
+            ),
+            "there is no host of this name",
+        ),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "no TLS connection"),
         (aiohttp.NonHttpUrlClientError("ftp://x"), "no http or https URL"),
         (OSError(113, "No route to host"), "No route to host"),
