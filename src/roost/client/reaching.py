@@ -15,6 +15,8 @@ class Unreachable(ServiceUnavailable):
 
 def why(error: Exception) -> str:
     """Return what kept a request from being answered."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "there is no host of this name"
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not to be trusted: {cause.verify_message}"
