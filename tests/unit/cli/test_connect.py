@@ -131,7 +131,16 @@ def test_bad_credentials_and_ends_in_the_middle_are_no_tracebacks(
         assert words in capsys.readouterr().err
 
 
-_PLACE = ConnectionKey("nowhere.invalid", 6443, True, True, None, None, None, None)
+_PLACE = ConnectionKey(
+    "nowhere.invalid",
+    6443,
+    is_ssl=True,
+    ssl=True,
+    proxy=None,
+    proxy_auth=None,
+    proxy_headers_hash=None,
+    server_hostname=None,
+)
 
 
 @pytest.mark.parametrize(
