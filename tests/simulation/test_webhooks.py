@@ -394,7 +394,8 @@ def ask(served: Served, method: str, path: str, body: object = None) -> tuple[in
         with urllib.request.urlopen(request, context=tls, timeout=20) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        media = error.headers.get_content_type()
+        return error.code, json.load(error) if media == "application/json" else error.read()
 
 
 def test_a_real_webhook_is_called_while_time_stands_still(tmp_path: Path) -> None:
@@ -573,4 +574,5 @@ def test_a_workload_is_an_extension_server() -> None:
             "conditions"
         ]
         assert condition["reason"] == "MissingEndpoints"
-        assert ask(served, "GET", f"{path}/namespaces/default/widgets")[0] == 503
+        refused = ask(served, "GET", f"{path}/namespaces/default/widgets")
+        assert refused == (503, b"service unavailable\n")
