@@ -18,6 +18,7 @@ from roost.api.cel.environment import Environment
 from roost.api.cel.types import Type
 from roost.api.kind import Change
 from roost.api.validation.causes import Causes
+from roost.api.validation.conditions import conditions as check_conditions
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
 from roost.api.validation.webhooks import (
@@ -199,6 +200,22 @@ def _validation(
     known(value, "reason", _REASONS, path, causes)
 
 
+def _status(change: Change, causes: Causes) -> None:
+    """Check what the judge of the expressions' types has found."""
+    status = change.object.get("status") or {}
+    warnings = (status.get("typeChecking") or {}).get("expressionWarnings") or ()
+    for index, warning in enumerate(warnings):
+        path = f"status.typeChecking.expressionWarnings[{index}]"
+        if not warning.get("warning"):
+            causes.required(f"{path}.warning")
+        reference = (warning.get("fieldRef") or "").strip()
+        if not reference:
+            causes.required(f"{path}.fieldRef")
+        elif reference.rfind("[") > reference.rfind("]"):
+            causes.invalid(f"{path}.fieldRef", reference, "invalid JSONPath: unterminated array")
+    check_conditions(status.get("conditions") or [], "status.conditions", causes)
+
+
 def _mutating_policy(change: Change, causes: Causes) -> None:
     spec = change.object.get("spec") or {}
     _policy_match(spec, causes, mutates=True)
@@ -303,7 +320,7 @@ def _param_ref(value: Object, path: str, causes: Causes) -> None:
         causes.not_supported(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow"))
 
 
-VALIDATING_POLICY = Rules(always=_policy, namespaced=False, strict_finalizers=False)
+VALIDATING_POLICY = Rules(always=_policy, status=_status, namespaced=False, strict_finalizers=False)
 MUTATING_POLICY = Rules(always=_mutating_policy, namespaced=False, strict_finalizers=False)
 VALIDATING_BINDING = Rules(always=_binding, namespaced=False, strict_finalizers=False)
 MUTATING_BINDING = Rules(always=_mutating_binding, namespaced=False, strict_finalizers=False)

@@ -247,5 +247,17 @@ def _entropy_bits(deck: int, hand: int) -> int:
     return (total - 1).bit_length()
 
 
-FLOW_SCHEMA = Rules(always=_schema, namespaced=False)
-PRIORITY_LEVEL = Rules(always=_level, namespaced=False)
+def _status(change: Change, causes: Causes) -> None:
+    taken: set[str] = set()
+    found = (change.object.get("status") or {}).get("conditions") or ()
+    for index, condition in enumerate(found):
+        kind, path = condition.get("type") or "", f"status.conditions[{index}].type"
+        if kind in taken:
+            causes.duplicate(path, kind)
+        taken.add(kind)
+        if not kind:
+            causes.required(path, "must not be empty")
+
+
+FLOW_SCHEMA = Rules(always=_schema, status=_status, namespaced=False)
+PRIORITY_LEVEL = Rules(always=_level, status=_status, namespaced=False)

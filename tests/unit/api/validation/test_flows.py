@@ -6,6 +6,7 @@ from typing import Any
 
 from roost.api.kind import Change
 from roost.api.strategies.disabled import prepare_lease
+from roost.api.validation.flowcontrol import FLOW_SCHEMA, PRIORITY_LEVEL
 from roost.api.validation.mandatoryflows import LEVELS, SCHEMAS
 from roost.apiserver.fairness.defaults import DEFAULT_LEVELS, DEFAULT_SCHEMAS
 
@@ -81,3 +82,20 @@ def test_runtime_classes(refused: Refused) -> None:
         'scheduling.tolerations[1]: Duplicate value: {"Key":"a","Operator":"","Value":"",'
         '"Effect":"","TolerationSeconds":1}'
     )
+
+
+def _of_status(kind: str, status: dict[str, Any]) -> list[str]:
+    rules = {"FlowSchema": FLOW_SCHEMA, "PriorityLevelConfiguration": PRIORITY_LEVEL}[kind]
+    meta = {"name": "x", "uid": "u", "resourceVersion": "1"}
+    old = {"metadata": meta}
+    change = Change({"metadata": meta, "status": status}, old, subresource="status")
+    return [f"{cause.field}: {cause.message}" for cause in rules(change)]
+
+
+def test_each_condition_of_a_flow_has_a_type_of_its_own() -> None:
+    status = {"conditions": [{"type": "A"}, {"type": "A"}, {}]}
+    for kind in ("FlowSchema", "PriorityLevelConfiguration"):
+        assert _of_status(kind, status) == [
+            'status.conditions[1].type: Duplicate value: "A"',
+            "status.conditions[2].type: Required value: must not be empty",
+        ]

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from roost.api.kind import Change
+from roost.api.validation.admissionpolicies import VALIDATING_POLICY
+
 Refused = Callable[..., list[str]]
 GROUP = "admissionregistration.k8s.io"
 
@@ -125,3 +128,23 @@ def test_what_is_deleted_cannot_be_changed(refused: Refused) -> None:
     assert refused(GROUP, "MutatingAdmissionPolicyBinding", {"spec": binding}) == [
         f"spec.matchResources.resourceRules.operations: {fault}"
     ]
+
+
+def test_the_status_of_a_policy_is_whole() -> None:
+    meta = {"name": "x", "uid": "u", "resourceVersion": "1"}
+    path = "status.typeChecking.expressionWarnings"
+    warnings = [
+        {},
+        {"fieldRef": "spec[", "warning": "w"},
+        {"fieldRef": "spec.a[0]", "warning": "w"},
+    ]
+    status = {"typeChecking": {"expressionWarnings": warnings}, "conditions": [{"type": "A"}]}
+    new = {"metadata": meta, "status": status}
+    change = Change(new, {"metadata": meta}, subresource="status")
+    said = [f"{cause.field}: {cause.message}" for cause in VALIDATING_POLICY(change)]
+    assert said[:3] == [
+        f"{path}[0].warning: Required value",
+        f"{path}[0].fieldRef: Required value",
+        f'{path}[1].fieldRef: Invalid value: "spec[": invalid JSONPath: unterminated array',
+    ]
+    assert said[3].startswith('status.conditions[0].status: Unsupported value: ""')
