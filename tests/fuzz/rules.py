@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import msgspec
+import yaml
 
 from fuzz.scene import Scene, collection, item
 from roost.api.crd.decoding import decode_custom
@@ -20,6 +21,7 @@ from roost.apiserver.messages import Answer, Request, Response, WatchAnswer
 from roost.store.port import Record
 
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
+_YAML = "application/yaml"
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 #: Whole messages of 5xx that are right, each with its reason.
@@ -85,7 +87,8 @@ def _failure(answer: Answer, body: bytes) -> str:
     if answer.content_type == _PROTOBUF:
         _, kind, status = objects.decode(body)
     else:
-        status = msgspec.json.decode(body)
+        is_yaml = answer.content_type == _YAML
+        status = yaml.load(body, yaml.CSafeLoader) if is_yaml else msgspec.json.decode(body)
         kind = status.get("kind")
     if kind != "Status" or status.get("status") != "Failure" or status.get("code") != answer.code:
         raise Broken(f"{answer.code} without a Status: {body[:200]!r}")
@@ -133,7 +136,7 @@ async def _check_forms(scene: Scene, path: str, revision: int, *, writable: bool
     if plain.code != 200:
         raise Broken(f"GET {path}: {plain.code} {plain.whole()[:300]!r}")
     # Each form costs as much as a request: by turns, and the revision says whose turn it is.
-    forms = (_TABLE, f"{_PROTOBUF},*/*") if revision % 8 else ("application/yaml",)
+    forms = (_TABLE, f"{_PROTOBUF},*/*") if revision % 8 else (_YAML,)
     for accept in forms:
         form = await scene.ask("GET", path, accept=accept)
         if form.code != 200:
