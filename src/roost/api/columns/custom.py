@@ -1,7 +1,8 @@
 """Columns of custom resources, from `additionalPrinterColumns` and their JSON paths.
 
 The paths are those of kubectl without `{}`: members, `['quoted']` members, indices, slices, `[*]`,
-and filters that compare a member with a literal (`[?(@.type=="Ready")]`).
+several of them (`[0,2]`), whatever is below (`..name`), and filters that ask for a member or compare
+one with a literal (`[?(@.type=="Ready")]`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ _loads = guarded(json.loads)
 _TOKEN = re.compile(
     r"""\.?\['((?:[^'\\]|\\.)*)'\]|\.?\["((?:[^"\\]|\\.)*)"\]"""  # ['member']
     r"""|\.?\[\?\(\s*@\.([^=!<>\s]+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*\)\]"""  # [?(@.a=="b")]
-    r"""|\.?\[(\*|-?[0-9]*:?-?[0-9]*)\]"""  # [*], [0], [1:3]
+    r"""|\.?\[\?\(\s*@\.([^=!<>\s()]+)\s*\)\]"""  # [?(@.a)]
+    r"""|\.?\[(\*|-?[0-9]*(?::-?[0-9]*){0,2})\]"""  # [*], [0], [1:3], [0:9:2]
+    r"""|\.?\[([^\[\]]+,[^\[\]]+)\]"""  # [0,2], ['a','b']
+    r"""|\.\.((?:[^.\[\\]|\\.)+|(?=\[))"""  # ..member, ..[0]
     r"""|\.(\*)|\.((?:[^.\[\\]|\\.)+)"""  # .*, .member
 )
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -61,16 +65,44 @@ def _place(text: str) -> int:
 def _slice(text: str) -> Step:
     if text in {"*", ""}:
         return _children
-    start, colon, stop = text.partition(":")
-    if colon:
-        cut = slice(_place(start) if start else None, _place(stop) if stop else None)
+    if ":" in text:
+        cut = slice(*(_place(part) if part else None for part in text.split(":")))
+        if cut.step is not None and cut.step <= 0:
+            raise ValueError("step must be > 0")
         return lambda values: [item for v in values if isinstance(v, list) for item in v[cut]]
-    index = _place(start)
+    index = _place(text)
 
     def item(values: list[Value]) -> list[Value]:
         return [v[index] for v in values if isinstance(v, list) and -len(v) <= index < len(v)]
 
     return item
+
+
+def _below(values: list[Value]) -> list[Value]:
+    """Return all that has something in it, from the values downwards."""
+    out: list[Value] = []
+    waiting = values[::-1]  # not by recursion: a value may be deeper than that goes
+    while waiting:
+        value = waiting.pop()
+        children = _children([value])
+        if children:
+            out.append(value)
+            waiting += reversed(children)
+    return out
+
+
+def _union(text: str) -> Step:
+    """Return the step that takes what several take, in their order."""
+    steps: list[Step] = []
+    for part in map(str.strip, text.split(",")):
+        quoted = len(part) > 1 and part[0] == part[-1] and part[0] in "'\""
+        steps.append(_member(part[1:-1]) if quoted else _slice(part))
+    return lambda values: [item for step in steps for item in step(values)]
+
+
+def _having(path: str) -> Step:
+    inner = compile_path(f".{path}")
+    return lambda values: [item for item in _children(values) if inner(item)]
 
 
 def _filter(path: str, operator: str, literal: str) -> Step:
@@ -92,6 +124,26 @@ def _filter(path: str, operator: str, literal: str) -> Step:
     return lambda values: [item for item in _children(values) if holds(item)]
 
 
+def _step(match: re.Match[str]) -> Step:
+    (
+        single, double, member, operator, literal, present, index, several, below, star, plain
+    ) = match.groups()  # fmt: skip
+    if operator is not None:
+        return _filter(member, operator, literal)
+    if present is not None:
+        return _having(present)
+    if index is not None:
+        return _slice(index)
+    if several is not None:
+        return _union(several)
+    if star is not None:
+        return _children
+    if below is not None:
+        then = _children if below == "*" else _member(below)
+        return (lambda values: then(_below(values))) if below else _below
+    return _member(next(part for part in (single, double, plain) if part is not None))
+
+
 def compile_path(path: str) -> Callable[[Value], list[Value]]:
     """Return the function from a value to what a path finds in it; raise ValueError for a bad path."""
     text = path.strip()
@@ -104,16 +156,7 @@ def compile_path(path: str) -> Callable[[Value], list[Value]]:
         match = _TOKEN.match(text, position)
         if match is None:
             raise ValueError(f"unrecognised path at {text[position:]!r}")
-        single, double, member, operator, literal, index, star, plain = match.groups()
-        if operator is not None:
-            steps.append(_filter(member, operator, literal))
-        elif index is not None:
-            steps.append(_slice(index))
-        elif star is not None:
-            steps.append(_children)
-        else:
-            name = next(part for part in (single, double, plain) if part is not None)
-            steps.append(_member(name))
+        steps.append(_step(match))
         position = match.end()
 
     def find(value: Value) -> list[Value]:
@@ -164,17 +207,21 @@ _DEFAULT_AGE = Column("Age", AGE.cell, "date", description=AGE.description)
 def custom_columns(printed: Iterable[Object] | None) -> tuple[Column, ...]:
     """Return the columns of a version of a CustomResourceDefinition.
 
-    `printed` is its additionalPrinterColumns; without any there is the age. Raises ValueError for a
-    JSON path that cannot be read (validation refuses those).
+    `printed` is its additionalPrinterColumns; without any there is the age. At a JSON path that cannot
+    be read the columns end.
     """
     columns = [NAME]
     for item in printed or ():
         path = item["jsonPath"]
+        try:
+            cell = _cell(path, item.get("type", "string"))
+        except ValueError:
+            return tuple(columns)
         text = f"Custom resource definition column (in JSONPath format): {path}"
         columns.append(
             Column(
                 item["name"],
-                _cell(path, item.get("type", "string")),
+                cell,
                 item.get("type", "string"),
                 item.get("format", ""),
                 item.get("priority", 0),

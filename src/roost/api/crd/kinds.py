@@ -17,7 +17,7 @@ from roost.api.crd.rules import BLOCKING, UNCHECKED, Ruled, Run, check_rules, co
 from roost.api.crd.strategy import CustomStrategy
 from roost.api.crd.values import ABSENT, Check, compile_schema
 from roost.api.errors import Cause
-from roost.api.kind import READ_WRITE, Change, Column, Kind, ReplicaPaths, Subresource
+from roost.api.kind import READ_WRITE, Change, Kind, ReplicaPaths, Subresource
 from roost.api.registry import version_rank
 from roost.api.schema.node import Node
 from roost.api.schema.structural import default_object
@@ -61,14 +61,6 @@ def bare_node(schema: Object) -> Node:
     made = node_of(schema)
     made.fields = {name: inner for name, inner in made.fields.items() if name not in _OWN_FIELDS}
     return made
-
-
-def _columns(version: Object) -> tuple[Column, ...]:
-    """Return the columns of a version; those of every kind where its own make no sense."""
-    try:
-        return custom_columns(version.get("additionalPrinterColumns"))
-    except ValueError:
-        return custom_columns(None)
 
 
 def served_of(definition: Object, by: Converters = SWAPPED, *, stale: bool = False) -> list[Served]:
@@ -138,7 +130,7 @@ def _kind(definition: Object, version: Object, storage: str, bare: Node) -> Kind
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=offered,
-        columns=_columns(version),
+        columns=custom_columns(version.get("additionalPrinterColumns")),
         fields={
             f["jsonPath"].removeprefix("."): _selected(f["jsonPath"])
             for f in version.get("selectableFields") or ()

@@ -35,13 +35,24 @@ VALUE = {
         ('.status.conditions[?(@.type=="Ready")].status', ["True"]),
         (".status.conditions[?(@.type=='Ready')].status", ["True"]),
         (".status.conditions[?(@.status>1)].type", []),
+        (".spec.items[?(@.k)].k", [1, 2]),
+        (".spec.items[?(@.none)].k", []),
+        (".spec.items[0,1].k", [1, 2]),
+        (".spec.items[1,5,0].k", [2, 1]),
+        (".spec['on','size']", [False, 3]),
+        (".spec.items[0:2:2].k", [1]),
+        ("..k", [1, 2]),
+        (".status..type", ["A", "Ready"]),
+        (".status..[0].type", ["A"]),
     ],
 )
 def test_paths(path: str, found: list[Any]) -> None:
     assert compile_path(path)(VALUE) == found
 
 
-@pytest.mark.parametrize("path", ["x", ".a[", ".a[?(@.x==y)]", "..", ".a[-]"])
+@pytest.mark.parametrize(
+    "path", ["x", ".a[", ".a[?(@.x==y)]", "..", ".a[-]", ".a[0:1:0]", ".a...b"]
+)
 def test_bad_paths(path: str) -> None:
     with pytest.raises(ValueError):
         compile_path(path)
@@ -67,6 +78,12 @@ def test_cells_are_of_the_type_of_their_column() -> None:
         column(".metadata.name", "date"),
         column(".spec.absent", "string"),
     ) == ["x", 3, "3", None, False, None, "1", '{"k":1}', "90s", "<invalid>", None]
+
+
+def test_at_a_path_that_makes_no_sense_the_columns_end() -> None:
+    paths = (".spec.size", ".spec[", ".spec.on")
+    printed = [{"name": path, "type": "string", "jsonPath": path} for path in paths]
+    assert [column.name for column in custom_columns(printed)] == ["Name", ".spec.size"]
 
 
 def test_without_columns_there_are_name_and_age() -> None:
