@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from roost.api.columns.cells import AGE, NAME, UNKNOWN, since
@@ -30,6 +31,8 @@ _TOKEN = re.compile(
     r"""|\.\.((?:[^.\[\\]|\\.)+|(?=\[))"""  # ..member, ..[0]
     r"""|\.(\*)|\.((?:[^.\[\\]|\\.)+)"""  # .*, .member
 )
+#: From which power of ten on Go prints a number with an exponent.
+_EXPONENT_FROM = 6
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -169,9 +172,26 @@ def compile_path(path: str) -> Callable[[Value], list[Value]]:
 
 
 def _shown(value: Value) -> str:
+    """Return what a column of text shows, which Go prints."""
+    if value is None:
+        return "<no value>"
     if isinstance(value, str):
         return value
+    if isinstance(value, float):
+        return _printed(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
+
+def _printed(value: float) -> str:
+    """Return a number as Go's %v does: the fewest digits, and an exponent from a million on."""
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)  # JSON has no infinities
+    power = len(digits) + exponent - 1
+    if -4 <= power < _EXPONENT_FROM:
+        return f"{value:.{max(0, -exponent)}f}"
+    text = "".join(map(str, digits))
+    fraction = f".{text[1:]}" if len(text) > 1 else ""
+    return f"{'-' if sign else ''}{text[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 def _typed(kind: str, value: Value, now: float) -> Value:
@@ -194,7 +214,7 @@ def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
 
     def cell(value: Object, now: float) -> Any:
         found = find(value)
-        if not found or found[0] is None:
+        if not found:
             return None
         return _shown(found[0]) if kind == "string" else _typed(kind, found[0], now)
 

@@ -98,3 +98,23 @@ def test_descriptions() -> None:
         "Custom resource definition column (in JSONPath format): .spec.size"
     )
     assert custom_columns([{**path, "description": "how big"}])[1].description == "how big"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "<no value>"),
+        (2.0, "2"),
+        (1.5, "1.5"),
+        (-0.25, "-0.25"),
+        (123456.5, "123456.5"),
+        (1000000.0, "1e+06"),
+        (-1.25e-7, "-1.25e-07"),
+        (0.0001, "0.0001"),
+        (0.0, "0"),
+        (10, "10"),
+    ],
+)
+def test_text_is_as_go_prints_it(value: Any, text: str) -> None:
+    (_, column) = custom_columns([{"name": "N", "type": "string", "jsonPath": ".spec"}])
+    assert column.cell({"spec": value}, 0.0) == text
