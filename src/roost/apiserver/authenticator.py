@@ -18,6 +18,7 @@ from roost.api.errors import Unauthorized
 from roost.apiserver import bootstrap_tokens, legacy_tokens, tokens
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.attributes import ANONYMOUS, User
+from roost.ports.histogram import Histogram
 from roost.ports.port import WallClock
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 #: For how long an answer may be out of date, in seconds; the real server caches as long.
 CACHE_S = 10.0
 _CACHE_LIMIT = 4096
+_HOUR_S, _DAY_S = 3600, 24 * 3600
+_LIFETIMES_S = (
+    0, _HOUR_S / 2, _HOUR_S, 2 * _HOUR_S, 6 * _HOUR_S, 12 * _HOUR_S, _DAY_S, 2 * _DAY_S, 4 * _DAY_S,
+    7 * _DAY_S, 30 * _DAY_S, 90 * _DAY_S, 180 * _DAY_S, 360 * _DAY_S,
+)  # fmt: skip
 _WEBSOCKET_BEARER = "base64url.bearer.authorization.k8s.io."
 
 
@@ -76,6 +82,8 @@ class Authenticator:
         self._outside = outside
         self._vouchers = vouchers
         self._mark = mark
+        #: For how long certificates were still good when they were used, in seconds.
+        self.lifetimes = Histogram(_LIFETIMES_S)
         self._tokens: dict[bytes, tuple[User, float]] = {}
         self._certificates: dict[bytes, tuple[User, float, float]] = {}
 
@@ -176,7 +184,9 @@ class Authenticator:
             known = self._certificates[der] = read_client(der)
         user, start, end = known
         # TLS looked at the dates when the connection began, which may be long ago.
-        return user if start <= self._clock.now() < end else None
+        now = self._clock.now()
+        self.lifetimes.observe(end - now)
+        return user if start <= now < end else None
 
 
 def bearer_token(authorization: str) -> str:

@@ -39,6 +39,7 @@ def inspect(api: ApiServer, release: str) -> Callable[[], None]:
         text = "The revision of the newest visible change."
         yield gauge("roost_store_revision", text, api.core.store.revision())
         yield from _watches(api)
+        yield _services(api)
         yield from api.attempts.families(api.auditor)
 
     async def stored() -> tuple[Family, ...]:
@@ -47,6 +48,17 @@ def inspect(api: ApiServer, release: str) -> Callable[[], None]:
     api.metrics.sources += [build_info(release), families, api.flows.families, api.health.families]
     api.metrics.queries.append(stored)
     return loaded
+
+
+def _services(api: ApiServer) -> Family:
+    """Show which APIServices nobody answers for."""
+    found = dict.fromkeys(api.group_versions(), False) | api.remotes.unavailable()
+    return Family(
+        "aggregator_unavailable_apiservice", "gauge",
+        "Gauge of APIServices which are marked as unavailable broken down by APIService name.",
+        ("name",),
+        sorted(((f"{version}.{group}",), int(gone)) for (group, version), gone in found.items()),
+    )  # fmt: skip
 
 
 async def _objects(api: ApiServer) -> tuple[Family, ...]:

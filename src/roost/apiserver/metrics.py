@@ -28,6 +28,8 @@ _BYTES: Final = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 _LABELS: Final = ("component", "group", "resource", "scope", "subresource", "verb", "version")
 _DRY: Final = ("component", "dry_run", *_LABELS[1:])
 _COUNTED: Final = ("code", *_DRY)
+#: With these codes requests end that are too many, or take too long.
+_ENDED: Final = frozenset({"429", "504"})
 _READING: Final = frozenset({"get", "list", "watch"})
 _SIZED: Final = frozenset({"GET", "LIST"})
 _VERBS: Final = {
@@ -131,6 +133,7 @@ class Metrics:
 
     def _requests(self) -> Iterator[Family]:
         totals: dict[tuple[str, ...], float] = {}
+        ended: dict[tuple[str, ...], float] = {}
         seconds: _Found = {}
         own: _Found = {}
         sizes: _Found = {}
@@ -139,6 +142,8 @@ class Metrics:
             dry = (labels[0], dry_run, *labels[1:])
             counted = (code, *dry)
             totals[counted] = totals.get(counted, 0) + series.seconds.total()
+            if code in _ENDED and labels[4] != "eviction":  # these are told to wait by budgets
+                ended[code, *labels] = ended.get((code, *labels), 0) + series.seconds.total()
             seconds.setdefault(dry, Histogram(_SECONDS)).add(series.seconds)
             own.setdefault(labels, Histogram(_SECONDS)).add(series.own)
             if labels[5] in _SIZED:
@@ -148,6 +153,11 @@ class Metrics:
             "Counter of apiserver requests broken out for each verb, dry run value, group, version,"
             " resource, scope, component, and HTTP response code.",
             _COUNTED, sorted(totals.items()),
+        )  # fmt: skip
+        yield Family(
+            "apiserver_request_terminations_total", "counter",
+            "Number of requests which apiserver terminated in self-defense.",
+            ("code", *_LABELS), sorted(ended.items()),
         )  # fmt: skip
         yield Family(
             "apiserver_request_duration_seconds", "histogram",

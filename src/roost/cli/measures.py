@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
 from roost.adapters.real.usage import process_usage
+from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.exposition import Family, counter, gauge
 from roost.apiserver.server import ApiServer
 from roost.decisions.controller import Key
@@ -38,6 +39,19 @@ def show_process(api: ApiServer) -> None:
             ),
         ):
             yield gauge(f"process_{name}", text, value)
+
+    api.metrics.sources.append(families)
+
+
+def show_callers(api: ApiServer, authenticator: Authenticator) -> None:
+    """Show for how long the certificates of those who ask are still good."""
+
+    def families() -> Iterator[Family]:
+        yield Family(
+            "apiserver_client_certificate_expiration_seconds", "histogram",
+            "Distribution of the remaining lifetime on the certificate used to authenticate a"
+            " request.", samples=[((), authenticator.lifetimes)],
+        )  # fmt: skip
 
     api.metrics.sources.append(families)
 

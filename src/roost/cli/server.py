@@ -65,7 +65,13 @@ from roost.cli.access import (
 )
 from roost.cli.faults import of_yaml
 from roost.cli.identity import issue_node
-from roost.cli.measures import show_controllers, show_process, show_scheduler, show_store
+from roost.cli.measures import (
+    show_callers,
+    show_controllers,
+    show_process,
+    show_scheduler,
+    show_store,
+)
 from roost.cli.operations import (
     certificate_rules,
     expect_start,
@@ -251,6 +257,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
     )  # fmt: skip
     CustomResources(api, caller)
     api.metrics.sources += [around.calls.families, plugins.durations.families]
+    show_callers(api, authenticator)
     show_store(api, store)
     return Parts(
         api, authority, keys, authenticator, authorizer, proxies, clock, chance, registered, caller

@@ -134,6 +134,10 @@ class Remotes:
     def __bool__(self) -> bool:
         return bool(self._remotes)
 
+    def unavailable(self) -> dict[tuple[str, str], bool]:
+        """Say of each group version whether its server did not answer when it was last asked."""
+        return {key: key not in self._available for key in self._remotes}
+
     def find(self, group: str, version: str) -> Remote | None:
         return self._remotes.get((group, version))
 

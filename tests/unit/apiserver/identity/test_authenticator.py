@@ -51,6 +51,8 @@ def test_a_client_certificate(authenticator, files, clock):
     user = who(authenticator, certificate=certificate)
     assert (user.name, user.groups) == ("jane", ("devs", "ops", "system:authenticated"))
     assert who(authenticator, "bad", certificate) == user  # the certificate counts first
+    assert authenticator.lifetimes.total() == 2
+    assert authenticator.lifetimes.counts[0] == 0  # none of them has ended
     clock.time += 400 * 86400
     with pytest.raises(Unauthorized):
         who(authenticator, certificate=certificate)

@@ -87,6 +87,7 @@ def test_prometheus_can_read_all_of_it_and_dashboards_find_their_names() -> None
 
     families = parsed(asyncio.run(scene()))
     assert {
+        "aggregator_unavailable_apiservice", "apiserver_request_terminations_total",
         "apiserver_audit_event_total", "apiserver_current_inflight_requests",
         "apiserver_flowcontrol_current_executing_requests",
         "apiserver_flowcontrol_current_executing_seats",
@@ -202,6 +203,18 @@ def test_what_others_made_a_request_wait_is_not_the_servers_own() -> None:
     assert [value for name, value in own.items() if "_sum" in name] == [1.5]
     whole = families["apiserver_request_duration_seconds"]
     assert [value for name, value in whole.items() if "_sum" in name] == [5.0, 1.0]
+
+
+def test_requests_that_are_ended_are_counted_apart_from_what_budgets_refuse() -> None:
+    metrics = Metrics()
+    for path, code in (("", 429), ("/p", 504), ("/p", 200), ("/p/eviction", 429)):
+        info = parse_path("GET", f"/api/v1/namespaces/n/pods{path}")
+        metrics.answered(info, known=True, code=code, seconds=1.0, size_bytes=0)
+    found = parsed(asyncio.run(metrics.text()).decode())["apiserver_request_terminations_total"]
+    assert [name.partition(",")[0].partition("{")[2] for name in found] == [
+        'code="429"',
+        'code="504"',
+    ]
 
 
 def test_admission_says_how_long_each_plugin_took_and_whether_it_refused() -> None:
