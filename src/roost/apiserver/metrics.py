@@ -46,12 +46,12 @@ _Found: TypeAlias = dict[tuple[str, ...], Histogram]
 class _Series:
     """The numbers of requests that have everything in common."""
 
-    __slots__ = ("bytes", "own", "seconds")
+    __slots__ = ("bytes", "seconds", "waits")
 
     def __init__(self) -> None:
         self.seconds = Histogram(_SECONDS)
-        #: Without what others made the server wait.
-        self.own = Histogram(_SECONDS)
+        #: What is to be added to these, so that they are without what others made the server wait.
+        self.waits: Histogram | None = None
         self.bytes = Histogram(_BYTES)
 
 
@@ -88,8 +88,11 @@ class Metrics:
         if series is None:
             series = self._series[key] = _Series()
         series.seconds.observe(seconds)
-        series.own.observe(seconds - waited_s)
         series.bytes.observe(size_bytes)
+        if waited_s:
+            if series.waits is None:
+                series.waits = Histogram(_SECONDS)
+            series.waits.move(seconds, seconds - waited_s)
 
     def started(self, verb: str) -> bool:
         """Count a request that is being answered; give what this returns to `ended`."""
@@ -145,7 +148,10 @@ class Metrics:
             if code in _ENDED and labels[4] != "eviction":  # these are told to wait by budgets
                 ended[code, *labels] = ended.get((code, *labels), 0) + series.seconds.total()
             seconds.setdefault(dry, Histogram(_SECONDS)).add(series.seconds)
-            own.setdefault(labels, Histogram(_SECONDS)).add(series.own)
+            quick = own.setdefault(labels, Histogram(_SECONDS))
+            quick.add(series.seconds)
+            if series.waits is not None:
+                quick.add(series.waits)
             if labels[5] in _SIZED:
                 sizes.setdefault(labels, Histogram(_BYTES)).add(series.bytes)
         yield Family(

@@ -34,6 +34,12 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
+    def move(self, value: float, to: float) -> None:
+        """Count one value, that was counted here or where this is added to, as another."""
+        self.counts[bisect_left(self.bounds, value)] -= 1
+        self.counts[bisect_left(self.bounds, to)] += 1
+        self.sum += to - value
+
     def add(self, other: Histogram) -> None:
         """Count what another one of the same bounds has counted."""
         self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
