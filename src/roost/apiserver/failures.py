@@ -35,11 +35,10 @@ def method_not_allowed() -> MethodNotAllowed:
 
 
 def not_supported(group: str, plural: str, verb: str) -> MethodNotAllowed:
-    """Return what is said of a verb that custom resources do not have; "" is none at all."""
-    return MethodNotAllowed(
-        f'{verb} is not supported on resources of kind "{plural}.{group}"',
-        {"group": group, "kind": plural},
-    )
+    """Return what is said of a verb that a resource at this path does not have; "" is none at all."""
+    details = {"group": group, "kind": plural} if group else {"kind": plural}
+    kind = f"{plural}.{group}" if group else plural
+    return MethodNotAllowed(f'{verb} is not supported on resources of kind "{kind}"', details)
 
 
 def no_name() -> BadRequest:

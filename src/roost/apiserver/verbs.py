@@ -167,6 +167,8 @@ class Verbs:
             return
         verb = info.verb
         if verb not in kind.verbs and verb:
+            if verb == "watch" and "list" in kind.verbs and not info.legacy_watch:
+                raise failures.not_supported(kind.group, kind.plural, verb)
             raise failures.method_not_allowed()
         named = verb in {"get", "update", "patch", "delete"}
         if not verb or (verb == "create" and info.name) or (named and not info.name):

@@ -61,6 +61,8 @@ def test_the_bytes_of_a_write_answer_get_and_list(play: Play) -> None:
         ("PUT", MAPS, 405, NOT_ALLOWED),
         ("POST", "/api/v1/pods", 405, NOT_ALLOWED),
         ("POST", "/api/v1/watch/namespaces/n/configmaps", 405, NOT_ALLOWED),
+        ("GET", "/api/v1/componentstatuses?watch=true", 405,
+         'watch is not supported on resources of kind "componentstatuses"'),
         ("DELETE", "/api/v1/watch/namespaces/n/configmaps/a", 405, NOT_ALLOWED),
         ("DELETE", "/api/v1/namespaces", 405,
          NOT_ALLOWED),
