@@ -7,6 +7,7 @@ from roost.api.kind import Change
 from roost.api.quantity import parse
 from roost.api.validation.causes import NEGATIVE, Causes
 from roost.api.validation.goform import Shape, shape, structure
+from roost.api.validation.podwarnings import NODE_LABELS, of_term
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
 from roost.api.validation.storage import inline_volume
@@ -193,6 +194,14 @@ def _capacity_update(change: Change, causes: Causes) -> None:
         causes.unchanged(key, new.get(key, unset), old.get(key, unset))
 
 
+def _capacity_warnings(change: Change) -> None:
+    topology = change.object.get("nodeTopology") or {}
+    change.warnings.extend(of_term(topology, "nodeTopology"))
+    for key in sorted(topology.get("matchLabels") or ()):
+        if key in NODE_LABELS:
+            change.warnings.append(f"nodeTopology.matchLabels.{key}: {NODE_LABELS[key]}")
+
+
 CSI_DRIVER = Rules(
     always=_driver,
     update=_driver_update,
@@ -209,4 +218,6 @@ VOLUME_ATTACHMENT = Rules(
     namespaced=False,
     before=True,
 )
-CSI_STORAGE_CAPACITY = Rules(always=_capacity, update=_capacity_update, before=True)
+CSI_STORAGE_CAPACITY = Rules(
+    always=_capacity, update=_capacity_update, warn=_capacity_warnings, before=True
+)

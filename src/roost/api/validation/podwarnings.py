@@ -13,7 +13,8 @@ from roost.api.validation.podmeta import APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_P
 from roost.api.validation.volumewarnings import fraction, of_volumes
 from roost.api.values import Object
 
-_LABELS = {
+#: Labels of nodes that have another name now.
+NODE_LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
     "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
     "failure-domain.beta.kubernetes.io/region": (
@@ -136,8 +137,8 @@ def _warnings(meta: Object, spec: Object, path: str) -> Iterator[str]:
 
 def _of_labels(spec: Object, path: str) -> Iterator[str]:
     for key in spec.get("nodeSelector") or ():
-        if key in _LABELS:
-            yield f"{path}.nodeSelector[{key}]: {_LABELS[key]}"
+        if key in NODE_LABELS:
+            yield f"{path}.nodeSelector[{key}]: {NODE_LABELS[key]}"
     node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = node.get(_REQUIRED) or {}
     base = f"{path}.affinity.nodeAffinity"
@@ -149,8 +150,8 @@ def _of_labels(spec: Object, path: str) -> Iterator[str]:
         yield from of_term(weighted.get("preference") or {}, where)
     for index, spread in enumerate(spec.get("topologySpreadConstraints") or ()):
         here, key = f"{path}.topologySpreadConstraints[{index}]", spread.get("topologyKey")
-        if key in _LABELS:
-            yield f"{here}.topologyKey: {key} is {_LABELS[key]}"
+        if key in NODE_LABELS:
+            yield f"{here}.topologyKey: {key} is {NODE_LABELS[key]}"
         if spread.get("labelSelector") is None:
             yield f"{here}.labelSelector: {_NO_POD}"
 
@@ -171,8 +172,8 @@ def of_term(term: Object, path: str) -> Iterator[str]:
     """Warn about the labels that a term of a node selector names."""
     for index, requirement in enumerate(term.get("matchExpressions") or ()):
         key = requirement.get("key")
-        if key in _LABELS:
-            yield f"{path}.matchExpressions[{index}].key: {key} is {_LABELS[key]}"
+        if key in NODE_LABELS:
+            yield f"{path}.matchExpressions[{index}].key: {key} is {NODE_LABELS[key]}"
 
 
 def _of_duplicates(spec: Object, path: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from roost.api.validation import resources, scheduling
 from roost.api.validation.causes import Causes, Structure
 from roost.api.validation.conditions import conditions
 from roost.api.validation.numbers import at_most_all, count_or_percent
+from roost.api.validation.podwarnings import NODE_LABELS
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector, shown_selector
 
@@ -109,6 +110,12 @@ def _runtime_class_update(change: Change, causes: Causes) -> None:
     causes.unchanged("handler", new, old)
 
 
+def _runtime_class_warnings(change: Change) -> None:
+    selector = (change.object.get("scheduling") or {}).get("nodeSelector") or {}
+    advice = [NODE_LABELS[key] for key in sorted(selector) if key in NODE_LABELS]
+    change.warnings.extend(f"scheduling.nodeSelector: {text}" for text in advice)
+
+
 def _lease(change: Change, causes: Causes) -> None:
     spec = change.object.get("spec") or {}
     seconds = spec.get("leaseDurationSeconds")
@@ -128,6 +135,10 @@ def _lease(change: Change, causes: Causes) -> None:
 POD_DISRUPTION_BUDGET = Rules(always=_budget, status=_budget_status, whole=False)
 PRIORITY_CLASS = Rules(create=_priority, update=_priority_update, namespaced=False, whole=False)
 RUNTIME_CLASS = Rules(
-    create=_runtime_class, update=_runtime_class_update, namespaced=False, whole=False
+    create=_runtime_class,
+    update=_runtime_class_update,
+    warn=_runtime_class_warnings,
+    namespaced=False,
+    whole=False,
 )
 LEASE = Rules(always=_lease, whole=False)

@@ -17,7 +17,7 @@ from roost.api.validation.claims import (
 )  # fmt: skip
 from roost.api.validation.differences import difference
 from roost.api.validation.goform import VOLUME_AFFINITY
-from roost.api.validation.podwarnings import of_term
+from roost.api.validation.podwarnings import NODE_LABELS, of_term
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import node_selector
 from roost.api.validation.volumesources import (
@@ -259,6 +259,15 @@ def _volume_warnings(change: Change) -> None:
     warnings.extend(of_persistent_source(spec))
 
 
+def _class_warnings(change: Change) -> None:
+    for index, term in enumerate(change.object.get("allowedTopologies") or ()):
+        for at, expression in enumerate(term.get("matchLabelExpressions") or ()):
+            advice = NODE_LABELS.get(expression.get("key"))
+            if advice:
+                path = f"allowedTopologies[{index}].matchLabelExpressions[{at}].key"
+                change.warnings.append(f"{path}: {advice}")
+
+
 def _class(change: Change, causes: Causes) -> None:
     value = change.object
     _provisioner(value.get("provisioner") or "", "provisioner", causes)
@@ -341,7 +350,9 @@ def _attributes_class_update(change: Change, causes: Causes) -> None:
 PERSISTENT_VOLUME = Rules(
     always=_volume, update=_volume_update, warn=_volume_warnings, namespaced=False, before=True
 )
-STORAGE_CLASS = Rules(always=_class, update=_class_update, namespaced=False, before=True)
+STORAGE_CLASS = Rules(
+    always=_class, update=_class_update, warn=_class_warnings, namespaced=False, before=True
+)
 VOLUME_ATTRIBUTES_CLASS = Rules(
     always=_attributes_class, update=_attributes_class_update, namespaced=False
 )

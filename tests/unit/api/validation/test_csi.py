@@ -1,6 +1,9 @@
 """Rules of storage classes and of CSI."""
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 Refused = Callable[..., list[str]]
 STORAGE = "storage.k8s.io"
@@ -131,3 +134,51 @@ def test_a_volume_without_an_object_is_of_a_driver_alone(refused: Refused) -> No
         ".csi: Required value: has to be specified in the context of inline volumes",
         ".accessModes: Required value",
     ]
+
+
+ZONE = "failure-domain.beta.kubernetes.io/zone"
+BETTER_ZONE = 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead'
+BETTER_ARCH = 'deprecated since v1.14; use "kubernetes.io/arch" instead'
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "body", "said"),
+    [
+        (
+            "storage.k8s.io",
+            "StorageClass",
+            {
+                "provisioner": "a",
+                "allowedTopologies": [{"matchLabelExpressions": [{"key": ZONE, "values": ["a"]}]}],
+            },
+            [f"allowedTopologies[0].matchLabelExpressions[0].key: {BETTER_ZONE}"],
+        ),
+        (
+            "storage.k8s.io",
+            "CSIStorageCapacity",
+            {
+                "storageClassName": "a",
+                "nodeTopology": {
+                    "matchLabels": {"beta.kubernetes.io/arch": "x", "a": "b"},
+                    "matchExpressions": [{"key": ZONE, "operator": "Exists"}],
+                },
+            },
+            [
+                f"nodeTopology.matchExpressions[0].key: {ZONE} is {BETTER_ZONE}",
+                f"nodeTopology.matchLabels.beta.kubernetes.io/arch: {BETTER_ARCH}",
+            ],
+        ),
+        (
+            "node.k8s.io",
+            "RuntimeClass",
+            {"handler": "a", "scheduling": {"nodeSelector": {ZONE: "a", "b": "c"}}},
+            [f"scheduling.nodeSelector: {BETTER_ZONE}"],
+        ),
+    ],
+)
+def test_labels_of_nodes_that_have_another_name(
+    refused: Refused, group: str, kind: str, body: dict[str, Any], said: list[str]
+) -> None:
+    warnings: list[str] = []
+    assert refused(group, kind, body, warnings=warnings) == []
+    assert warnings == said
