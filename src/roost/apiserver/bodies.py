@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from roost.api.crd.decoding import check_type, decode_custom
-from roost.api.errors import BadRequest
+from roost.api.errors import BadRequest, StatusError
 from roost.api.kind import Kind, Resource
 from roost.api.schema.body import Expected, check_head, decode_body, expected, other_version, parsed
 from roost.api.schema.decode import decode_object, strict_message, unhandled
@@ -56,10 +57,16 @@ class Bodies:
         check_type(kind, made)
         return made
 
-    def custom(self, kind: Kind, value: Value, context: WriteContext) -> Object:
+    def custom(
+        self,
+        kind: Kind,
+        value: Value,
+        context: WriteContext,
+        refused: Callable[[str], StatusError] | None = None,
+    ) -> Object:
         """Return the private object of a custom resource; it may still say to be of another kind."""
         made, warnings = decode_custom(
-            kind, self._said(kind, value), value, context.options.field_validation
+            kind, self._said(kind, value), value, context.options.field_validation, refused
         )
         context.warnings += warnings
         return made

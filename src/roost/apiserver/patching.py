@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from roost.api.crd.decoding import check_type as check_custom
@@ -62,11 +63,21 @@ def patch_type(request: Request, custom: bool) -> str:
     return media
 
 
-def shown_json(value: Object) -> str:
-    """Return an object as Go would write a patched one: sorted, but for its metadata."""
+def touches_metadata(media: str, patch: Any) -> bool:
+    """Say whether a patch looks into the metadata, which leaves them sorted."""
+    if media == JSON_PATCH:
+        paths = (op.get(key) for op in patch for key in ("path", "from"))
+        return any(isinstance(path, str) and path.startswith("/metadata/") for path in paths)
+    return isinstance(patch, dict) and isinstance(patch.get("metadata"), dict)
+
+
+def shown_json(value: Object, *, sort_metadata: bool = False) -> str:
+    """Return an object as Go would write a patched one: sorted, but for metadata nobody looked into."""
     ordered: Object = {key: value[key] for key in sorted(value)}
     metadata = value.get("metadata")
-    if isinstance(metadata, dict):
+    if isinstance(metadata, dict) and sort_metadata:
+        ordered["metadata"] = {key: metadata[key] for key in sorted(metadata)}
+    elif isinstance(metadata, dict):
         known = {key: metadata[key] for key in _META_ORDER if key in metadata}
         ordered["metadata"] = {**known, **metadata}
     return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
@@ -76,6 +87,12 @@ def bad_patch(shown: str, why: str) -> StatusError:
     """Return ` "" is invalid: patch: Invalid value: ...`: the patched object cannot be decoded."""
     text = f"Invalid value: {json.dumps(shown, ensure_ascii=False)}: {why}"
     return invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")])
+
+
+def bad_custom_patch(patched: Object, why: str) -> StatusError:
+    """Do the same for a custom resource, of which Go keeps no order."""
+    shown = json.dumps(patched, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return bad_patch(shown, why)
 
 
 def go_map(value: Value) -> str:
@@ -121,8 +138,9 @@ class Patches:
             assert old is not None
             patched = patched_object(media, old, patch, node)
             if is_custom(kind):
-                check_strict(media, patch, patched, complaints, context)
-                new = self._bodies.custom(kind, patched, context)
+                refused = partial(bad_custom_patch, patched)
+                check_complaints(complaints, context, refused)
+                new = self._bodies.custom(kind, patched, context, refused)
                 check_custom(kind, new)
             else:
                 check_type(media, patch, patched, kind)
@@ -219,7 +237,7 @@ def check_type(media: str, patch: Value, patched: Object, wanted: Expected | Kin
     version, kind = patched.get("apiVersion"), patched.get("kind")
     if version == wanted.api_version and kind == name:
         return
-    shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
+    shown = _shown(media, patch, patched)
     known = isinstance(version, str) and isinstance(kind, str)
     group, _, number = str(version).rpartition("/")
     if not known or definition_of(group, number, str(kind)) is None:
@@ -281,7 +299,7 @@ def decode_patched(
     except Mismatch as error:
         if media == STRATEGIC_PATCH:
             raise bad_patch(go_map(patch), error.conversion) from None
-        raise bad_patch(shown_json(patched), str(error)) from None
+        raise bad_patch(_shown(media, patch, patched), str(error)) from None
     check_strict(media, patch, patched, [*first, *complaints], context)
     decoded.setdefault("metadata", {}).update(fields)
     decoded.update(parts)
@@ -292,12 +310,24 @@ def check_strict(
     media: str, patch: Value, patched: Object, complaints: list[str], context: WriteContext
 ) -> None:
     """Refuse a patch for what is complained of, or warn of it, as asked; raises Invalid."""
+    check_complaints(complaints, context, lambda why: bad_patch(_shown(media, patch, patched), why))
+
+
+def check_complaints(
+    complaints: list[str], context: WriteContext, refused: Callable[[str], StatusError]
+) -> None:
+    """Refuse a patched object for what is complained of, or warn of it, as asked."""
     validation = context.options.field_validation
     if complaints and validation == "Strict":
-        shown = go_map(patch) if media == STRATEGIC_PATCH else shown_json(patched)
-        raise bad_patch(shown, strict_message(complaints))
+        raise refused(strict_message(complaints))
     if validation == "Warn":
         context.warnings += complaints
+
+
+def _shown(media: str, patch: Any, patched: Object) -> str:
+    if media == STRATEGIC_PATCH:
+        return go_map(patch)
+    return shown_json(patched, sort_metadata=touches_metadata(media, patch))
 
 
 def check_repeated(repeated: list[str], context: WriteContext) -> None:

@@ -339,7 +339,8 @@ class Verbs:
         kind, info = call.kind, call.info
         context = None
         if info.verb == "get":
-            record = await get(self.core, kind, call.namespace, info.name)
+            version = call.query.get("resourceVersion", "")
+            record = await get(self.core, kind, call.namespace, info.name, version)
         else:
             target = Target(kind, call.namespace, info.name, "scale")
             if info.verb == "update":

@@ -6,8 +6,11 @@ A custom resource has no Go type: values of a wrong type are found by validation
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from roost.api.crd.embedded import coerce_embedded, complaint_below
-from roost.api.errors import BadRequest, Cause, invalid
+from roost.api.errors import BadRequest, Cause, StatusError, invalid
 from roost.api.kind import Kind
 from roost.api.schema.decode import decode, strict_message, unhandled
 from roost.api.schema.node import Node
@@ -17,11 +20,16 @@ from roost.api.values import Object, Value
 
 
 def decode_custom(
-    kind: Kind, node: Node, value: Value, field_validation: str
+    kind: Kind,
+    node: Node,
+    value: Value,
+    field_validation: str,
+    refused: Callable[[str], StatusError] | None = None,
 ) -> tuple[Object, list[str]]:
-    """Return the private, pruned object and the warnings for its author. Raises BadRequest,
-    Invalid.
+    """Return the private, pruned object and the warnings for its author. Raises BadRequest, Invalid,
+    or what `refused` makes of a reason why the value cannot be decoded.
     """
+    refused = refused or partial(unhandled, node, value)
     if not isinstance(value, dict):
         raise BadRequest("error decoding: the body is not an object")
     pruned, complaints = prune_object(node, value)
@@ -30,10 +38,10 @@ def decode_custom(
         decoded, more = decode(node.fields["metadata"], metadata)
         coerce_embedded(node, pruned, "", complaints)
     except Mismatch as error:
-        raise unhandled(node, value, str(error)) from None
+        raise refused(str(error)) from None
     complaints = sorted([*complaints, *(complaint_below("metadata", text) for text in more)])
     if complaints and field_validation == "Strict":
-        raise unhandled(node, value, strict_message(complaints))
+        raise refused(strict_message(complaints))
     made: Object = {"kind": value.get("kind") or kind.name}
     made["apiVersion"] = value.get("apiVersion") or kind.api_version
     made["metadata"] = decoded

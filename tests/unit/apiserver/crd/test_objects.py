@@ -215,6 +215,28 @@ def test_a_scale_is_put_without_a_version_and_where_there_was_none(play: Play) -
     play(scene)
 
 
+def test_a_patch_is_refused_with_what_it_leads_to(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define({"spec": {"type": "object"}})
+        await asker.ask("POST", TOYS, toy("a"))
+        for query, patch, why in (
+            ("?fieldValidation=Strict", {"odd": 1}, 'strict decoding error: unknown field "odd"'),
+            (
+                "",
+                {"metadata": {"labels": {"l": 1}}},
+                "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string",
+            ),
+        ):
+            code, answer = await asker.ask("PATCH", f"{TOYS}/a{query}", patch, content_type=MERGE)
+            (cause,) = answer["details"]["causes"]
+            assert (code, cause["field"]) == (422, "patch")
+            assert cause["message"].endswith(f": {why}")
+            start = '{"apiVersion":"example.com/v1","kind":"Toy","metadata":{"creationTimestamp":'
+            assert json.dumps(start)[1:-1] in cause["message"]
+
+    play(scene)
+
+
 def test_the_verb_alone_decides_what_becomes_of_a_request(play: Play) -> None:
     async def scene(asker: Asker) -> None:
         await asker.define({"spec": {"type": "object"}}, subresources={"status": {}})

@@ -1,5 +1,6 @@
 """Patches as documents, and the apply of a Scale."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from roost.api.errors import BadRequest, Conflict
 from roost.api.groups import ALL_KINDS
 from roost.apiserver.options import WriteOptions
+from roost.apiserver.patching import shown_json, touches_metadata
 from roost.apiserver.patchreading import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -116,3 +118,23 @@ def test_replicas_may_be_shared() -> None:
         "alice": {"f:spec": {"f:paused": {}, "f:replicas": {}}},
         "bob": {"f:spec": {"f:replicas": {}}},
     }
+
+
+@pytest.mark.parametrize(
+    ("media", "patch", "touched"),
+    [
+        (MERGE_PATCH, {"metadata": {"labels": None}}, True),
+        (MERGE_PATCH, {"metadata": None, "data": {}}, False),
+        (JSON_PATCH, [{"op": "add", "path": "/metadata/labels", "value": {}}], True),
+        (JSON_PATCH, [{"op": "copy", "from": "/metadata/name", "path": "/data/a"}], True),
+        (JSON_PATCH, [{"op": "replace", "path": "/metadata", "value": {}}], False),
+    ],
+)
+def test_metadata_that_a_patch_looks_into_are_shown_sorted(
+    media: str, patch: Any, touched: bool
+) -> None:
+    assert touches_metadata(media, patch) is touched
+    shown = shown_json({"metadata": {"uid": "u", "name": "n", "labels": {}}}, sort_metadata=touched)
+    assert list(json.loads(shown)["metadata"]) == (
+        ["labels", "name", "uid"] if touched else ["name", "uid", "labels"]
+    )
