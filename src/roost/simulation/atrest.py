@@ -177,8 +177,8 @@ def nothing_is_left_ending(view: View) -> Iterator[str]:
     """What is being deleted goes, unless somebody's finalizer holds it."""
     for place, obj in view.everything():
         metadata = obj["metadata"]
-        if place == "core/pods" and node_of(obj) and node_of(obj) not in view.world.nodes:
-            continue  # its Node is there, the machine is not: nobody can say that it ended
+        if _nobody_can_end(view, place, obj):
+            continue
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             yield f"{place} {name_in(obj)} is being deleted since {metadata['deletionTimestamp']}"
         held = set(metadata.get("finalizers") or ()) & {"foregroundDeletion", "orphan"}
@@ -193,8 +193,15 @@ def orphans_are_collected(view: View) -> Iterator[str]:
         owners = obj["metadata"].get("ownerReferences") or ()
         if not all(_served(view, one) for one in owners):
             continue  # nobody can tell any more whether such an owner lives
+        if deleting(obj) and _nobody_can_end(view, place, obj):
+            continue
         if owners and not any(one["uid"] in alive for one in owners):
             yield f"{place} {name_in(obj)} has outlived {owners[0]['kind']} {owners[0]['name']}"
+
+
+def _nobody_can_end(view: View, place: str, obj: Object) -> bool:
+    """Is this a pod of a machine that is gone? Its Node may be there, but nobody says that it ended."""
+    return place == "core/pods" and bool(node_of(obj)) and node_of(obj) not in view.world.nodes
 
 
 def _served(view: View, owner: Object) -> bool:
