@@ -1,6 +1,8 @@
-"""What is wrong with a file that somebody named, in one line."""
+"""What is wrong with what somebody named, in one line: a file, a port."""
 
 from __future__ import annotations
+
+import os
 
 import yaml
 
@@ -14,6 +16,11 @@ def of_yaml(error: yaml.YAMLError) -> str:
 
 def of_reading(error: OSError | UnicodeDecodeError) -> str:
     """Return why a file cannot be read."""
-    if isinstance(error, UnicodeDecodeError):
-        return "it is no text"
-    return error.strerror or type(error).__name__
+    return "it is no text" if isinstance(error, UnicodeDecodeError) else of_system(error)
+
+
+def of_system(error: OSError) -> str:
+    """Return what the system refuses, in its own words: libraries tell more than anybody wants."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__

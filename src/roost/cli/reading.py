@@ -106,10 +106,7 @@ async def _print_objects(
         path = selection.path(target)
         answer = await client.request("GET", path, selection.parameters())
         items = [answer] if target.name else answer.get("items", [])
-        for item in items:
-            item.setdefault("apiVersion", target.served.resource.api_version)
-            item.setdefault("kind", target.served.kind)
-        found += items
+        found += [_whole(target, item) for item in items]
         lines += output.names_of(target.served.kind, target.served.resource.group, items)
     if form == "name":
         for line in lines:
@@ -132,6 +129,8 @@ async def _watch(client: HttpClient, targets: list[Target], selection: Selection
     path = path_of(target.served.resource, namespace)
     wide = form == "wide"
     namespaces = selection.everywhere and target.served.namespaced
+    if target.name:
+        await client.request("GET", selection.path(target))  # what is not there never changes
     table = await client.request("GET", path, parameters, accept=_TABLE)
     version = table["metadata"].get("resourceVersion", "0")
     if form in _DOCUMENTS:
@@ -163,10 +162,14 @@ def _say_object(target: Target, item: Object, form: str) -> None:
     if form == "name":
         output.say(output.names_of(target.served.kind, target.served.resource.group, [item])[0])
         return
-    item.setdefault("apiVersion", target.served.resource.api_version)
-    item.setdefault("kind", target.served.kind)
     separate = "---\n" if form == "yaml" else ""
-    output.say(separate + output.as_format(item, form))
+    output.say(separate + output.as_format(_whole(target, item), form))
+
+
+def _whole(target: Target, item: Object) -> Object:
+    """Return an object with what it is: those of lists do not say."""
+    served = target.served
+    return {"apiVersion": served.resource.api_version, "kind": served.kind, **item}
 
 
 async def _print_row(

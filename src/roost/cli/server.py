@@ -63,7 +63,7 @@ from roost.cli.access import (
     trusted_clients,
     vouchers,
 )
-from roost.cli.faults import of_yaml
+from roost.cli.faults import of_system, of_yaml
 from roost.cli.identity import issue_node
 from roost.cli.measures import (
     show_callers,
@@ -283,7 +283,7 @@ async def _listen(settings: Settings, parts: Parts, address: str) -> tuple[HttpS
     except OSError as error:
         raise ServerError(
             f"cannot listen on {settings.bind_address}:{settings.port}: "
-            f"{error.strerror or error}; choose another with --port"
+            f"{of_system(error)}; choose another with --port"
         ) from error
     return http, port
 

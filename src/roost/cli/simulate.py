@@ -19,6 +19,7 @@ from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
 from roost.apiserver.attributes import User
 from roost.apiserver.encoding import decode
 from roost.apiserver.messages import Answer, Request
+from roost.cli.faults import of_system
 from roost.cli.output import as_format, fail, say, server_table
 from roost.cli.process import start_logging
 from roost.simulation.cluster import Cluster
@@ -79,7 +80,7 @@ def _serve(cluster: Cluster, begun: float, port: int, kubeconfig: Path | None) -
     except OSError as error:
         if error.filename:
             fail(f"cannot write {error.filename}: {error.strerror}; name another --kubeconfig")
-        fail(f"cannot serve on port {port}: {error.strerror or error}; choose another with --port")
+        fail(f"cannot serve on port {port}: {of_system(error)}; choose another with --port")
     with served:
         say(f"API server   {served.url}")
         ready = sum(1 for node in cluster.client.list("nodes") if _is_true(node, "Ready"))

@@ -33,6 +33,8 @@ async def find_pod(client: HttpClient, word: str, namespace: str) -> str:
 
     Raises UsageError.
     """
+    if not word:
+        raise UsageError("say which pod: its name, or TYPE/NAME")
     if "/" not in word:
         return word
     discovery = await Discovery.fetch(client)

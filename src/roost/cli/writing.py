@@ -13,7 +13,7 @@ import yaml
 from roost.api.errors import NotFound
 from roost.api.values import Object
 from roost.cli import output
-from roost.cli.faults import of_yaml
+from roost.cli.faults import of_system, of_yaml
 from roost.cli.reading import Selection
 from roost.cli.resources import Discovery, Served, Target, UsageError, parse_targets
 from roost.client.http import HttpClient, delete_body, path_of
@@ -45,18 +45,21 @@ def _texts(name: str) -> Iterable[tuple[str, str]]:
     if name == "-":
         yield "standard input", sys.stdin.read()
         return
-    path = Path(name)
     try:
-        if path.is_dir():
-            for file in sorted(path.iterdir()):
-                if file.suffix in (".yaml", ".yml", ".json"):
-                    yield str(file), file.read_text(encoding="utf-8")
-        else:
-            yield name, path.read_text(encoding="utf-8")
+        for file in _files(Path(name)):
+            try:
+                yield str(file), file.read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{file} is not a text file") from error
     except OSError as error:
-        raise UsageError(f"{name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name} is not a text file") from error
+        raise UsageError(f"{error.filename or name}: {of_system(error)}") from error
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or the manifests in a folder."""
+    if not path.is_dir():
+        return [path]
+    return [file for file in sorted(path.iterdir()) if file.suffix in (".yaml", ".yml", ".json")]
 
 
 def _objects(source: str, document: Any) -> Iterable[Object]:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from roost.api.kind import Resource
-from roost.cli.faults import of_reading, of_yaml
+from roost.cli.faults import of_reading, of_system, of_yaml
 from roost.cli.reading import Selection
 from roost.cli.resources import Discovery, Served, UsageError, parse_targets
 
@@ -40,6 +40,10 @@ def test_what_is_wrong_with_a_file_is_one_line() -> None:
     with pytest.raises(yaml.YAMLError) as broken:
         yaml.safe_load("a: 1\nb: [")
     assert of_yaml(broken.value).startswith("line 2, column 5: ")
-    assert of_reading(FileNotFoundError(2, "No such file or directory", "x")) == (
-        "No such file or directory"
+    missing = FileNotFoundError(2, "No such file or directory", "x")
+    assert of_reading(missing) == "No such file or directory"
+    taken = OSError(
+        98, "error while attempting to bind on address ('::', 1): address already in use"
     )
+    assert of_system(taken) == "Address already in use"
+    assert of_system(OSError("odd")) == "odd"
