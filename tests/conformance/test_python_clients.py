@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Any
 
 import kr8s
@@ -230,10 +231,11 @@ def test_kr8s_watches_with_asyncio(space: str, server: BareServer):
         seen: list[str] = []
 
         async def follow() -> None:
-            async for kind, item in api.watch("secrets", namespace=space):
-                seen.append(f"{kind} {item.name}")
-                if kind == "DELETED":
-                    return
+            async with aclosing(api.watch("secrets", namespace=space)) as events:
+                async for kind, item in events:
+                    seen.append(f"{kind} {item.name}")
+                    if kind == "DELETED":
+                        return
 
         async with asyncio.timeout(20):
             following = asyncio.ensure_future(follow())

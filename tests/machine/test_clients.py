@@ -7,6 +7,7 @@ import http.client
 import json
 import sys
 import time
+from contextlib import aclosing
 from typing import Any
 
 import kr8s.asyncio
@@ -156,10 +157,11 @@ def test_kr8s_with_asyncio(cluster: Cluster, space: Space):
         seen = []
 
         async def follow() -> None:
-            async for kind, item in api.watch("pods", namespace=space.name):
-                seen.append((kind, item.name))
-                if kind == "DELETED":
-                    return
+            async with aclosing(api.watch("pods", namespace=space.name)) as events:
+                async for kind, item in events:
+                    seen.append((kind, item.name))
+                    if kind == "DELETED":
+                        return
 
         following = asyncio.ensure_future(follow())
         await pod.create()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from parity.manifests import SERVE, WAIT, pod, sh
@@ -227,12 +229,13 @@ def test_an_http_probe_says_the_status(target: Target):
 
 
 def test_a_success_threshold(target: Target):
-    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "successThreshold": 3}
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 2, "successThreshold": 3}
     target.create(pod("a", container={"readinessProbe": probe}))
-    target.wait(lambda: target.status("a").get("started"))
-    began = target.now()
     target.ready("a")
-    assert target.now() - began > 0.9
+    running = datetime.fromisoformat(target.status("a")["state"]["running"]["startedAt"])
+    told = conditions(target.get("pods", "a"))["Ready"]
+    ready = datetime.fromisoformat(told["lastTransitionTime"])
+    assert (ready - running).total_seconds() >= 3  # two periods, of times in whole seconds
 
 
 # -- init and sidecar containers
