@@ -129,7 +129,7 @@ class RuntimeContract:
             spec = bench.container("stays")
             await bench.runtime.start_container(spec)
             await bench.runtime.stop_container(spec.id, 20.0)
-            status = await _ended(bench.runtime, spec.id, 0.5)
+            status = await _ended(bench.runtime, spec.id, 5)
             assert status.state is State.EXITED
             await bench.runtime.stop_container(spec.id, 20.0)
             await bench.runtime.stop_container("never-was", 20.0)
@@ -140,9 +140,9 @@ class RuntimeContract:
         async def test(bench: Bench) -> None:
             spec = bench.container("stubborn")
             await bench.runtime.start_container(spec)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1)  # it sets its trap
             await bench.runtime.stop_container(spec.id, 0.3)
-            assert (await _ended(bench.runtime, spec.id, 0.5)).exit_code == 137
+            assert (await _ended(bench.runtime, spec.id, 5)).exit_code == 137
 
         self._run(test)
 
@@ -150,13 +150,13 @@ class RuntimeContract:
         async def test(bench: Bench) -> None:
             spec = bench.container("stubborn")
             await bench.runtime.start_container(spec)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1)  # it sets its trap
             first = asyncio.ensure_future(bench.runtime.stop_container(spec.id, 1000.0))
             await asyncio.sleep(0.05)
             async with asyncio.timeout(30):
                 await bench.runtime.stop_container(spec.id, 0.1)
                 await first
-            assert (await _ended(bench.runtime, spec.id, 0.5)).exit_code == 137
+            assert (await _ended(bench.runtime, spec.id, 5)).exit_code == 137
 
         self._run(test)
 

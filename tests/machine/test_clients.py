@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import json
 import sys
-import time
 from contextlib import aclosing
 from typing import Any
 
@@ -22,7 +21,10 @@ pytestmark = [pytest.mark.root, pytest.mark.kubectl, pytest.mark.slow]
 
 def manifest(space: Space, name: str, script: str = "") -> dict[str, Any]:
     script = script or "echo started; echo page > /tmp/x; httpd -f -p 8080 -h /tmp"
-    return space.pod(name, script, terminationGracePeriodSeconds=0)
+    probe = {"exec": {"command": ["test", "-f", "/tmp/x"]}, "periodSeconds": 1}
+    return space.pod(
+        name, script, container={"readinessProbe": probe}, terminationGracePeriodSeconds=0
+    )
 
 
 def test_the_official_python_client(cluster: Cluster, space: Space):
@@ -97,7 +99,6 @@ def use_streams(api_client: client.ApiClient, space: Space) -> None:
         if event["object"].metadata.name == "web" and statuses and statuses[0].ready:
             break
     assert core.read_namespaced_pod_log("web", space.name) == "started\n"
-    time.sleep(0.2)
     run = core.connect_get_namespaced_pod_exec
     said = stream(run, "web", space.name, command=["cat", "/tmp/x"],
                   stdout=True, stderr=True, stdin=False, tty=False)  # fmt: skip

@@ -158,6 +158,21 @@ def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     asyncio.run(body())
 
 
+def test_what_a_killed_runtime_left_mounted_is_removed(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            spec = here.spec(await here.sandbox(), "sleep 100")
+            await here.runtime.start_container(spec)
+            state = tmp_path / "oci/state" / spec.id
+            (state / "runc.left").touch()
+            subprocess.run(["mount", "--bind", "/bin/true", state / "runc.left"], check=True)
+            await here.runtime.remove_container(spec.id)
+            assert not state.exists()
+            assert str(state) not in read(Path("/proc/self/mounts"))
+
+    asyncio.run(body())
+
+
 def test_a_killed_monitor_makes_the_end_unknown(tmp_path: Path) -> None:
     async def body() -> None:
         async with scene(tmp_path) as here:

@@ -440,9 +440,9 @@ def test_equal_events_are_counted(target: Target):
 
 
 def test_a_pod_ends_within_its_grace(target: Target):
-    target.start(
-        pod("a", "trap '' TERM; while true; do sleep 1; done", terminationGracePeriodSeconds=2)
-    )
+    script = "trap '' TERM; touch /tmp/set; while true; do sleep 1; done"
+    target.start(pod("a", script, terminationGracePeriodSeconds=2))
+    target.wait(lambda: target.exec("a", "test", "-f", "/tmp/set").code == 0)
     began = target.now()
     target.delete("pods", "a")
     body = target.get("pods", "a")

@@ -23,6 +23,7 @@ from roost.runtimes.oci.bundle import Order, make_bundle
 from roost.runtimes.oci.decide import Facts, Verdict, judge, stop_signal
 from roost.runtimes.oci.host import Host
 from roost.runtimes.oci.monitor import fault_text, monitor_command, start_monitor
+from roost.runtimes.oci.namespaces import unmount_all
 from roost.runtimes.oci.overlay import unmount_overlay
 from roost.runtimes.oci.records import ContainerRecord, Folder
 from roost.runtimes.port import (
@@ -292,6 +293,7 @@ class Containers:
         def job() -> None:
             unmount_overlay(folder.path / "rootfs")
             self._host.cgroups.remove(cgroup)
+            _remove_state(self._state(record))
             _remove_folder(folder.path)
 
         await self._host.in_thread(job)
@@ -325,6 +327,13 @@ def _is_monitor(pid: int, container_id: str) -> bool:
     except OSError:
         return False
     return container_id.encode() in words and b"conmon" in words[0]
+
+
+def _remove_state(path: Path) -> None:
+    """Remove what the OCI runtime left: runc mounts itself there for a moment; it may be killed then."""
+    for name in path.glob("runc.*"):
+        unmount_all(str(name))
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_folder(path: Path) -> None:
