@@ -26,10 +26,39 @@ def test_exec_has_streams_codes_and_the_container_s_user(tmp_path: Path) -> None
             assert await all_output(process) == (b"input\n1000\n1\n", b"err\n")
             assert await process.wait() == 3
             await process.close()
-            process = await here.runtime.exec(spec.id, ("nonsense",), tty=False, stdin=False)
-            out, err = await all_output(process)
-            assert b"not found" in out + err
-            assert await process.wait() in {126, 127, 255, 1}
+            process = await here.runtime.exec(
+                spec.id, ("sh", "-c", "echo x; exit 255"), tty=False, stdin=False
+            )
+            assert await all_output(process) == (b"x\n", b"")
+            assert await process.wait() == 255  # as the OCI runtime ends that has no such program
+            await process.close()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("tty", [False, True])
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("nonsense", "executable file not found in $PATH"),
+        ("/no/such", "stat /no/such: no such file or directory"),
+        ("/etc", "permission denied"),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_a_fault_and_no_exit_code(
+    tmp_path: Path, program, why, tty
+):
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            sandbox = await here.sandbox()
+            spec = here.spec(sandbox, "sleep 100")
+            await here.runtime.start_container(spec)
+            process = await here.runtime.exec(spec.id, (program,), tty=tty, stdin=False)
+            assert await all_output(process) == (b"", b"")
+            with pytest.raises(RuntimeFault) as failed:
+                await process.wait()
+            words = "exec failed: unable to start container process"
+            assert f'{words}: exec: "{program}": {why}' in failed.value.message
             await process.close()
 
     asyncio.run(body())

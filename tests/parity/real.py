@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from parity.target import Object, Refused, Result, Target, Watching, follow
-from roost.api.errors import NotFound
+from roost.api.errors import NotFound, from_status
 from roost.client.http import HttpClient, path_of
 from roost.client.kubeconfig import load_kubeconfig
 from roost.client.port import Query
@@ -141,4 +141,4 @@ def _exit_code(status: Object) -> int:
     for cause in (status.get("details") or {}).get("causes") or ():
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
-    raise AssertionError(f"exec: {status.get('message')}")
+    raise from_status(status, status["code"])

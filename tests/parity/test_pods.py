@@ -8,7 +8,7 @@ import pytest
 
 from parity.manifests import SERVE, WAIT, pod, sh
 from parity.target import Target, condition, conditions
-from roost.api.errors import StatusError
+from roost.api.errors import InternalError, StatusError
 
 ONCE = {"restartPolicy": "Never"}
 
@@ -212,6 +212,16 @@ def test_a_startup_probe_that_gives_up(target: Target):
     assert told["message"] == "Container main failed startup probe, will be restarted"
 
 
+def test_a_probe_that_cannot_be_run_tells_nothing(target: Target):
+    no = {"exec": {"command": ["none"]}, "periodSeconds": 1, "failureThreshold": 1}
+    target.create(pod("a", container={"livenessProbe": no}))
+    event = target.told("a", "Unhealthy")
+    assert event["message"].startswith(
+        "Liveness probe errored and resulted in unknown state: rpc error: code = Unknown desc = "
+    )
+    target.never(lambda: target.status("a").get("restartCount"), 4)
+
+
 def test_a_probe_that_is_too_slow(target: Target):
     probe = {"exec": {"command": ["sleep", "5"]}, "timeoutSeconds": 1, **EVERY}
     target.create(pod("a", container={"readinessProbe": probe}))
@@ -369,6 +379,25 @@ def test_exec_in_one_of_several_containers(target: Target):
     target.exec("a", "touch", "/tmp/mine", container="x")
     assert target.exec("a", "test", "-f", "/tmp/mine", container="x").code == 0
     assert target.exec("a", "test", "-f", "/tmp/mine", container="y").code == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("none", "executable file not found in $PATH"),
+        ("/no/such", "stat /no/such: no such file or directory"),
+    ],
+)
+def test_exec_of_a_program_that_is_not_there(target: Target, program, why):
+    target.start(pod("a"))
+    with pytest.raises(InternalError) as refused:
+        target.exec("a", program)
+    assert str(refused.value) == (
+        "Internal error occurred: error executing command in container: failed to exec in "
+        "container: OCI runtime exec failed: exec failed: unable to start container process: "
+        f'exec: "{program}": {why}: unknown'
+    )
+    assert target.exec("a", "sh", "-c", "exit 255").code == 255
 
 
 def test_exec_in_a_pod_that_has_ended(target: Target):

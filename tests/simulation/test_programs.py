@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from roost.api.errors import InternalError
 from roost.simulation import Behaviour, Cluster, Context, Image
 from roost.simulation.workloads.program import Stuck
 
@@ -388,7 +389,9 @@ def test_commands_in_a_container_give_code_stdout_and_stderr(cluster):
     result = cluster.exec("x", ["sh", "-c", "echo out; ls /nothing || echo missing"])
     assert (result.code, result.stdout) == (0, "out\nmissing\n")
     assert "No such file" in result.stderr
-    assert cluster.exec("x", ["no-such-command"]).code == 127
+    assert cluster.exec("x", ["sh", "-c", "no-such-command"]).code == 127
+    with pytest.raises(InternalError, match=r'exec: "no-such-command": executable file not found'):
+        cluster.exec("x", ["no-such-command"])
     assert cluster.exec("x", ["sh", "-c", "exit 3"]).code == 3
     assert cluster.exec("x", ["sh", "-c", "cat << end"]).code == 2
 

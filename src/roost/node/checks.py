@@ -16,10 +16,12 @@ _SERVING = 1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`ok`, and what to say of it if it is not."""
+    """`ok`, and what to say of it if it is not. `unknown`: it could not be asked at all, which tells
+    nothing of the container."""
 
     ok: bool
     message: str = ""
+    unknown: bool = False
 
 
 @runtime_checkable
@@ -65,7 +67,7 @@ async def _exec(argv: tuple[str, ...], patient: Patient, timeout_s: float) -> An
     try:
         process = await runtime.exec(patient.container_id, argv, tty=False, stdin=False)
     except RuntimeFault as error:
-        return Answer(ok=False, message=error.message)
+        return _not_run(error)
     try:
         async with asyncio.timeout(timeout_s):
             async for _, chunk in process.output():
@@ -76,9 +78,16 @@ async def _exec(argv: tuple[str, ...], patient: Patient, timeout_s: float) -> An
         return Answer(
             ok=False, message=f'command timed out: "{words}" timed out after {timeout_s:g}s'
         )
+    except RuntimeFault as error:
+        return _not_run(error)
     finally:
         await process.close()
     return Answer(code == 0, output.decode(errors="replace"))
+
+
+def _not_run(error: RuntimeFault) -> Answer:
+    message = f"rpc error: code = Unknown desc = {error.message}"
+    return Answer(ok=False, message=message, unknown=True)
 
 
 def port_number(wanted: object, container: Object) -> int:

@@ -100,7 +100,8 @@ class Prober:
         if self._watched.get(key) is not known:
             return
         before = known.streak.outcome
-        known.streak = after(known.streak, answer.ok, probe)
+        if not answer.unknown:
+            known.streak = after(known.streak, answer.ok, probe)
         turned = known.streak.outcome if known.streak.outcome is not before else None
         known.due = max(self._clock.now(), known.due + period_s(probe))
         self._schedule(key, known.due)

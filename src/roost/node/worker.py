@@ -319,4 +319,5 @@ def earliest(*times: float | None) -> float | None:
 
 
 def _probe_failed(target: Target, answer: Answer) -> str:
-    return f"{target.kind.value} probe failed: {answer.message}"
+    what = "errored and resulted in unknown state" if answer.unknown else "failed"
+    return f"{target.kind.value} probe {what}: {answer.message}"

@@ -14,9 +14,10 @@ from roost.apiserver.streams import chosen_container, container_names
 from roost.decisions.pods import node_of
 from roost.node.logs import LogOptions, Selection, waiting
 from roost.node.podspec import name_of
+from roost.node.streaming.command import EXEC_FAILURE
 from roost.node.streaming.port import FoundContainer
 from roost.runtimes.behaviour import Behaviour
-from roost.runtimes.port import ContainerSpec, Exec
+from roost.runtimes.port import ContainerSpec, Exec, RuntimeFault
 from roost.simulation.nodes import SimulatedNode
 
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
@@ -95,11 +96,15 @@ class Containers:
         return reader.feed(lines).decode(errors="replace")
 
     async def run(self, pod: FoundContainer, argv: list[str]) -> Result:
-        """Run a command to its end in a container that `running` found."""
+        """Run a command to its end in a container that `running` found. Raises InternalError if the
+        container has no such program."""
         runtime = pod.runtime
         if not isinstance(runtime, Exec):
             raise TypeError("this runtime cannot run further processes")
-        process = await runtime.exec(pod.container_id, tuple(argv), tty=False, stdin=False)
+        try:
+            process = await runtime.exec(pod.container_id, tuple(argv), tty=False, stdin=False)
+        except RuntimeFault as error:
+            raise InternalError.because(f"{EXEC_FAILURE}: {error.message}") from error
         streams = {1: b"", 2: b""}
         async for stream, data in process.output():
             streams[stream] += data

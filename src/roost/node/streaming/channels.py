@@ -124,11 +124,11 @@ def exit_status(code: int) -> Object:
 
 
 def failure_status(message: str) -> Object:
-    """Return the Status for a command that could not be run."""
+    """Return the Status for a session that could not be begun, or that broke."""
     return {
         "metadata": {},
         "status": "Failure",
-        "message": message,
+        "message": f"Internal error occurred: {message}",
         "reason": "InternalError",
         "details": {"causes": [{"message": message}]},
         "code": 500,

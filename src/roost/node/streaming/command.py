@@ -14,6 +14,9 @@ from roost.api.values import Object
 from roost.node.streaming.channels import Input, Resize, Stdin, exit_status, failure_status
 from roost.runtimes.port import Process, RuntimeFault
 
+EXEC_FAILURE = "error executing command in container"
+ATTACH_FAILURE = "error attaching to container"
+
 
 class Link(Protocol):
     """A client's side of a session."""
@@ -33,23 +36,30 @@ class Link(Protocol):
 
 
 async def run_session(
-    link: Link, start: Callable[[], Coroutine[Any, Any, Process]], *, stdout: bool, stderr: bool
+    link: Link,
+    start: Callable[[], Coroutine[Any, Any, Process]],
+    *,
+    stdout: bool,
+    stderr: bool,
+    failure: str = EXEC_FAILURE,
 ) -> None:
-    """Run one session to its end."""
+    """Run one session to its end; `failure` is what did not work when the runtime cannot."""
     try:
         process = await start()
     except RuntimeFault as fault:
-        await link.finish(failure_status(fault.message))
+        await link.finish(failure_status(f"{failure}: {fault.message}"))
         return
     try:
-        status = await _join(link, process, {1: stdout, 2: stderr})
+        status = await _join(link, process, {1: stdout, 2: stderr}, failure)
         if status is not None:
             await link.finish(status)
     finally:
         await process.close()
 
 
-async def _join(link: Link, process: Process, wanted: dict[int, bool]) -> Object | None:
+async def _join(
+    link: Link, process: Process, wanted: dict[int, bool], failure: str
+) -> Object | None:
     """Pump both ways; return how the process ended, or None if the client left first."""
 
     async def pump_output() -> Object | None:
@@ -59,7 +69,7 @@ async def _join(link: Link, process: Process, wanted: dict[int, bool]) -> Object
                     await link.send(stream, data)
             return exit_status(await process.wait())
         except RuntimeFault as fault:
-            return failure_status(fault.message)
+            return failure_status(f"{failure}: {fault.message}")
         except ConnectionError:
             return None
 

@@ -7,8 +7,11 @@ nothing that contradicts the world.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import msgspec
 
 from roost.runtimes.port import State
 
@@ -196,6 +199,17 @@ def stop_signal(*wishes: str) -> int:
 
 
 # ---------------------------------------------------------------------- choice of runtime
+
+
+def last_error(log: bytes) -> str:
+    """Return the last error in an OCI runtime's log, which is lines of JSON; "" if there is none."""
+    said = ""
+    for line in log.splitlines():
+        with contextlib.suppress(msgspec.DecodeError, AttributeError):
+            entry = msgspec.json.decode(line)
+            if entry.get("level") in {"error", "fatal"}:
+                said = str(entry.get("msg", said))
+    return said
 
 
 @dataclass(frozen=True, slots=True)

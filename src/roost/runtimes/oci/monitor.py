@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from roost.runtimes.oci import processes
+from roost.runtimes.oci.decide import last_error
 from roost.runtimes.oci.records import Folder
 from roost.runtimes.port import ContainerSpec, RuntimeFault
 
@@ -144,11 +145,7 @@ def fault_text(folder: Folder, otherwise: str = "") -> str:
     """Return what the OCI runtime said went wrong, in its own words."""
     said = otherwise.strip() or _last_line(folder.path / "monitor.log") or "no reason given"
     with contextlib.suppress(OSError):
-        for line in (folder.path / "fault.log").read_text().splitlines():
-            with contextlib.suppress(msgspec.DecodeError, AttributeError):
-                entry = msgspec.json.decode(line)
-                if entry.get("level") in {"error", "fatal"}:
-                    said = str(entry.get("msg", said))
+        said = last_error((folder.path / "fault.log").read_bytes()) or said
     return f"failed to create shim task: OCI runtime create failed: {said}"
 
 

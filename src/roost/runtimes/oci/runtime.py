@@ -266,6 +266,7 @@ class OciRuntime:
         try:
             process = exec_process(container.folder.read_spec(), argv, tty=tty)
             command = self._host.programs.command(
+                *("--log", sessions.LOG_FILE, "--log-format", "json"),
                 *("exec", "--process", sessions.PROCESS_FILE, *(["--tty"] if tty else [])),
                 container.record.spec.id,
             )

@@ -20,10 +20,14 @@ import msgspec
 
 from roost.api.values import Object
 from roost.runtimes.oci import processes
+from roost.runtimes.oci.decide import last_error
+from roost.runtimes.port import RuntimeFault
 
-_PROCESS_FD = 3
+_PROCESS_FD, _LOG_FD = 3, 4
 #: Where a program that is started with `ExecSession` finds the process it shall run.
 PROCESS_FILE = f"/proc/self/fd/{_PROCESS_FD}"
+#: Where it says, as lines of JSON, what it could not do.
+LOG_FILE = f"/proc/self/fd/{_LOG_FD}"
 _CHUNK = 32768
 #: What conmon's attach socket carries in one packet.
 _PACKET = 8192
@@ -130,17 +134,19 @@ class ExecSession:
     """A further process in a container: the OCI runtime's exec, on a terminal or on three pipes."""
 
     def __init__(self, argv: list[str], process: Object, *, tty: bool, stdin: bool) -> None:
-        """Start `argv`, which reads the OCI document `process` from PROCESS_FILE. Raises OSError."""
+        """Start `argv`, which reads the OCI document `process` from PROCESS_FILE and keeps its log in
+        LOG_FILE. Raises OSError."""
         self._terminal = tty
         self._waits = _Waits()
         ours, theirs = self._open_terminal() if tty else self._open_pipes(stdin=stdin)
         document = os.memfd_create("process", os.MFD_CLOEXEC)
-        theirs[_PROCESS_FD] = document
+        self._log = os.memfd_create("log", os.MFD_CLOEXEC)
+        theirs |= {_PROCESS_FD: document, _LOG_FD: os.dup(self._log)}
         try:
             os.write(document, msgspec.json.encode(process))
             self._child = processes.spawn(argv, files=theirs)
         except OSError:
-            for fd in set(ours.values()):
+            for fd in {self._log, *ours.values()}:
                 os.close(fd)
             raise
         finally:
@@ -195,12 +201,28 @@ class ExecSession:
             for pid in processes.children(self._child.pid):
                 _resize_terminal_of(pid, size)
 
-    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """Yield (1 or 2, bytes) until both streams have ended."""
-        return self._waits.outputs(self._streams)
+        async for stream, data in self._waits.outputs(self._streams):
+            # Once the OCI runtime has logged why it cannot, it prints the same: no output of a program.
+            if not self._fault():
+                yield stream, data
 
     async def wait(self) -> int:
-        """Return the exit code."""
+        """Return the exit code. Raises RuntimeFault if there was nothing to run."""
+        code = await self._code()
+        fault = self._fault()
+        if fault:
+            words = f"failed to exec in container: OCI runtime exec failed: {fault}: unknown"
+            raise RuntimeFault("ExecError", words)
+        return code
+
+    def _fault(self) -> str:
+        """Return why the program was not started; "" while nothing says so."""
+        size = 0 if self._closed else os.fstat(self._log).st_size
+        return last_error(os.pread(self._log, size, 0)) if size else ""
+
+    async def _code(self) -> int:
         async with self._ended:
             if self._exit_code is None:
                 self._exit_code = await self._child.wait()
@@ -214,18 +236,18 @@ class ExecSession:
         if self._exit_code is None:
             self._child.signal(signal.SIGHUP)
         await self._waits.end()
-        for fd in [self._stdin, *self._streams]:
+        for fd in [self._stdin, self._log, *self._streams]:
             if fd >= 0:
                 os.close(fd)
         self._stdin = -1
         self._streams = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
-                await self.wait()
+                await self._code()
                 return
         # It does not listen: end the go-between, so that nothing of ours is left.
         self._child.signal(signal.SIGKILL)
-        await self.wait()
+        await self._code()
 
 
 class _SocketSession:

@@ -13,7 +13,8 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
-from roost.runtimes.port import Process
+from roost.runtimes.port import Process, RuntimeFault
+from roost.simulation.workloads.commands import check_program
 from roost.simulation.workloads.context import (
     Context,
     Exited,
@@ -28,6 +29,11 @@ Log = Callable[[int, str, bool], None]
 
 _FRAMES: Final = 5
 _EXEC_CODE_KILLED: Final = 137
+#: What an OCI runtime says before the reason.
+_EXEC_FAILED: Final = (
+    "failed to exec in container: OCI runtime exec failed: exec failed: "
+    "unable to start container process: "
+)
 
 
 class ImageProgram:
@@ -79,6 +85,11 @@ class ImageProgram:
 
     async def exec(self, argv: tuple[str, ...], *, tty: bool, stdin: bool) -> Process:
         del tty, stdin
+        if type(self._image).exec is Image.exec:
+            try:
+                check_program(argv[0], self._world.files)
+            except RuntimeFault as error:
+                raise RuntimeFault("ExecError", _EXEC_FAILED + error.message) from error
         self._pids += 1
         return Command(self._image, self._world, self._pids, argv, self._guard)
 

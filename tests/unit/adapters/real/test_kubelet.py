@@ -223,7 +223,10 @@ def test_a_command_that_does_not_exist(tmp_path):
         async with session.ws_connect(path, protocols=("v5.channel.k8s.io",)) as socket:
             await socket.receive_bytes()
             status = await socket.receive_bytes()
-            assert json.loads(status[1:])["message"] == "no such program: missing"
+            assert json.loads(status[1:])["message"] == (
+                "Internal error occurred: error executing command in container: "
+                "no such program: missing"
+            )
 
     at_kubelet(tmp_path, work)
 

@@ -14,6 +14,7 @@ from roost.runtimes.oci.decide import (
     cpu_weight,
     exit_reason,
     judge,
+    last_error,
     mounts_with_own_group,
     read_cgroup_layout,
     refused_sysctl,
@@ -171,3 +172,19 @@ def test_the_first_runtime_that_works_is_chosen() -> None:
     assert choose([bad, Probe("crun", "", "", "is not installed")], "hybrid") == (
         "no container runtime works here (cgroups: hybrid); runc: no cgroups; crun: is not installed"
     )
+
+
+@pytest.mark.parametrize(
+    ("log", "error"),
+    [
+        (b"", ""),
+        (b'{"level":"warning","msg":"old kernel"}\n', ""),
+        (
+            b'{"level":"error","msg":"one"}\n{"level":"fatal","msg":"two"}\n{"level":"info"}\n',
+            "two",
+        ),
+        (b'no JSON\n[]\n{"level":"error","msg":"said"}\n{"level":"err', "said"),
+    ],
+)
+def test_the_last_error_in_a_log(log, error):
+    assert last_error(log) == error

@@ -19,6 +19,7 @@ from roost.adapters.real.kubelet.asked import container_path, needs_upgrade, wan
 from roost.adapters.real.kubelet.sessions import serve_command, serve_ports
 from roost.adapters.real.tail import read_log
 from roost.node.logs import parse_options, waiting
+from roost.node.streaming.command import ATTACH_FAILURE
 from roost.node.streaming.port import Agent, FoundContainer
 from roost.ports.port import WallClock
 from roost.runtimes.port import Attach, Exec, PortForward, Process, RuntimeFault
@@ -161,7 +162,7 @@ class KubeletServer:
         async def start() -> Process:
             return await runtime.attach(found.container_id, stdin=wanted.stdin)
 
-        return await serve_command(request, start, wanted)
+        return await serve_command(request, start, wanted, ATTACH_FAILURE)
 
     async def _ports(self, request: web.BaseRequest, parts: list[str]) -> web.StreamResponse:
         if len(parts) not in (2, 3):

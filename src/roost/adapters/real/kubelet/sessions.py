@@ -12,7 +12,7 @@ from roost.adapters.real.kubelet.takeover import TakenOver, take_over
 from roost.api.values import Object
 from roost.node.streaming import channels
 from roost.node.streaming.channels import Input, Resize, Stdin, StdinClosed
-from roost.node.streaming.command import run_session
+from roost.node.streaming.command import EXEC_FAILURE, run_session
 from roost.node.streaming.peer import Peer, Stream
 from roost.node.streaming.ports import (
     OpenPort,
@@ -121,18 +121,19 @@ async def _open_socket(
 
 
 async def serve_command(
-    request: web.BaseRequest, start: Start, wanted: Wanted
+    request: web.BaseRequest, start: Start, wanted: Wanted, failure: str = EXEC_FAILURE
 ) -> web.StreamResponse:
-    """Serve exec or attach on an upgrade request."""
+    """Serve exec or attach on an upgrade request; `failure`: what to say if the runtime cannot."""
     if is_spdy(request):
-        return await _serve_command_spdy(request, start, wanted)
+        return await _serve_command_spdy(request, start, wanted, failure)
     socket, protocol = await _open_socket(request, channels.COMMAND_PROTOCOLS)
     link = _ChannelLink(socket, protocol)
     # The first, empty message tells the client that its streams are ready.
     first = channels.STDOUT if wanted.stdout else channels.ERROR
     try:
         await link.send(first, b"")
-        await run_session(link, start, stdout=wanted.stdout, stderr=wanted.stderr)
+        out, err = wanted.stdout, wanted.stderr
+        await run_session(link, start, stdout=out, stderr=err, failure=failure)
     except ConnectionError:
         pass
     finally:
@@ -270,7 +271,7 @@ class _SpdyLink:
 
 
 async def _serve_command_spdy(
-    request: web.BaseRequest, start: Start, wanted: Wanted
+    request: web.BaseRequest, start: Start, wanted: Wanted, failure: str
 ) -> web.StreamResponse:
     offered = _offered(request, "X-Stream-Protocol-Version")
     protocol = channels.choose_protocol(offered, _SPDY_PROTOCOLS)
@@ -298,7 +299,8 @@ async def _serve_command_spdy(
             reader = tasks.create_task(read())
             try:
                 await link.ready()
-                await run_session(link, start, stdout=wanted.stdout, stderr=wanted.stderr)
+                out, err = wanted.stdout, wanted.stderr
+                await run_session(link, start, stdout=out, stderr=err, failure=failure)
             except (TimeoutError, ConnectionError, KeyError):
                 pass
             finally:
