@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from roost.api.crd.decoding import check_type as check_custom
 from roost.api.errors import BadRequest, Cause, StatusError, conflict, invalid
+from roost.api.jsontext import escaped
 from roost.api.kind import Kind
 from roost.api.patches.apply import apply_configuration
 from roost.api.patches.json_patch import apply_json_patch
 from roost.api.patches.managed import reset_fields
 from roost.api.patches.merge_patch import apply_merge_patch
 from roost.api.patches.strategic import apply_strategic_patch
-from roost.api.schema.body import Expected, definition_of, expected
+from roost.api.schema.body import Expected, definition_of, expected, head_problem
 from roost.api.schema.decode import decode, strict_message
 from roost.api.schema.node import Node
 from roost.api.schema.scalars import Mismatch
@@ -80,7 +81,7 @@ def shown_json(value: Object, *, sort_metadata: bool = False) -> str:
     elif isinstance(metadata, dict):
         known = {key: metadata[key] for key in _META_ORDER if key in metadata}
         ordered["metadata"] = {**known, **metadata}
-    return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
+    return escaped(json.dumps(ordered, separators=(",", ":"), ensure_ascii=False))
 
 
 def bad_patch(shown: str, why: str) -> StatusError:
@@ -92,7 +93,7 @@ def bad_patch(shown: str, why: str) -> StatusError:
 def bad_custom_patch(patched: Object, why: str) -> StatusError:
     """Do the same for a custom resource, of which Go keeps no order."""
     shown = json.dumps(patched, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return bad_patch(shown, why)
+    return bad_patch(escaped(shown), why)
 
 
 def go_map(value: Value) -> str:
@@ -131,12 +132,13 @@ class Patches:
         return await update(self._core, target, build, context)
 
     def _patch(self, target: Target, media: str, body: bytes, context: WriteContext) -> Build:
-        patch, complaints = read_patch(media, body)
+        lenient = context.options.field_validation == "Ignore"
+        patch, complaints = read_patch(media, body, lenient=lenient)
         kind, node = target.kind, self._bodies.node(target.kind)
 
         def build(old: Object | None) -> Object:
             assert old is not None
-            patched = patched_object(media, old, patch, node)
+            patched = patched_object(media, old, patch, node, lenient=lenient)
             if is_custom(kind):
                 refused = partial(bad_custom_patch, patched)
                 check_complaints(complaints, context, refused)
@@ -158,10 +160,11 @@ class Patches:
             target.tracked = True
             return self._scale_configuration(target, request.body, context)
         wanted = expected("autoscaling", "v1", "Scale")
-        patch, first = read_patch(media, request.body)
+        lenient = context.options.field_validation == "Ignore"
+        patch, first = read_patch(media, request.body, lenient=lenient)
 
         def build(old: Object) -> Object:
-            patched = patched_object(media, old, patch, wanted.node)
+            patched = patched_object(media, old, patch, wanted.node, lenient=lenient)
             check_type(media, patch, patched, wanted)
             new = decode_patched(media, patch, patched, wanted.node, context, first=first)
             settle_namespace(target.kind, new["metadata"], target.namespace)
@@ -220,9 +223,16 @@ def check_scaled(target: Target, old: Object, new: Object) -> None:
         raise conflict(target.kind.group, f"{target.kind.plural}/scale", target.name, why)
 
 
-def patched_object(media: str, old: Object, patch: Any, node: Node) -> Object:
+def patched_object(
+    media: str, old: Object, patch: Any, node: Node, *, lenient: bool = False
+) -> Object:
     if media == JSON_PATCH:
-        return apply_json_patch(old, patch)
+        patched = apply_json_patch(old, patch, lenient=lenient)
+        if not isinstance(patched, dict):
+            shown = json.dumps(patched, separators=(",", ":"), ensure_ascii=False)
+            why = f"couldn't get version/kind; json parse error: {head_problem(patched)}"
+            raise bad_patch(escaped(shown), why)
+        return patched
     if media == MERGE_PATCH:
         return apply_merge_patch(old, patch)
     return apply_strategic_patch(old, patch, node)

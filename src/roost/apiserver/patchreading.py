@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from roost.api.errors import BadRequest
+from roost.api.patches.json_patch import with_texts
 from roost.api.schema import yaml
 from roost.api.schema.body import Malformed, read_with_duplicates
 from roost.api.schema.strict import Pairs
@@ -25,16 +26,21 @@ _GO_NAMES: Final = {dict: "object", list: "array", str: "string", bool: "bool"}
 _OPERATION: Final = ("op", "path", "from", "value")
 
 
-def read_patch(media: str, body: bytes) -> tuple[Value, list[str]]:
-    """Return a patch and what is to be complained of when asked; raises BadRequest."""
-    prefix = "" if media == STRATEGIC_PATCH else "error decoding patch: "
+def read_patch(media: str, body: bytes, *, lenient: bool = False) -> tuple[Value, list[str]]:
+    """Return a patch and what is to be complained of when asked; raises BadRequest.
+
+    `lenient`: nobody asks.
+    """
+    plain = media == STRATEGIC_PATCH or (lenient and media == JSON_PATCH)
+    prefix = "" if plain else "error decoding patch: "
     try:
         value = read_with_duplicates(body)
     except Malformed as error:
         raise BadRequest(f"{prefix}{error}") from None
     if media == JSON_PATCH:
         operations = [] if value is None else value
-        return operations, [f"json patch {each}" for each in _of_operations(operations)]
+        complaints = [] if lenient else [f"json patch {one}" for one in _of_operations(operations)]
+        return with_texts(body, operations), complaints
     if media == MERGE_PATCH and value is None:
         raise BadRequest("Invalid JSON Patch")
     if not isinstance(value, dict):

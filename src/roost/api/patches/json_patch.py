@@ -3,7 +3,8 @@
 Its library differs from the RFC in places, and clients rely on that: `replace` of an absent member of
 an object adds it, a value that is not given and a member that is copied and not there are null, what
 a path has before its first slash does not count, negative indices count from the end, and the whole
-document can be replaced and tested but not added, removed, moved or copied. Values shared
+document can be replaced and tested but not added, removed, moved or copied. A `test` compares how
+values are written, so 1.0 is not 1, and a text with `<` is equal only if that is escaped. Values shared
 with the document are copied on the way to a change only, so the document stays as it was.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from roost.api.errors import BadRequest, Invalid, RequestEntityTooLarge
+from roost.api.jsontext import scalar_text
 from roost.api.patches.merge_patch import TOO_DEEP
 from roost.api.values import Object, Value
 
@@ -43,43 +45,75 @@ class _BadPart(Exception):
     """The last part of a path names nothing; the text says why."""
 
 
-def _cannot_read(value: Value, wanted: str) -> BadRequest:
-    kind = _GO_NAMES.get(type(value), "null")
+def _cannot_read(value: Value, strict: str, wanted: str, *, lenient: bool) -> BadRequest:
+    kind = _GO_NAMES.get(type(value), "object")
+    what = f"json: cannot unmarshal {kind} into Go value of type"
     return BadRequest(
-        f"error decoding patch: json: cannot unmarshal {kind} into Go value of type {wanted}"
+        f"{what} jsonpatch.{wanted}" if lenient else f"error decoding patch: {what} {strict}"
     )
 
 
-def apply_json_patch(document: Object, operations: Any) -> Object:
-    """Return the patched document.
+def with_texts(body: bytes, operations: Any) -> Any:
+    """Return the operations of a patch with the values of tests as they stand in its text."""
+    if not isinstance(operations, list) or b"test" not in body:
+        return operations
+    try:
+        texts = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw] | None])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return operations
+    return [
+        {**operation, "value": text["value"]}
+        if text and "value" in text and operation.get("op") == "test"
+        else operation
+        for operation, text in zip(operations, texts, strict=True)
+    ]
+
+
+def apply_json_patch(document: Object, operations: Any, *, lenient: bool = False) -> Value:
+    """Return the patched document; it is a list where that has replaced all of it.
 
     Raises BadRequest for what is no list of operations, RequestEntityTooLarge for more than 10,000 of
-    them, and Invalid where one cannot be applied (a failed `test` too).
+    them, and Invalid where one cannot be applied (a failed `test` too). `lenient`: the patch was
+    read without a look for unknown fields; that has words of its own.
     """
     if not isinstance(operations, list):
-        raise _cannot_read(operations, "[]handlers.jsonPatchOp")
+        raise _cannot_read(operations, "[]handlers.jsonPatchOp", "Patch", lenient=lenient)
+    for operation in operations:
+        if not isinstance(operation, dict | None):
+            raise _cannot_read(operation, "handlers.jsonPatchOp", "Operation", lenient=lenient)
     if len(operations) > OPERATIONS_MAX:
         raise RequestEntityTooLarge(
             "Request entity too large: The allowed maximum operations in a JSON patch is "
             f"{OPERATIONS_MAX}, got {len(operations)}"
         )
     try:
-        return patch_document(document, operations)
+        return _patched(document, operations)
     except Inapplicable:
         raise Invalid(_NOT_APPLICABLE, {}) from None
 
 
 def patch_document(document: Object, operations: list[Any]) -> Object:
     """Return the patched document. Raises BadRequest for what is no operation, Inapplicable where one
-    cannot be carried out, FailedTest where that is a test that fails.
+    cannot be carried out or leaves no object, FailedTest where that is a test that fails.
+
+    The value of a `test` may be the text of one.
     """
     for operation in operations:
-        if not isinstance(operation, dict):
-            raise _cannot_read(operation, "handlers.jsonPatchOp")
+        if not isinstance(operation, dict | None):
+            raise _cannot_read(operation, "handlers.jsonPatchOp", "Operation", lenient=True)
+    patched = _patched(document, operations)
+    if not isinstance(patched, dict):
+        raise Inapplicable(
+            "json: cannot unmarshal array into Go value of type map[string]interface {}"
+        )
+    return patched
+
+
+def _patched(document: Object, operations: list[Any]) -> Value:
     patch = _Patch(document)
     try:
         for operation in operations:
-            patch.apply(operation)
+            patch.apply(operation or {})
     except RecursionError:
         raise BadRequest(TOO_DEEP) from None
     return patch.root
@@ -89,7 +123,7 @@ class _Patch:
     """A document under change; containers in `_owned` are private copies."""
 
     def __init__(self, document: Object) -> None:
-        self.root = dict(document)
+        self.root: Value = dict(document)
         self._owned: dict[int, Value] = {id(self.root): self.root}
         self._copied = 0
 
@@ -125,8 +159,8 @@ class _Patch:
 
     def _replace(self, operation: Object) -> None:
         path, value = _text(operation, "path"), operation.get("value")
-        if path == "" and isinstance(value, dict):
-            self.root = dict(value)
+        if path == "" and isinstance(value, dict | list):
+            self.root = value.copy()
             self._owned = {id(self.root): self.root}
             return
         if path == "":
@@ -293,10 +327,25 @@ def _index(items: list[Value], part: str) -> int:
     return index
 
 
-def _same(left: Value, right: Value) -> bool:
-    """Compare as JSON does: true is not 1."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(left[k], right[k]) for k in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return bool(left == right) and isinstance(left, bool) is isinstance(right, bool)
+def _same(found: Value, wanted: Value) -> bool:
+    """Is what stands in a document written like what a test wants, or like the text that it wants?"""
+    if isinstance(wanted, msgspec.Raw):
+        return _reads(found, wanted)
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(_same(found[k], wanted[k]) for k in found)
+    if isinstance(found, list) and isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(_same, found, wanted))
+    if isinstance(found, dict | list) or isinstance(wanted, dict | list):
+        return False
+    return scalar_text(found) == scalar_text(wanted)
+
+
+def _reads(found: Value, text: msgspec.Raw) -> bool:
+    """Is a value written like a text? Space does not count between values."""
+    if isinstance(found, dict | list):
+        kind: Any = dict[str, msgspec.Raw] if isinstance(found, dict) else list[msgspec.Raw]
+        try:
+            return _same(found, msgspec.json.decode(text, type=kind))
+        except msgspec.ValidationError:
+            return False
+    return scalar_text(found) == bytes(text).strip()

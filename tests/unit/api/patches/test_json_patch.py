@@ -2,10 +2,17 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from roost.api.errors import BadRequest, Invalid, RequestEntityTooLarge
-from roost.api.patches.json_patch import FailedTest, Inapplicable, apply_json_patch, patch_document
+from roost.api.patches.json_patch import (
+    FailedTest,
+    Inapplicable,
+    apply_json_patch,
+    patch_document,
+    with_texts,
+)
 from roost.api.values import copy_of
 
 DOCUMENT = {"data": {"a": "1", "x/y": "s", "t~": "u"}, "list": [1, 2, {"k": "v"}]}
@@ -81,8 +88,9 @@ def test_a_copy_does_not_change_with_its_source() -> None:
         {"op": "remove"},
         {"op": "add", "path": "", "value": {}},
         {"op": "remove", "path": ""},
-        {"op": "replace", "path": "", "value": []},
+        {"op": "replace", "path": "", "value": 1},
         {"op": "replace", "path": ""},
+        None,
         {"op": "test", "path": "", "value": {}},
         {"op": "copy", "from": "", "path": "/data/b"},
     ],
@@ -118,6 +126,90 @@ def test_what_is_no_patch_is_a_bad_request() -> None:
     )
     with pytest.raises(BadRequest):
         apply_json_patch(DOCUMENT, ["remove"])
+
+
+def test_a_lenient_reader_has_other_words() -> None:
+    for patch, what in (({}, "object into Go value of type jsonpatch.Patch"),
+                        ([1], "number into Go value of type jsonpatch.Operation")):  # fmt: skip
+        with pytest.raises(BadRequest) as caught:
+            apply_json_patch(DOCUMENT, patch, lenient=True)
+        assert caught.value.message == f"json: cannot unmarshal {what}"
+
+
+WRITTEN = {
+    "n": {"whole": 1, "half": 1.5, "big": 1e21, "small": 1e-7, "none": None},
+    "text": "a<b", "list": [1, {"k": "v"}], "empty": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "same"),
+    [
+        ("/n/whole", b"1", True),
+        ("/n/whole", b"1.0", False),
+        ("/n/whole", b"1e0", False),
+        ("/n/half", b"1.5", True),
+        ("/n/half", b"1.50", False),
+        ("/n/big", b"1e+21", True),
+        ("/n/big", b"1e21", False),
+        ("/n/small", b"1e-7", True),
+        ("/n/none", b"null", True),
+        ("/n/none", b"0", False),
+        ("/n/absent", b"null", True),
+        ("/n", b'{"half":1.5,"whole":1,"big":1e+21,"small":1e-7,"none":null}', True),
+        ("/n", b'{"half":1.5,"whole":1,"big":1e+21,"small":1e-7}', False),
+        ("/text", b'"a<b"', False),
+        ("/text", b'"a\\u003cb"', True),
+        ("/list", b'[ 1, {"k" : "v"} ]', True),
+        ("/list", b'[1.0, {"k": "v"}]', False),
+        ("/list", b"{}", False),
+        ("/empty", b"{}", True),
+        ("/empty", b"[]", False),
+        ("/empty", b"null", False),
+    ],
+)
+def test_a_test_compares_how_values_are_written(path: str, text: bytes, same: bool) -> None:
+    body = b'[{"op":"test","path":"%b","value":%b}]' % (path.encode(), text)
+    operations = with_texts(body, msgspec.json.decode(body))
+    if same:
+        assert apply_json_patch(WRITTEN, operations) == WRITTEN
+    else:
+        with pytest.raises(Invalid):
+            apply_json_patch(WRITTEN, operations)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "same"), [(1, 1, True), (1, 1.5, False), (1.0, 1, True), ("<", "<", True)]
+)
+def test_values_without_a_text_are_compared_as_they_would_be_written(
+    found: object, wanted: object, same: bool
+) -> None:
+    test = [{"op": "test", "path": "/v", "value": {"k": [wanted]}}]
+    if same:
+        assert patch_document({"v": {"k": [found]}}, test)
+    else:
+        with pytest.raises(FailedTest):
+            patch_document({"v": {"k": [found]}}, test)
+
+
+def test_a_list_can_replace_the_whole_document() -> None:
+    patch = [
+        {"op": "replace", "path": "", "value": []},
+        {"op": "add", "path": "/-", "value": 1},
+        {"op": "test", "path": "", "value": [1]},
+    ]
+    assert apply_json_patch(DOCUMENT, patch) == [1]
+    with pytest.raises(Inapplicable):
+        patch_document(DOCUMENT, patch)
+
+
+@pytest.mark.parametrize(("path", "left"), [("/list/00", 2), ("/list/+1", 2), ("/list/-3", 2)])
+def test_indices_are_read_as_numbers(path: str, left: int) -> None:
+    assert len(apply_json_patch(DOCUMENT, [{"op": "remove", "path": path}])["list"]) == left
+
+
+def test_escapes_are_read_once() -> None:
+    assert apply_json_patch({"~1": 1}, [{"op": "remove", "path": "/~01"}]) == {}
 
 
 def test_too_many_operations() -> None:

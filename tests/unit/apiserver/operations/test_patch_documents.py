@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from roost.api.errors import BadRequest, Conflict
+from roost.api.errors import BadRequest, Conflict, Invalid
 from roost.api.groups import ALL_KINDS
+from roost.api.schema.body import expected
 from roost.apiserver.options import WriteOptions
-from roost.apiserver.patching import shown_json, touches_metadata
+from roost.apiserver.patching import patched_object, shown_json, touches_metadata
 from roost.apiserver.patchreading import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -138,3 +139,23 @@ def test_metadata_that_a_patch_looks_into_are_shown_sorted(
     assert list(json.loads(shown)["metadata"]) == (
         ["labels", "name", "uid"] if touched else ["name", "uid", "labels"]
     )
+
+
+def test_who_asks_for_no_complaints_gets_none() -> None:
+    assert read_patch(JSON_PATCH, b'[{"op":1,"x":2}]', lenient=True) == ([{"op": 1, "x": 2}], [])
+    with pytest.raises(BadRequest) as caught:
+        read_patch(JSON_PATCH, b"[", lenient=True)
+    assert caught.value.message == "unexpected end of JSON input"
+
+
+def test_shown_documents_are_written_for_pages() -> None:
+    assert shown_json({"data": {"a": "<&"}}) == r'{"data":{"a":"\u003c\u0026"}}'
+
+
+def test_a_document_cannot_become_a_list() -> None:
+    node = expected("", "v1", "ConfigMap").node
+    patch = [{"op": "replace", "path": "", "value": ["<"]}]
+    with pytest.raises(
+        Invalid, match=r'Invalid value: ".*003c.*": couldn\'t get version/kind; json\'
+    ):
+        patched_object(JSON_PATCH, {"data": {}}, patch, node)

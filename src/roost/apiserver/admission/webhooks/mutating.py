@@ -9,7 +9,7 @@ import msgspec
 
 from roost.api.errors import InternalError, StatusError
 from roost.api.kind import Kind
-from roost.api.patches.json_patch import Inapplicable, patch_document
+from roost.api.patches.json_patch import Inapplicable, patch_document, with_texts
 from roost.api.values import Object
 from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.matching import is_exempt
@@ -104,4 +104,5 @@ def _operations(hook: Hook, patch: bytes) -> list[Object]:
     if not isinstance(found, list):
         why = "json: cannot unmarshal into Go value of type jsonpatch.Patch"
         raise failed(hook, f"received undecodable patch in webhook response: {why}")
-    return found
+    operations: list[Object] = with_texts(patch, found)
+    return operations
