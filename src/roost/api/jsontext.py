@@ -49,8 +49,7 @@ def read_number(value: float) -> int | float:
 
     Raises OverflowError for one that is too large for that, too.
     """
-    fits = isinstance(value, float) or -_INT64 <= value < _INT64
-    return value if fits else float(value)
+    return value if -_INT64 <= value < _INT64 or value.__class__ is float else float(value)
 
 
 def read_numbers(value: Value) -> Value:
