@@ -44,16 +44,31 @@ def scalar_text(value: Value) -> bytes:
     return escaped(written.decode()).encode() if isinstance(value, str) else written
 
 
-def read_number(value: float) -> int | float:
+class TooLarge(ValueError):
+    """A number is larger than any float; the text is what Go's reader says."""
+
+
+def read_number(value: Any) -> Any:
     """Return a number as it is read: an integer that has no 64 bits becomes a float.
 
-    Raises OverflowError for one that is too large for that, too.
+    Raises TooLarge.
     """
-    return value if -_INT64 <= value < _INT64 or value.__class__ is float else float(value)
+    if -_INT64 <= value < _INT64:
+        return value
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if math.isinf(found):
+        raise TooLarge(f"json: cannot unmarshal number {value} into Go value of type float64")
+    return found
 
 
 def read_numbers(value: Value) -> Value:
-    """Return a value with all its numbers as they are read; it is the same where nothing changes."""
+    """Return a value with all its numbers as they are read; it is the same where nothing changes.
+
+    Raises TooLarge.
+    """
     return _mapped(value, read_number)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from roost.api.errors import StatusError, invalid
 from roost.api.groups import GROUP_ORDER
+from roost.api.jsontext import written_numbers
 from roost.api.kind import Change, Kind, Resource
 from roost.api.registry import Registry
 from roost.api.schema.node import Node
@@ -127,6 +128,7 @@ class Core:
 
     async def stored(self, kind: Kind, value: Object) -> Object:
         """Return an object in the form in which it is stored; raises StatusError."""
+        value = self.written(kind, value)
         if kind.convert is not None and kind.resource in self.converters:
             return await self.converters[kind.resource].store(kind, value)
         return self.to_storage(kind, value)
@@ -194,6 +196,10 @@ class Core:
             raise
         return reservation
 
+    def written(self, kind: Kind, value: Object) -> Object:
+        """Return an object as it is when it has been written; only those without a type change."""
+        return written_numbers(value) if is_custom(kind) else value
+
     def to_storage(self, kind: Kind, value: Object) -> Object:
         if kind.convert is None:
             return value
@@ -202,6 +208,7 @@ class Core:
 
     def unsaved(self, kind: Kind, key: str, value: Object, revision: int) -> Record:
         """Return what a dry run answers with: a record that no store has."""
+        value = self.written(kind, value)
         if kind.resource in self.converters:
             # It is shown in the version in which it was written: nobody else has to be asked.
             stored, storage = value, kind

@@ -11,6 +11,7 @@ from functools import partial
 
 from roost.api.crd.embedded import coerce_embedded, complaint_below
 from roost.api.errors import BadRequest, Cause, StatusError, invalid
+from roost.api.jsontext import TooLarge, read_numbers
 from roost.api.kind import Kind
 from roost.api.schema.decode import decode, strict_message, unhandled
 from roost.api.schema.node import Node
@@ -32,6 +33,10 @@ def decode_custom(
     refused = refused or partial(unhandled, node, value)
     if not isinstance(value, dict):
         raise BadRequest("error decoding: the body is not an object")
+    try:
+        value = read_numbers(value)
+    except TooLarge as error:
+        raise refused(str(error)) from None
     pruned, complaints = prune_object(node, value)
     metadata = value.get("metadata")
     try:

@@ -1,6 +1,7 @@
 """What a schema says of numbers: bounds, steps and formats, in the words of the real server.
 
-Rule: a whole number is compared with a whole limit, so the fraction of the limit is left out.
+Rules: a whole number is compared with a whole limit, so the fraction of the limit is left out. A limit
+that the format of a schema has no number for is complained of with every value, and compared as it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from roost.api.values import Object
 Check = Callable[[Any, Any, str, Causes], None]
 #: Formats of integers that are checked -> how many bits there are.
 _BITS = {"int32": 32, "int64": 64}
+#: Formats that have not all numbers, by the types that they are checked with.
+_FORMATS = {"integer": tuple(_BITS), "number": ("float",)}
+#: Up to here a float can be every integer.
+_SAFE_MAX = 2.0**53 - 1
+_HAIR = 1e-9
 _FLOAT_MAX = 3.4028234663852886e38
 _PLAIN_MAX, _PLAIN_MIN = 1e6, 1e-4
 
@@ -47,17 +53,46 @@ def number_checks(schema: Object) -> tuple[Check, ...]:
     return tuple(one for one in made if one is not None)
 
 
+def is_whole(value: float) -> bool:
+    """Does a float count as an integer? Only where floats have all of them; a hair more does, too."""
+    if not abs(value) <= _SAFE_MAX:
+        return False
+    nearest = round(value)
+    return value == nearest or abs(value - nearest) < _HAIR * abs(nearest)
+
+
+def _has(form: str, value: float) -> bool:
+    """Has a format a number?"""
+    if form == "float":
+        return abs(value) <= _FLOAT_MAX
+    most = 1 << (_BITS[form] - 1)
+    return value == int(value) and -most <= value < most
+
+
+def _format(schema: Object) -> str:
+    form = str(schema.get("format") or "")
+    return form if form in _FORMATS.get(schema.get("type") or "", ()) else ""
+
+
+def _unfit(schema: Object, what: str, path: str, causes: Causes) -> None:
+    text = f"{what} value must be of type {schema['type']} with format {schema['format']} in {path}"
+    causes.invalid("<nil>", "", text)
+
+
 def _bound(schema: Object, key: str, exclusive: str, *, less: bool) -> Check | None:
     stated = schema.get(key)
     if stated is None:
         return None
-    strict = bool(schema.get(exclusive))
+    strict, form = bool(schema.get(exclusive)), _format(schema)
     words = ("less" if less else "greater") + " than" + ("" if strict else " or equal to")
+    unfit = bool(form) and not _has(form, stated)
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
         if not _is_number(value):
             return
-        limit = int(stated) if isinstance(value, int) else float(stated)
+        if unfit:
+            _unfit(schema, f"{key.capitalize()} boundary", path, causes)
+        limit = int(stated) if isinstance(value, int) and not unfit else float(stated)
         beyond = value > limit if less else value < limit
         if beyond or (strict and value == limit):
             causes.invalid(path, value, f"{path} in body should be {words} {written(limit)}")
@@ -66,20 +101,13 @@ def _bound(schema: Object, key: str, exclusive: str, *, less: bool) -> Check | N
 
 
 def _range(schema: Object) -> Check | None:
-    form, kind = schema.get("format") or "", schema.get("type")
-    bits = _BITS.get(form) if kind == "integer" else None
-    is_float = kind == "number" and form == "float"
-    if bits is None and not is_float:
+    form = _format(schema)
+    if not form:
         return None
-    most = 1 << (bits - 1) if bits else 0
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if not _is_number(value):
-            return
-        fits = -most <= value < most if bits else abs(value) <= _FLOAT_MAX
-        if not fits:
-            text = f"Checked value must be of type {kind} with format {form} in {path}"
-            causes.invalid("<nil>", "", text)
+        if _is_number(value) and not _has(form, value):
+            _unfit(schema, "Checked", path, causes)
 
     return check
 
@@ -88,13 +116,18 @@ def _multiple(schema: Object) -> Check | None:
     step = schema.get("multipleOf")
     if not step:
         return None
+    form = _format(schema)
+    unfit = bool(form) and not _has(form, step)
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
         if not _is_number(value):
             return
-        shown = int(step) if isinstance(value, int) and int(step) else float(step)
-        fits = value % shown == 0 if isinstance(shown, int) else float(value / shown).is_integer()
-        if not fits:
+        if unfit:
+            _unfit(schema, "MultipleOf", path, causes)
+        exact = isinstance(value, int) and int(step) and not unfit
+        shown = int(step) if exact else float(step)
+        times = 1 / shown * value if 0 < shown < 1 else value / shown
+        if not (value % shown == 0 if exact else is_whole(times)):
             causes.invalid(path, value, f"{path} in body should be a multiple of {written(shown)}")
 
     return check

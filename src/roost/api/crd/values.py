@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roost.api.crd.formats import check_of, known_format
-from roost.api.crd.numbers import number_checks, written
+from roost.api.crd.numbers import is_whole, number_checks, written
 from roost.api.crd.weights import weight
 from roost.api.regex.faults import BadPattern
 from roost.api.regex.patterns import compiled
@@ -42,7 +42,7 @@ def type_of(value: Any) -> str:
 def _fits(value: Any, wanted: tuple[str, ...]) -> bool:
     kind = type_of(value)
     if kind == "number" and "integer" in wanted:
-        return "number" in wanted or float(value).is_integer()
+        return "number" in wanted or is_whole(value)
     return kind in wanted or (kind == "integer" and "number" in wanted)
 
 
@@ -182,12 +182,19 @@ def _enum(schema: Object) -> Check | None:
     listed = [one if isinstance(one, str) else _json(one) for one in allowed]
 
     def check(value: Any, _old: Any, path: str, causes: Causes) -> None:
-        if not any(
-            value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed
-        ):
+        if not any(_is(value, one) for one in allowed):
             causes.not_supported(path, value, listed)
 
     return check
+
+
+def _is(value: Any, allowed: Any) -> bool:
+    """Is a value one that is allowed? A float is taken for an integer without its fraction."""
+    if isinstance(value, bool) or isinstance(allowed, bool):
+        return value is allowed
+    if isinstance(value, float) and isinstance(allowed, int):
+        return int(value) == allowed
+    return bool(value == allowed)
 
 
 def _json(value: Any) -> str:

@@ -211,3 +211,55 @@ def test_alternatives_are_weighed_for_every_kind_of_value(value: Any) -> None:
     texts = {"anyOf": [{"not": {}}, {"not": {}, "format": "ipv4", "items": {"type": "string"}}]}
     said = complaints(texts, value)
     assert said == [] if value is None else said[0][0] == "<nil>"
+
+
+CHECKED = "value must be of type integer with format int32 in v"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "messages"),
+    [
+        ({"type": "integer"}, 1e3, []),
+        ({"type": "integer"}, 1000000000.0001, []),
+        ({"type": "integer"}, 1000000.5, ['must be of type integer: "number"']),
+        ({"type": "integer"}, 1e17, ['must be of type integer: "number"']),
+        ({"type": "integer"}, 1 << 60, []),
+        ({"x-kubernetes-int-or-string": True}, 2.0**63, ['integer,string: "number"']),
+        ({"type": "integer", "format": "int32"}, 1e3, []),
+        (
+            {"type": "integer", "format": "int32"},
+            1.5,
+            ['must be of type int32: "float64"', f"Checked {CHECKED}"],
+        ),
+        (
+            {"type": "integer", "format": "int32", "maximum": 4294967295},
+            1,
+            [f"Maximum boundary {CHECKED}"],
+        ),
+        (
+            {"type": "integer", "format": "int32", "minimum": 0.5, "maximum": 4294967295},
+            0,
+            [
+                f"Minimum boundary {CHECKED}",
+                "should be greater than or equal to 0.5",
+                f"Maximum boundary {CHECKED}",
+            ],
+        ),
+        (
+            {"type": "integer", "format": "int32", "multipleOf": 0.5},
+            1,
+            [f"MultipleOf {CHECKED}"],
+        ),
+        ({"type": "integer", "format": "int64", "maximum": 4294967295}, 1, []),
+        ({"type": "number", "format": "float", "maximum": 1e39}, 1, ["with format float in v"]),
+        ({"type": "number", "format": "double", "maximum": 1e39}, 1, []),
+        ({"type": "number", "multipleOf": 0.1}, 0.3, []),
+        ({"type": "number", "enum": [1, 2]}, 1.5, []),
+        ({"type": "number", "enum": [1.5]}, 1, ["Unsupported value"]),
+    ],
+)
+def test_numbers(schema: Any, value: Any, messages: list[str]) -> None:
+    found = [message for _, _, message in complaints(schema, value)]
+    assert len(found) == len(messages)
+    for told, wanted in zip(found, messages, strict=True):
+        assert wanted in told

@@ -330,3 +330,28 @@ def test_selectable_fields_and_columns(play: Play) -> None:
         assert code == 400
 
     play(scene)
+
+
+@pytest.mark.parametrize("query", ["", "?dryRun=All"])
+def test_numbers_are_kept_as_they_are_written(play: Play, query: str) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+        free = {"n": [1e3, 1.5, 123456789012345678901, {"deep": 2.0}]}
+        _, made = await asker.ask(
+            "POST", TOYS + query, toy("x", {"name": "a", "replicas": 3.0, "free": free})
+        )
+        assert json.dumps(made["spec"]) == json.dumps(
+            {
+                "name": "a",
+                "replicas": 3,
+                "free": {"n": [1000, 1.5, 123456789012345680000, {"deep": 2}]},
+            }
+        )
+        code, refused = await asker.ask(
+            "POST", TOYS, toy("y", {"name": "a", "free": {"n": 10**400}})
+        )
+        assert (code, refused["message"].rpartition(" number ")[0]) == (
+            400, 'Toy in version "v1" cannot be handled as a Toy: json: cannot unmarshal'
+        )  # fmt: skip
+
+    play(scene)
