@@ -20,7 +20,7 @@ from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
 from roost.node.podnetwork import NumberedNetwork
 from roost.node.podspec import timestamp
-from roost.node.tools import Capacity, Machine, NodeSettings, Runtimes, Tools
+from roost.node.tools import Capacity, Machine, NodeSettings, Runtimes, Tools, Trees
 from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.simulated import SimulatedRuntime
 
@@ -87,6 +87,7 @@ class World:
     behaviours: dict[str, Any] = field(default_factory=dict)
     settings: NodeSettings = SETTINGS
     machine: Machine | None = None
+    trees: Trees | None = None
 
     def __post_init__(self) -> None:
         self.cluster.clock = self.clock
@@ -110,6 +111,7 @@ class World:
             reach=self.reach,
             recorder=self.notes,
             machine=self.machine,
+            trees=self.trees,
         )
 
     @asynccontextmanager

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from parity.manifests import config, pod, secret, sh
+from parity.manifests import WAIT, config, pod, secret, sh
 from parity.target import Object, Target, condition
 from roost.api.errors import Invalid, NotFound
 
@@ -175,6 +175,59 @@ def test_a_claim_that_nobody_made(target: Target):
     target.create(pod("a", **mounted(claim)))
     event = target.told("a", "FailedScheduling")
     assert 'persistentvolumeclaim "none" not found' in event["message"]
+
+
+# -- what it writes
+
+
+WRITE = "seq 1 100000 > {}/f; touch {}/done; trap 'exit 0' TERM; sleep 100000 & wait"
+
+
+def evicted(target: Target, body: Object) -> str:
+    """Let a pod be evicted; return why."""
+    name = body["metadata"]["name"]
+    target.create(body)
+    target.phase(name, "Failed")
+    status = target.get("pods", name)["status"]
+    assert status["reason"] == "Evicted"
+    assert condition(target.get("pods", name), "DisruptionTarget") == ""
+    event = target.told(name, "Evicted")
+    assert (event["type"], event["message"]) == ("Warning", status["message"])
+    ended = target.status(name)["state"]["terminated"]
+    assert ended["exitCode"] in {0, 137, 143}
+    return str(status["message"])
+
+
+def test_a_volume_that_grows_beyond_its_limit(target: Target):
+    volume = {"name": "v", "emptyDir": {"sizeLimit": "256Ki"}}
+    message = evicted(target, pod("a", WRITE.format("/v", "/v"), **mounted(volume)))
+    assert message == 'Usage of EmptyDir volume "v" exceeds the limit "256Ki". '
+
+
+def test_a_volume_within_its_limit(target: Target):
+    volume = {"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}
+    target.start(pod("a", WRITE.format("/v", "/v"), **mounted(volume)))
+    target.wait(lambda: target.exec("a", "test", "-f", "/v/done").code == 0)
+    target.never(lambda: target.get("pods", "a")["status"]["phase"] != "Running", 12)
+
+
+LIMITED = {"resources": {"limits": {"ephemeral-storage": "256Ki"}}}
+
+
+def test_a_pod_that_writes_more_than_its_containers_may(target: Target):
+    message = evicted(target, pod("a", WRITE.format("/tmp", "/tmp"), container=LIMITED))
+    assert message == (
+        "Pod ephemeral local storage usage exceeds the total limit of containers 256Ki. "
+    )
+
+
+def test_a_container_that_prints_more_than_it_may(target: Target):
+    script = f"seq 1 4000; {WAIT}"
+    strict = {"resources": {"limits": {"ephemeral-storage": "96Ki"}}}
+    generous = {"resources": {"limits": {"ephemeral-storage": "1Gi"}}}
+    containers = [sh(script, **strict), sh(WAIT, "other", **generous)]
+    message = evicted(target, pod("a", containers=containers))
+    assert message == 'Container main exceeded its local ephemeral storage limit "96Ki". '
 
 
 # -- itself

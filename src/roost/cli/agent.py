@@ -23,6 +23,7 @@ from roost.adapters.real.kubelet.server import KubeletServer
 from roost.adapters.real.machine import DiskSpace, read_capacity, read_node_info
 from roost.adapters.real.network import SystemNetwork
 from roost.adapters.real.processes import SystemProcesses
+from roost.adapters.real.trees import DiskTrees
 from roost.adapters.real.usage import LinuxMachine
 from roost.cli.places import Places
 from roost.cli.settings import KUBELET_PORT, Settings, node_name
@@ -179,6 +180,7 @@ def _tools(parts: Parts, recorder: EventRecorder) -> Tools:
         recorder=recorder,
         space=DiskSpace(parts.places.root),
         machine=LinuxMachine(),
+        trees=DiskTrees(),
     )
 
 

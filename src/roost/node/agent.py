@@ -21,6 +21,7 @@ from roost.network.plan import NetworkError
 from roost.node import podspec
 from roost.node.admission import Requests, admit, resize_verdict
 from roost.node.adoption import adopt, newest, resumed
+from roost.node.evictions import Evictions
 from roost.node.facts import PodFacts, PodState, Verdict
 from roost.node.housekeeping import Housekeeping
 from roost.node.memory import Desk
@@ -72,6 +73,7 @@ class NodeAgent:
         self.defects = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._housekeeping = Housekeeping(settings, tools, lambda: list(self._workers.values()))
+        self.evictions = Evictions(settings, tools, lambda: list(self._workers.values()))
         self.registration = Registration(settings, tools, self._housekeeping.disk_full)
         self.pod_mirror = Mirror(
             tools.client,
@@ -176,6 +178,7 @@ class NodeAgent:
                 self._reporter.run,
                 self.registration.run,
                 self._housekeeping.run,
+                self.evictions.run,
                 self._services.run,
                 self.pod_mirror.run,
             ):
@@ -285,6 +288,7 @@ class NodeAgent:
         if self._tasks is None:
             return
         self._workers[podspec.uid(worker.pod)] = worker
+        self.evictions.on_pod(worker.pod)
         self._tasks.create_task(self._supervise(worker))
 
     async def _supervise(self, worker: PodWorker) -> None:

@@ -154,6 +154,11 @@ def conditions(pod: Object, facts: PodFacts, now: float) -> list[Object]:
         _condition("PodScheduled", met=True),
         *resizing.conditions(pod, facts),
     ]
+    if facts.verdict is not None and facts.verdict.disruption:
+        words = facts.verdict.message
+        found.append(
+            _condition("DisruptionTarget", met=True, reason="TerminationByKubelet", message=words)
+        )
     before = {one.get("type"): one for one in (pod.get("status") or {}).get("conditions") or ()}
     stamp = podspec.timestamp(now)
     generation = pod["metadata"].get("generation")

@@ -60,6 +60,8 @@ TRANSITIONS: dict[PodState, dict[PodEvent, PodState]] = {
     PodState.GONE: {},
 }
 
+#: The node wants back what the pod takes, at once: as the kubelet for hard thresholds.
+EVICTION_GRACE_S = 1.0
 DEADLINE_EXCEEDED = Verdict(
     "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
 )
@@ -89,6 +91,8 @@ def _advanced(view: PodView) -> PodView:
 def _stop_grace_s(pod: Object, event: PodEvent) -> float:
     if event in {PodEvent.DELETE, PodEvent.REMOVE}:
         return podspec.deletion_grace_s(pod)
+    if event is PodEvent.EVICT:
+        return EVICTION_GRACE_S
     return max(1.0, podspec.grace_s(pod))
 
 

@@ -160,6 +160,8 @@ class Verdict:
 
     reason: str
     message: str
+    #: Through no fault of its own: the status has the condition DisruptionTarget.
+    disruption: bool = False
 
 
 @dataclass(frozen=True, slots=True)

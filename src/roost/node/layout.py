@@ -28,6 +28,10 @@ class Layout:
     def pod_memory(self, uid: str) -> str:
         return f"{self.memory}/pods/{uid}"
 
+    def volume(self, uid: str, name: str) -> str:
+        """A volume that lies on the disk."""
+        return f"{self.pod(uid)}/volumes/{name}"
+
     def record(self, uid: str) -> str:
         """The pod as last known, with what is remembered of it: read when the agent starts."""
         return f"{self.root}/agent/pods/{uid}.json"
@@ -60,6 +64,10 @@ class Layout:
 
     def pod_logs(self, pod: Object) -> str:
         return podspec.log_folder(self.logs, pod)
+
+    def container_logs(self, pod: Object, container: str) -> str:
+        """The logs of all attempts at a container."""
+        return f"{self.pod_logs(pod)}/{container}"
 
     def log(self, pod: Object, container: str, attempt: int) -> str:
         return podspec.log_path(self.logs, pod, container, attempt)

@@ -83,9 +83,14 @@ def qos_class(pod: Object) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
+def is_critical(pod: Object) -> bool:
+    """Tell whether the cluster cannot do without the pod, so that the node never gives it up."""
+    return bool((pod["spec"].get("priority") or 0) >= _CRITICAL_PRIORITY)
+
+
 def oom_score_adj(pod: Object, container: Object, memory_bytes: int) -> int:
     """Return how ready the kernel is to kill the container, on a node with that much memory."""
-    if (pod["spec"].get("priority") or 0) >= _CRITICAL_PRIORITY:
+    if is_critical(pod):
         return _GUARANTEED_SCORE
     qos = qos_class(pod)
     if qos == "Guaranteed":

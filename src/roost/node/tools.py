@@ -12,6 +12,7 @@ from roost.node.layout import Layout
 from roost.node.naming import ClusterNames
 from roost.node.podfiles import PodFiles
 from roost.node.podnetwork import PodNetwork
+from roost.node.storage import Size
 from roost.ports.port import Chance, Files, Network, WallClock
 from roost.runtimes.port import Runtime, Usage
 
@@ -90,6 +91,16 @@ class Space(Protocol):
         ...
 
 
+class Trees(Protocol):
+    """How much is in folders of the node."""
+
+    async def sizes(self, paths: Sequence[str]) -> list[Size]:
+        """Return the size of each folder with all below it that is on the same disk, links not
+        followed. It may take seconds, and not the loop's. Of what is very large, or goes meanwhile,
+        at least what was seen."""
+        ...
+
+
 class Machine(Protocol):
     """The machine that the node is."""
 
@@ -113,3 +124,4 @@ class Tools:
     recorder: Recorder
     space: Space | None = None
     machine: Machine | None = None
+    trees: Trees | None = None

@@ -102,6 +102,7 @@ class PodWorker:
         """End the pod because the node says so."""
         if self.memory.facts.verdict is None:
             self.memory.facts = replace(self.memory.facts, verdict=verdict)
+            self.memory.event("Warning", verdict.reason, verdict.message)
             self._wake.set()
 
     def on_references(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from roost.ports.port import Chance
@@ -41,3 +42,30 @@ class Behaviour:
             at_s = (60.0 if run_s is None else run_s) * when
             return replace(certain, start_s=start_s, run_s=at_s, exit_code=1, reason="", message="")
         return replace(certain, start_s=start_s, run_s=run_s)
+
+
+class Finished:
+    """runtimes.port.Process of a command that has ended."""
+
+    def __init__(self, code: int, stdout: bytes) -> None:
+        self._code = code
+        self._stdout = stdout
+
+    async def write(self, data: bytes) -> None:
+        """Drop it: the command has ended."""
+
+    async def close_stdin(self) -> None:
+        """Nothing to close."""
+
+    async def resize(self, width: int, height: int) -> None:
+        """There is no terminal."""
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        if self._stdout:
+            yield 1, self._stdout
+
+    async def wait(self) -> int:
+        return self._code
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -297,6 +297,15 @@ class Usage:
 
 
 @runtime_checkable
+class Layers(Protocol):
+    """Optional: what containers write into their roots lies in folders of the node."""
+
+    def layer_of(self, container_id: str) -> str:
+        """Return the folder of what a container has written; "" for a container that is not known."""
+        ...
+
+
+@runtime_checkable
 class Stats(Protocol):
     """Optional: resource use."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from roost.runtimes.behaviour import Behaviour
+from roost.runtimes.behaviour import Behaviour, Finished
 from roost.runtimes.port import (
     ContainerSpec,
     ContainerStatus,
@@ -29,6 +29,11 @@ from roost.runtimes.port import (
     State,
     Usage,
 )
+
+
+def layer_folder(container_id: str) -> str:
+    """Return the folder of the node's files that is a container's root."""
+    return f"/run/containers/{container_id}"
 
 
 class Program(Protocol):
@@ -346,7 +351,11 @@ class SimulatedRuntime:
     async def load_image(self, path: str) -> list[Image]:
         return [self._add_image(path)]
 
-    # -- exec and stats ---------------------------------------------------------------------
+    # -- layers, exec and stats ---------------------------------------------------------------------
+
+    def layer_of(self, container_id: str) -> str:
+        """Return where a program that plays a container keeps the files of its root."""
+        return layer_folder(container_id) if container_id in self._containers else ""
 
     async def exec(
         self, container_id: str, argv: tuple[str, ...], *, tty: bool, stdin: bool
@@ -357,7 +366,7 @@ class SimulatedRuntime:
         self.calls.append(("exec", " ".join(argv)))
         if container.program is not None:
             return await container.program.exec(argv, tty=tty, stdin=stdin)
-        return _Finished(*self._commands(container.status.name, argv))
+        return Finished(*self._commands(container.status.name, argv))
 
     async def usage(self) -> list[Usage]:
         return [
@@ -391,30 +400,3 @@ def _usage(container_id: str, container: _Container, now: float) -> Usage:
     else:
         used, cpu_seconds = max(program.memory_bytes(), 1 << 20), program.cpu_seconds()
     return Usage(container_id, cpu_seconds, used, used, 1)
-
-
-class _Finished:
-    """An exec session whose command has ended."""
-
-    def __init__(self, code: int, stdout: bytes) -> None:
-        self._code = code
-        self._stdout = stdout
-
-    async def write(self, data: bytes) -> None:
-        """Drop it: the command has ended."""
-
-    async def close_stdin(self) -> None:
-        """Nothing to close."""
-
-    async def resize(self, width: int, height: int) -> None:
-        """There is no terminal."""
-
-    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
-        if self._stdout:
-            yield 1, self._stdout
-
-    async def wait(self) -> int:
-        return self._code
-
-    async def close(self) -> None:
-        """Nothing to close."""

@@ -32,7 +32,7 @@ from roost.ports.port import Chance, Network
 from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.images.reference import InvalidName, parse
 from roost.runtimes.port import ContainerSpec, Runtime, RuntimeFault
-from roost.runtimes.simulated import Program, Registry, SimulatedRuntime
+from roost.runtimes.simulated import Program, Registry, SimulatedRuntime, layer_folder
 from roost.simulation.controlplane import ADDRESS, ControlPlane
 from roost.simulation.kinds import find_kind
 from roost.simulation.link import Link
@@ -272,11 +272,11 @@ class Machines:
         if host is None:
             raise RuntimeFault("CreateContainerError", "the pod has no network")
         files = ContainerFiles(
-            node.files, f"/run/containers/{spec.id}", spec.mounts,
+            node.files, layer_folder(spec.id), spec.mounts,
             folder=spec.working_dir or "/", read_only=spec.security.read_only_root,
         )  # fmt: skip
         for path, content in image.files.items():
-            node.files.write(f"/run/containers/{spec.id}{path}", content.encode())
+            node.files.write(layer_folder(spec.id) + path, content.encode())
         pod = PodInfo(
             sandbox.pod_name, sandbox.pod_namespace, sandbox.pod_uid, host.address, node.name
         )

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from roost.adapters.virtual.chance import SeededChance
 from roost.adapters.virtual.files import MemoryFiles
+from roost.adapters.virtual.trees import MemoryTrees
 from roost.api import quantity
 from roost.api.values import Object
 from roost.apiserver.access.identity import AUTHENTICATED, MASTERS
@@ -248,6 +249,7 @@ class SimulatedNode:
             network=self.network,
             reach=self._machine.reach(self),
             recorder=recorder,
+            trees=MemoryTrees(self.files),
         )
         self.agent = NodeAgent(settings, tools)
         self._process.start(

@@ -163,7 +163,9 @@ def test_a_command_that_cannot_start_says_why():
 
     link = ScriptedLink()
     asyncio.run(run_session(link, start, stdout=True, stderr=True))
-    assert link.status["message"] == "no such file"
+    why = "error executing command in container: no such file"
+    assert link.status["message"] == f"Internal error occurred: {why}"
+    assert link.status["details"]["causes"] == [{"message": why}]
 
 
 @pytest.mark.parametrize("protocol", channels.COMMAND_PROTOCOLS)

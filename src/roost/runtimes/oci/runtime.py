@@ -335,7 +335,12 @@ class OciRuntime:
             raise RuntimeFault("NotRunning", f"container {container_id} is not running")
         return container
 
-    # ------------------------------------------------------------------ Stats
+    # ------------------------------------------------------------------ Layers, Stats
+
+    def layer_of(self, container_id: str) -> str:
+        """Return the folder of what a container has written into its root; "" if it is not known."""
+        container = self._containers.known.get(container_id)
+        return "" if container is None else str(container.folder.path / "upper")
 
     async def usage(self) -> list[Usage]:
         """Return what every running container uses."""
