@@ -32,6 +32,8 @@ _TIMEOUT_S: Final = 1800
 _BOOKMARK_S: Final = 60.0
 #: A bookmark comes this long before the end of a watch that ends sooner than that.
 _LAST_BOOKMARK_S: Final = 2.0
+#: How often it is looked whether a start in the future has come.
+_SOON_S: Final = 1.0
 _INITIAL_END: Final = {"k8s.io/initial-events-end": "true"}
 #: So many objects of the state so far go into one write.
 _CHUNK: Final = 500
@@ -241,8 +243,10 @@ class FramedWatch:
             if frames is not None:
                 sink.write(frames)
             await asyncio.sleep(0)
-        if options.initial_events and options.bookmarks:
+        promised = bool(options.initial_events and options.bookmarks)
+        if promised and since <= self._core.store.revision():
             sink.write(self._framer.bookmark(since, _INITIAL_END))
+            promised = False
         dropped = asyncio.Event()
         watcher = Watcher(since, sink.write, dropped.set)
         render = renderer(self._framer, self._request)
@@ -250,12 +254,17 @@ class FramedWatch:
             self._request.prefix, self._form_key, render, watcher, self._request.node
         )
         try:
-            await self._idle(sink, since, end, dropped)
+            await self._idle(sink, since, end, dropped, promised=promised)
         finally:
             leave()
 
-    async def _idle(self, sink: Sink, since: int, end: float, dropped: asyncio.Event) -> None:
-        """Wait for the end, with a bookmark now and then."""
+    async def _idle(
+        self, sink: Sink, since: int, end: float, dropped: asyncio.Event, *, promised: bool
+    ) -> None:
+        """Wait for the end, with a bookmark now and then.
+
+        The one that is `promised` after the initial events comes when the start has come.
+        """
         loop = asyncio.get_running_loop()
         bookmarks = self._request.options.bookmarks
         while not dropped.is_set():
@@ -265,9 +274,12 @@ class FramedWatch:
             pause = left
             if bookmarks:
                 pause = min(_BOOKMARK_S, max(left - _LAST_BOOKMARK_S, 0.0)) or left
+                pause = min(_SOON_S, left) if promised else pause
             try:
                 async with asyncio.timeout(pause):
                     await dropped.wait()
             except TimeoutError:
                 if bookmarks and loop.time() < end and self._core.feed.revision >= since:
-                    sink.write(self._framer.bookmark(self._core.feed.revision))
+                    marks = _INITIAL_END if promised else None
+                    sink.write(self._framer.bookmark(self._core.feed.revision, marks))
+                    promised = False

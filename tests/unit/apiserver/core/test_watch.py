@@ -49,6 +49,27 @@ def test_initial_events_end_with_a_bookmark(play: Play) -> None:
     play(scene)
 
 
+def test_the_bookmark_after_initial_events_waits_for_a_start_in_the_future(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        await asker.ask("POST", MAPS, cm("a"))
+        query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=4"
+        watching = await asker.watch(f"{MAPS}?{query}&allowWatchBookmarks=true")
+        await watching.until(1)
+        await asyncio.sleep(2)
+        for name in ("b", "c", "d"):
+            await asker.ask("POST", MAPS, cm(name))
+        events = await watching.until(3)
+        assert [(e["type"], e["object"]["metadata"].get("name", "")) for e in events] == [
+            ("ADDED", "a"), ("ADDED", "d"), ("BOOKMARK", ""),
+        ]  # fmt: skip
+        mark = events[2]["object"]["metadata"]
+        assert mark["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert mark["resourceVersion"] == "5"
+        await watching.end()
+
+    play(scene)
+
+
 def test_watchers_of_one_form_share_their_frames(play: Play) -> None:
     async def scene(asker: Any) -> None:
         watches = [await asker.watch(f"{MAPS}?watch=1&resourceVersion=1") for _ in range(3)]
