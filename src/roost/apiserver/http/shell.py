@@ -24,7 +24,7 @@ from aiohttp.web_protocol import RequestHandler
 from roost.api.errors import InternalError, RequestEntityTooLarge, StatusError
 from roost.apiserver.attributes import ANONYMOUS, User
 from roost.apiserver.authenticator import Credentials, websocket_token
-from roost.apiserver.http import pieces
+from roost.apiserver.http import pieces, websocket
 from roost.apiserver.http.connection import (
     CLOSED,
     FIELD_BYTES,
@@ -165,6 +165,8 @@ class HttpServer:
             answer = error_answer(InternalError("Internal error occurred"))
         if isinstance(answer, Answer):
             return await self._send(request, answer)
+        if isinstance(answer, WatchAnswer) and websocket.is_asked(request):
+            return await websocket.serve(request, answer)
         if isinstance(answer, WatchAnswer):
             return await self._stream(request, connection, answer)
         if self._proxies is None:

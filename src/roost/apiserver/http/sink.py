@@ -8,7 +8,7 @@ from typing import Final
 from roost.apiserver.messages import Frames
 
 #: A watcher that is so far behind is cut off; it will watch again from where it was.
-_BEHIND_BYTES: Final = 16 * 1024 * 1024
+BEHIND_BYTES: Final = 16 * 1024 * 1024
 
 
 class TransportSink:
@@ -30,7 +30,7 @@ class TransportSink:
             self.closed = self.broken = True
             return
         transport.write(frames.chunked)
-        if transport.get_write_buffer_size() > _BEHIND_BYTES:
+        if transport.get_write_buffer_size() > BEHIND_BYTES:
             self.closed = self.broken = True
             transport.abort()
 

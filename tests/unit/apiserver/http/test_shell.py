@@ -217,6 +217,54 @@ def test_who_hangs_up_leaves_the_feed(play: Play) -> None:
     play(scene)
 
 
+QUERY = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+
+
+def test_each_event_is_a_message_of_a_websocket(play: Play) -> None:
+    async def scene(site: Site) -> None:
+        large = {"metadata": {"name": "b"}, "data": {"x": "y" * 70_000}}
+        for body in ({"metadata": {"name": "a"}}, large):
+            await site.ask("POST", MAPS, json=body)
+        url = f"{site.url}{MAPS}?{QUERY}&timeoutSeconds=1"
+        token = "base64url.bearer.authorization.k8s.io.c2VjcmV0"
+        async with site.session.ws_connect(url, protocols=(token, "plain")) as socket:
+            assert socket.protocol == "plain"
+            events = [message async for message in socket]
+            assert {event.type for event in events} == {aiohttp.WSMsgType.TEXT}
+            names = [event.json()["object"]["metadata"]["name"] for event in events]
+            assert (names, socket.close_code) == (["a", "b"], 1000)
+        accept = {"Accept": "application/vnd.kubernetes.protobuf"}
+        async with site.session.ws_connect(url, headers=accept) as socket:
+            events = [message async for message in socket]
+            assert [event.data[:7] for event in events] == [b"\n\x05ADDED"] * 2
+
+    play(scene)
+
+
+def test_who_closes_a_websocket_leaves_the_feed(play: Play) -> None:
+    async def scene(site: Site) -> None:
+        socket = await site.session.ws_connect(f"{site.url}{MAPS}?watch=1")
+        await left(site, empty=False)
+        await socket.ping(b"x")
+        await socket.close()
+        await left(site, empty=True)
+
+    play(scene)
+
+
+def test_a_watch_that_is_refused_opens_no_websocket(play: Play) -> None:
+    async def scene(site: Site) -> None:
+        for url, code in ((f"{MAPS}?watch=1&resourceVersion=x", 400), (MAPS, 200)):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await site.session.ws_connect(site.url + url)
+            assert refused.value.status == code
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        async with site.session.get(f"{site.url}{MAPS}?watch=1", headers=upgrade) as answer:
+            assert answer.status == 400  # a handshake has a key
+
+    play(scene)
+
+
 async def with_kubelet(site: Site, serve: Any) -> asyncio.Server:
     """Start what stands for a kubelet, and a node and a pod that lead to it."""
     kubelet = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=site.server_tls)
