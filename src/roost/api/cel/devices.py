@@ -33,7 +33,7 @@ _DEVICE: Final = object_of(
         "allowMultipleAllocations": Field(BOOL, "allowMultipleAllocations"),
     },
 )
-_ENVIRONMENT: Final = Environment({"device": _DEVICE})
+_ENVIRONMENT: Final = Environment({"device": _DEVICE}, binds=True)
 
 
 def selector_fault(expression: str) -> tuple[str, bool]:

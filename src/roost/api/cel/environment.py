@@ -42,6 +42,8 @@ class Environment:
     variables: Mapping[str, Type]
     structures: Mapping[str, Type] = field(default_factory=dict)
     library: Library | None = None  # None: the usual functions
+    #: May expressions name values, by cel.bind?
+    binds: bool = False
 
 
 class Program:
@@ -122,7 +124,7 @@ def build(expression: str, environment: Environment) -> Program:
     from roost.api.cel.library import LIBRARY, TYPE_NAMES
 
     try:
-        tree = parse(expression)
+        tree = parse(expression, binds=environment.binds)
         checker = Checker(
             expression,
             environment.variables,
@@ -131,7 +133,7 @@ def build(expression: str, environment: Environment) -> Program:
             environment.structures,
         )
         checked = checker.check(tree)
-        issues = literal_issues(tree)
+        issues = literal_issues(tree, checked)
         if issues:
             raise CompileError(expression, issues)
         return Program(expression, tree, checked, environment.variables)

@@ -28,15 +28,10 @@ from roost.api.cel.nodes import (
 )
 from roost.api.cel.prices import price
 from roost.api.cel.running import Run, Step
-from roost.api.cel.types import Type, is_dyn
+from roost.api.cel.types import Type, is_dyn, run_time_name
 from roost.api.cel.values import NONE, EvaluationError, Optional, Struct, TypeValue, map_key
 
 LIST_COST, MAP_COST, STRUCT_COST = 10, 30, 40
-_RUNTIME_NAMES = {
-    "null": "null_type",
-    "timestamp": "google.protobuf.Timestamp",
-    "duration": "google.protobuf.Duration",
-}
 
 
 class Compiler:
@@ -78,7 +73,7 @@ class Compiler:
                 return _load(scope[name])
         if name not in self._variables:
             of = self._checked.types[node].params[0]
-            value = TypeValue(_RUNTIME_NAMES.get(of.kind, of.name or of.kind))
+            value = TypeValue(run_time_name(of))
             return lambda _run: value
         if name not in self.slots:
             self.slots[name] = self.slot()

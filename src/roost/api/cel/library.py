@@ -5,8 +5,10 @@ from __future__ import annotations
 from roost.api.cel.functions import (
     authorization,
     collections,
+    conversions,
     dates,
     formats,
+    formatting,
     measures,
     network,
     operators,
@@ -32,7 +34,18 @@ from roost.api.cel.types import (
     type_of,
 )
 
-_MODULES = (operators, strings, collections, dates, network, measures, formats, authorization)
+_MODULES = (
+    operators,
+    conversions,
+    strings,
+    formatting,
+    collections,
+    dates,
+    network,
+    measures,
+    formats,
+    authorization,
+)
 LIBRARY = merged(one.declarations.library for one in _MODULES)
 #: The types of the variables `authorizer` and `authorizer.requestResource` of policies.
 AUTHORIZER = opaque("kubernetes.authorization.Authorizer")

@@ -21,7 +21,7 @@ _COMPREHENSIONS = {
 _OPTIONAL = {"optMap": "map", "optFlatMap": "flatMap"}
 
 
-def expand(call: Call, issues: list[Issue]) -> Node | None:
+def expand(call: Call, issues: list[Issue], *, binds: bool) -> Node | None:
     """What the call stands for, or None when it is an ordinary call."""
     if call.target is None:
         return _has(call, issues) if call.function == "has" and len(call.args) == 1 else None
@@ -32,7 +32,10 @@ def expand(call: Call, issues: list[Issue]) -> Node | None:
         name = _name(call.args[0], issues, "optMap() variable name must be a simple identifier")
         return Bind(_OPTIONAL[call.function], name, call.target, call.args[1], call.at)
     is_bind = (
-        call.function == "bind" and isinstance(call.target, Ident) and call.target.name == "cel"
+        binds
+        and call.function == "bind"
+        and isinstance(call.target, Ident)
+        and call.target.name == "cel"
     )
     if is_bind and count == 3:
         name = _name(call.args[0], issues, "cel.bind() variable names must be simple identifiers")

@@ -59,8 +59,8 @@ class _Abandoned(Exception):
     """Reading cannot go on; the issue is already noted."""
 
 
-def parse(source: str) -> Node:
-    """Raises CompileError."""
+def parse(source: str, *, binds: bool = False) -> Node:
+    """Raises CompileError. `binds` says whether cel.bind is a macro."""
     if len(source) > _MAX_SIZE:
         raise CompileError(
             source[:0],
@@ -72,7 +72,7 @@ def parse(source: str) -> Node:
             ],
         )
     issues: list[Issue] = []
-    parser = _Parser(tokens_of(source, issues), issues)
+    parser = _Parser(tokens_of(source, issues), issues, binds)
     tree: Node | None = None
     try:
         tree = parser.whole()
@@ -86,7 +86,8 @@ def parse(source: str) -> Node:
 
 
 class _Parser:
-    def __init__(self, tokens: list[Token], issues: list[Issue]) -> None:
+    def __init__(self, tokens: list[Token], issues: list[Issue], binds: bool) -> None:
+        self._binds = binds
         self._tokens = tokens
         self._issues = issues
         self._next = 0
@@ -216,7 +217,7 @@ class _Parser:
         return self._macro(Call(name.text, node, args, bracket.at))
 
     def _macro(self, call: Call) -> Node:
-        expanded = expand(call, self._issues)
+        expanded = expand(call, self._issues, binds=self._binds)
         return call if expanded is None else expanded
 
     def _arguments(self, end: str) -> list[Node]:

@@ -90,5 +90,17 @@ LIST = list_of(DYN)
 MAP = map_of(DYN, DYN)
 
 
+_RUN_TIME_NAMES = {
+    "null": "null_type",
+    "timestamp": "google.protobuf.Timestamp",
+    "duration": "google.protobuf.Duration",
+}
+
+
+def run_time_name(of: Type) -> str:
+    """Return what values of a type call it."""
+    return _RUN_TIME_NAMES.get(of.kind, of.name or of.kind)
+
+
 def is_dyn(of: Type) -> bool:
     return of.kind in ("dyn", "any", "error")

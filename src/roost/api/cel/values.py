@@ -16,6 +16,8 @@ from roost.api.numerals import natural
 
 INT_MIN, INT_MAX, UINT_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 NS = 1_000_000_000
+#: What is said of a moment before the year 1 or after the year 9999.
+OVERFLOWN = "timestamp overflow"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMP_MIN, _TIMESTAMP_MAX = -62_135_596_800, 253_402_300_799
 _DURATION_UNITS = {
@@ -166,7 +168,7 @@ def timestamp_of(text: str) -> Timestamp:
 
 def checked_timestamp(ns: int) -> Timestamp:
     if not _TIMESTAMP_MIN <= ns // NS <= _TIMESTAMP_MAX:
-        raise EvaluationError("timestamp overflow")
+        raise EvaluationError(OVERFLOWN)
     return Timestamp(ns)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
+from roost.api.addresses import parse_address, parse_network
 from roost.api.cel.values import EvaluationError, duration_of, timestamp_of
+from roost.api.encodings import is_base64
+from roost.api.uris import absolute_fault
 from roost.api.validation.causes import quoted
 from roost.api.values import Object
 
@@ -29,7 +28,7 @@ def _succeeds(parse: Callable[[str], object]) -> Callable[[str], bool]:
     def check(text: str) -> bool:
         try:
             parse(text)
-        except (ValueError, EvaluationError, binascii.Error):
+        except (ValueError, EvaluationError):
             return False
         return True
 
@@ -50,12 +49,14 @@ def _length(text: str) -> object:
     return _DAYS.match(text) or duration_of(text.replace(" ", ""))
 
 
+def _address(text: str) -> object:
+    if "%" in text:
+        raise ValueError(text)
+    return parse_address(text)
+
+
 def _uri(text: str) -> bool:
-    try:
-        found = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(found.scheme) or text.startswith("/")
+    return not absolute_fault(text)
 
 
 def _email(text: str) -> bool:
@@ -98,12 +99,10 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "datetime": _succeeds(_moment),
     "date": _succeeds(_day),
     "duration": _succeeds(_length),
-    "byte": _succeeds(lambda text: base64.b64decode(text, validate=True)),
-    "ipv4": _succeeds(ipaddress.IPv4Address),
-    "ipv6": _succeeds(ipaddress.IPv6Address),
-    "cidr": lambda text: (
-        "/" in text and _succeeds(lambda t: ipaddress.ip_network(t, strict=False))(text)
-    ),
+    "byte": is_base64,
+    "ipv4": lambda text: "." in text and _succeeds(_address)(text),
+    "ipv6": lambda text: ":" in text and _succeeds(_address)(text),
+    "cidr": _succeeds(parse_network),
     "mac": _matching(r"^([0-9a-f]{2}[:-]){5}([0-9a-f]{2}|([0-9a-f]{2}[:-]){2}[0-9a-f]{2})$"),
     "uuid": _matching(_UUID % "[0-9a-f]"),
     "uuid3": _matching(_UUID % "3"),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from roost.api import names
 from roost.api.cel.admission import CONDITION, Unfit, admission_environment, compiled
 from roost.api.cel.environment import Environment
 from roost.api.cel.types import DYN, Type
 from roost.api.kind import Change
-from roost.api.validation.causes import Causes, quoted
+from roost.api.uris import parse_reference, reference_fault
+from roost.api.validation.causes import Causes
 from roost.api.validation.domains import fully_qualified
 from roost.api.validation.rules import Rules
 from roost.api.validation.selectors import label_selector
@@ -26,9 +24,6 @@ _SCOPES = ("*", "Cluster", "Namespaced")
 REINVOCATION = ("IfNeeded", "Never")
 _VERSIONS = ("v1", "v1beta1")
 _CONDITIONS_MAX = 64
-_is_scheme = re.compile("[A-Za-z][A-Za-z0-9+.-]*").fullmatch
-_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-_NOT_IN_HOSTS = frozenset(' "<>\\^`{|}')
 _FORM = "desired format: https://host[/path]"
 
 
@@ -84,57 +79,22 @@ def client(config: Object, path: str, causes: Causes) -> None:
 
 
 def _url(url: str, path: str, causes: Causes) -> None:
-    fault = _url_fault(url)
+    fault = reference_fault(url)
     if fault:
-        causes.required(path, f"url must be a valid URL: parse {quoted(url)}: {fault}; {_FORM}")
+        causes.required(path, f"url must be a valid URL: {fault}; {_FORM}")
         return
-    parts = urlsplit(url)
+    parts = parse_reference(url)
     if parts.scheme != "https":
         text = f"'https' is the only allowed URL scheme; {_FORM}"
         causes.invalid(path, parts.scheme, text)
-    host = parts.netloc.rpartition("@")[2]
-    if not host:
-        causes.invalid(path, host, f"host must be specified; {_FORM}")
-    if "@" in parts.netloc:
-        user = parts.netloc.rpartition("@")[0]
-        causes.invalid(path, user, "user information is not permitted in the URL")
+    if not parts.host:
+        causes.invalid(path, parts.host, f"host must be specified; {_FORM}")
+    if parts.user:
+        causes.invalid(path, parts.user, "user information is not permitted in the URL")
     if parts.fragment:
         causes.invalid(path, parts.fragment, "fragments are not permitted in the URL")
     if parts.query:
         causes.invalid(path, parts.query, "query parameters are not permitted in the URL")
-
-
-def _url_fault(url: str) -> str:
-    """Return what Go's parser has against a URL, "" for nothing."""
-    if any(letter < " " or letter == "\x7f" for letter in url):
-        return "net/url: invalid control character in URL"
-    head, colon, _ = url.partition(":")
-    if colon and not head:
-        return "missing protocol scheme"
-    if colon and not _is_scheme(head) and "/" not in head:
-        return "first path segment in URL cannot contain colon"
-    bare = url.partition("#")[0]
-    found = _ESCAPE.search(bare)
-    if found:
-        return f"invalid URL escape {quoted(bare[found.start() : found.start() + 3])}"
-    _, slashes, rest = bare.partition("//")
-    host = re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2] if slashes else ""
-    odd = next((letter for letter in host if letter in _NOT_IN_HOSTS), "")
-    if odd:
-        return f"invalid character {quoted(odd)} in host name"
-    if host.startswith("["):
-        inside, closed, port = host.partition("]")
-        if not closed:
-            return "missing ']' in host"
-        try:
-            ipaddress.IPv6Address(inside[1:].partition("%")[0])
-        except ValueError:
-            return f"invalid host: ParseAddr({quoted(inside[1:])}): unable to parse IP"
-    else:
-        port = host[len(host.partition(":")[0]) :]
-    if port and not (port[0] == ":" and (port == ":" or port[1:].isdecimal())):
-        return f"invalid port {quoted(port)} after host"
-    return ""
 
 
 def service_reference(service: Object, path: str, causes: Causes) -> None:

@@ -39,6 +39,21 @@ _OPERAND = (
         ("[1, 'a'].size()", "1:5", "expected type 'int' but found 'string'"),
         ("self.s.all(x, true)", "1:5", ("expression of type 'string' cannot be range of a "
          "comprehension (must be list, map, or dynamic)")),
+        ("any in ['a', any]", "1:14", "expected type 'string' but found 'dyn'"),
+        ("{'a': any, 'b': 1} == any", "1:17", "expected type 'dyn' but found 'int'"),
+        ("'%d'.format(['a'])", "1:14", ("error during formatting: decimal clause can only be used on "
+         "integers, was given string")),
+        ("'%s'.format([[ip('::1')]])", "1:17", ("error during formatting: string clause can only be "
+         "used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, "
+         "was given net.IP")),
+        ("'%d %d'.format([1])", "1:15", "index 1 out of range"),
+        ("'%d'.format([1, any])", "1:12",
+         "too many arguments supplied to string.format (expected 1, got 2)"),
+        ("'%'.format([])", "1:11", "unexpected end of string"),
+        ("'%.f'.format([1.0])", "1:13", ("could not parse formatting clause: error while parsing "
+         "precision: error while converting precision to integer: "
+         'strconv.Atoi: parsing "": invalid syntax')),
+        ("cel.bind(x, 1, any)", "1:1", "undeclared reference to 'cel' (in container '')"),
         ("[1].exists(x, x)", "1:11", "found no matching overload for '_||_' applied to '(bool, int)'"),
     ],
 )  # fmt: skip
@@ -47,6 +62,14 @@ def test_message(expression: str, place: str, message: str) -> None:
         build(expression, ENVIRONMENT)
     first = str(caught.value).split("\n")[0]
     assert first == f"ERROR: <input>:{place}: {message}"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["'%s %d'.format([any, 1])", "'%s'.format([['a', any]])", "['a', 'b'].all(x, any in [x])"],
+)
+def test_what_fits(expression: str) -> None:
+    build(expression, ENVIRONMENT)
 
 
 def test_the_line_and_a_mark_under_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roost.api.cel import environment
-from roost.api.cel.environment import Environment
+from roost.api.cel.environment import CompileError, Environment
 from roost.api.cel.functions.authorization import Authority, Question
 from roost.api.cel.library import AUTHORIZER
 from roost.api.cel.types import DYN, INT
@@ -39,8 +39,7 @@ def value(expression: str, **more: Any) -> Any:
         ("{'x': 1}.transformMap(k, v, v + 1)", {"x": 2}),
         ("self.?a.?zz.orValue(5)", 5),
         ("self.?a.?b.optMap(x, x + 1).value()", 2),
-        ("[?self.?zz, 1]", [1]),
-        ("cel.bind(x, self.a.b, x + x)", 2),
+        ("[?self.?zz, self.a.b]", [1]),
         ("type(n) == int && type(self.ratio) == double", True),
         ("dyn(1) == 1.0 && !(dyn(true) == 1) && 1 < 1.5", True),
         ("'a' in ['a', 'b'] && 'b' in self.a && !(true in [1].map(x, dyn(x)))", True),
@@ -58,10 +57,28 @@ def value(expression: str, **more: Any) -> Any:
         ("duration('90m').getHours() + timestamp('2024-02-03T04:05:06Z').getDayOfMonth()", 3),
         ("timestamp('2024-01-01T00:00:00Z') + duration('1h')", Timestamp(1704070800 * 10**9)),
         ("type(ip('::1')) == net.IP", True),
+        ("url('HTTP://u@[::1]:80/a?b=c#d').getScheme()", "http"),
+        ("url('http://[::1]:80/a').getHostname() + url('http://a:8/').getPort()", "::18"),
+        ("'%s %d %%'.format([self.text, n])", "abc 2 %"),
+        ("'%s'.format([self.list])", "[3, 1, 2]"),
+        ("'%s'.format([['a', self.text]])", '["a", "abc"]'),
+        ("'%s'.format([{'k': duration('1s')}])", '{"k":duration("1s")}'),
+        ("'%s %s'.format([dyn(null), 1.5])", "null 1.5"),
+        ("'%.2f %f'.format([1234.5, dyn('NaN')])", "1,234.50 NaN"),
+        ("'%e'.format([1052.032911275])", "1.052033\u202f\u00d7\u202f10\u2070\u00b3"),
+        ("'%x %X %o %b %b'.format([255, dyn('k'), 8, 5, dyn(true)])", "ff 6B 10 101 1"),
     ],
 )
 def test_value(expression: str, expected: Any) -> None:
     assert value(expression) == expected
+
+
+def test_names_for_values_need_an_environment_with_them() -> None:
+    binding = "cel.bind(x, n, x + x)"
+    with pytest.raises(CompileError, match="undeclared reference to 'cel'"):
+        value(binding)
+    program = environment.compile(binding, Environment({"n": INT}, binds=True))
+    assert program.evaluate({"n": 2}) == 4
 
 
 @pytest.mark.parametrize(
@@ -71,7 +88,61 @@ def test_value(expression: str, expected: Any) -> None:
         ("self.list[7]", "index out of bounds: 7"),
         ("n / 0", "division by zero"),
         ("9223372036854775807 + n", "integer overflow"),
-        ("int('x')", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("int('x')", "type conversion error from 'string' to 'int'"),
+        ("uint('-1')", "type conversion error from 'string' to 'uint'"),
+        ("double('1_0')", "type conversion error from 'string' to 'double'"),
+        ("bool('yes')", "type conversion error from 'string' to 'bool'"),
+        (
+            "timestamp(self.text)",
+            "type conversion error from 'string' to 'google.protobuf.Timestamp'",
+        ),
+        (
+            "duration(self.text)",
+            "type conversion error from 'string' to 'google.protobuf.Duration'",
+        ),
+        (
+            "ip('1.2.3')",
+            (
+                'IP Address "1.2.3" parse error during conversion from string: '
+                'ParseAddr("1.2.3"): IPv4 address too short'
+            ),
+        ),
+        ("ip('fe80::1%eth0')", 'IP address "fe80::1%eth0" with zone value is not allowed'),
+        (
+            "cidr('1.2.3.4/33')",
+            (
+                "network address parse error during conversion from string: network address parse error "
+                'during conversion from string: netip.ParsePrefix("1.2.3.4/33"): '
+                "prefix length out of range"
+            ),
+        ),
+        (
+            "url('http://a b/')",
+            (
+                'URL parse error during conversion from string: parse "http://a b/": '
+                'invalid character " " in host name'
+            ),
+        ),
+        (
+            "('%d' + '').format([self.text])",
+            (
+                "error during formatting: decimal clause can only be "
+                "used on integers, was given string"
+            ),
+        ),
+        ("semver('1.2')", "No Major.Minor.Patch elements found"),
+        ("semver('v1.2.3')", 'Invalid character(s) found in major number "v1"'),
+        ("semver('1.02.3')", 'Minor number must not contain leading zeroes "02"'),
+        ("semver('1.2.')", 'strconv.ParseUint: parsing "": invalid syntax'),
+        ("semver('1.2.3-01')", 'Numeric PreRelease version must not contain leading zeroes "01"'),
+        ("semver('1.2.3-')", "Prerelease is empty"),
+        ("semver('1.2.3+a_b')", 'Invalid character(s) found in build meta data "a_b"'),
+        ("('%d %d' + '').format([n])", "index 1 out of range"),
+        ("('%' + '').format([n])", "unexpected end of string"),
+        (
+            "('%z' + '').format([n])",
+            'could not parse formatting clause: unrecognized formatting clause "z"',
+        ),
         ("self.text < 1", "no such overload"),
         ("self.text && true", "no such overload"),
         ("optional.none().value()", "optional.none() dereference"),

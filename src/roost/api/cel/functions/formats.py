@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from roost.api import names
 from roost.api.cel.functions.declare import Declarations
-from roost.api.cel.functions.network import is_url
 from roost.api.cel.values import NONE, EvaluationError, Optional, Wrapped, timestamp_of
+from roost.api.encodings import is_base64
+from roost.api.uris import absolute_fault
 
 declarations = Declarations()
 _add = declarations.add
 _UUID = re.compile(
     r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$"
 )
-_LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
-_LABEL_VALUE_MAX = 63
 Faults = Callable[[str], list[str]]
 
 
@@ -32,27 +29,17 @@ class NamedFormat(Wrapped):
 
 
 def _prefix(faults: Faults) -> Faults:
-    """A prefix may end in a dash: a name will be made of it."""
-    return lambda text: faults(text[:-1] + "a" if text.endswith("-") else text)
+    """A prefix may end in a dash: a name will be made of it. The letter before it is not looked at."""
 
+    def check(text: str) -> list[str]:
+        return faults(text[:-2] + "a" if len(text) > 1 and text.endswith("-") else text)
 
-def _label_value(text: str) -> list[str]:
-    found = []
-    if len(text) > _LABEL_VALUE_MAX:
-        found.append(f"must be no more than {_LABEL_VALUE_MAX} characters")
-    if not _LABEL_VALUE.match(text):
-        found.append(
-            "a valid label must be an empty string or consist of alphanumeric "
-            "characters, '-', '_' or '.', and "
-            "must start and end with an alphanumeric character (e.g. 'MyValue',  "
-            "or 'my_value',  or '12345', "
-            "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-        )
-    return found
+    return check
 
 
 def _uri(text: str) -> list[str]:
-    return [] if is_url(text) else ["invalid URI"]
+    fault = absolute_fault(text)
+    return [fault] if fault else []
 
 
 def _uuid(text: str) -> list[str]:
@@ -60,11 +47,7 @@ def _uuid(text: str) -> list[str]:
 
 
 def _byte(text: str) -> list[str]:
-    try:
-        base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return ["invalid base64"]
-    return []
+    return [] if is_base64(text) else ["invalid base64"]
 
 
 def _date(text: str) -> list[str]:
@@ -87,7 +70,7 @@ _FORMATS: Mapping[str, Faults] = {
     "dns1123LabelPrefix": _prefix(names.check_label),
     "dns1123SubdomainPrefix": _prefix(names.check_subdomain),
     "dns1035LabelPrefix": _prefix(names.check_label_1035),
-    "labelValue": _label_value,
+    "labelValue": names.check_label_value,
     "uri": _uri,
     "uuid": _uuid,
     "byte": _byte,

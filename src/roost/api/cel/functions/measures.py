@@ -9,16 +9,13 @@ from typing import Any
 
 from roost.api import quantity as quantities
 from roost.api.cel.functions.declare import Declarations
-from roost.api.cel.values import INT_MAX, INT_MIN, EvaluationError, Wrapped
+from roost.api.cel.values import INT_MAX, INT_MIN, UINT_MAX, EvaluationError, Wrapped
 from roost.api.numerals import natural
+from roost.api.validation.causes import quoted
 
 declarations = Declarations()
 _add = declarations.add
-_SEMVER = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-    r"(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*))?"
-    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?$"
-)
+_words = re.compile("[0-9A-Za-z-]+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +111,54 @@ class Semver(Wrapped):
 
 
 def _semver(text: str) -> Semver:
-    found = _SEMVER.match(text)
-    if found is None:
-        problem = (
-            "No Major.Minor.Patch elements found"
-            if text.count(".") < 2
-            else f'Invalid character(s) found in "{text}"'
-        )
-        raise EvaluationError(problem)
-    major, minor, patch = (natural(found[place]) or 0 for place in (1, 2, 3))
-    return Semver((major, minor, patch), tuple(found[4].split(".")) if found[4] else ())
+    if not text:
+        raise EvaluationError("Version string empty")
+    parts = text.split(".", 2)
+    if len(parts) < 3:
+        raise EvaluationError("No Major.Minor.Patch elements found")
+    rest, plus, build = parts[2].partition("+")
+    bare, dash, before = rest.partition("-")
+    major, minor, patch = (
+        _number(part, what)
+        for part, what in zip((*parts[:2], bare), ("Major", "Minor", "Patch"), strict=True)
+    )
+    found = tuple(map(_pre_release, before.split("."))) if dash else ()
+    for word in build.split(".") if plus else ():
+        if not word:
+            raise EvaluationError("Build meta data is empty")
+        if not _words(word):
+            raise EvaluationError(f"Invalid character(s) found in build meta data {quoted(word)}")
+    return Semver((major, minor, patch), found)
+
+
+def _number(text: str, what: str) -> int:
+    if text.strip("0123456789"):
+        said = f"Invalid character(s) found in {what.lower()} number {quoted(text)}"
+        raise EvaluationError(said)
+    if len(text) > 1 and text[0] == "0":
+        raise EvaluationError(f"{what} number must not contain leading zeroes {quoted(text)}")
+    return _unsigned(text)
+
+
+def _unsigned(text: str) -> int:
+    number = natural(text)
+    if number is None or number > UINT_MAX:
+        why = "invalid syntax" if number is None else "value out of range"
+        raise EvaluationError(f"strconv.ParseUint: parsing {quoted(text)}: {why}")
+    return number
+
+
+def _pre_release(text: str) -> str:
+    if not text:
+        raise EvaluationError("Prerelease is empty")
+    if not text.strip("0123456789"):
+        if len(text) > 1 and text[0] == "0":
+            said = "Numeric PreRelease version must not contain leading zeroes"
+            raise EvaluationError(f"{said} {quoted(text)}")
+        _unsigned(text)
+    elif not _words(text):
+        raise EvaluationError(f"Invalid character(s) found in prerelease {quoted(text)}")
+    return text
 
 
 def _normal(text: str) -> str:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
+from roost.api.addresses import AddressError, parse_address, parse_network
 from roost.api.cel.functions.declare import Declarations
 from roost.api.cel.values import EvaluationError, Wrapped
+from roost.api.uris import Uri, absolute_fault, parse_reference, reference_fault
+from roost.api.validation.causes import quoted
 
 declarations = Declarations()
 _add = declarations.add
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_ZONED = 'ParseAddr("{}"): zone identifiers are not allowed'
+_PARSE_FAILED = "parse error during conversion from string: "
+_URL_FAILED = f"URL {_PARSE_FAILED}"
 
 
 @dataclass(frozen=True, slots=True)
 class Url(Wrapped):
     """An absolute URI or an absolute path."""
 
-    parts: SplitResult
+    parts: Uri
     type_name = "kubernetes.URL"
 
 
@@ -49,25 +53,10 @@ class Cidr(Wrapped):
 
 
 def _url(text: str) -> Url:
-    failed = (
-        f"URL parse error during conversion from string: parse {_quoted(text)}: "
-        "invalid URI for request"
-    )
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise EvaluationError(failed) from None
-    absolute = bool(parts.scheme) and (bool(parts.netloc) or parts.path.startswith("/"))
-    if any(letter <= " " or letter == "\x7f" for letter in text) or not (
-        absolute or text.startswith("/")
-    ):
-        raise EvaluationError(failed)
-    return Url(parts)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    fault = absolute_fault(text) or reference_fault(text)
+    if fault:
+        raise EvaluationError(f"{_URL_FAILED}{fault}")
+    return Url(parse_reference(text))
 
 
 def _good(parse: Any, text: str) -> bool:
@@ -95,25 +84,22 @@ def get_scheme(value: Url) -> str:
 
 @_add("kubernetes.URL . getHost() string")
 def get_host(value: Url) -> str:
-    return value.parts.netloc.rpartition("@")[2]
+    return value.parts.host
 
 
 @_add("kubernetes.URL . getHostname() string")
 def get_hostname(value: Url) -> str:
-    host = value.parts.netloc.rpartition("@")[2]
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    return value.parts.hostname
 
 
 @_add("kubernetes.URL . getPort() string")
 def get_port(value: Url) -> str:
-    return "" if value.parts.port is None else str(value.parts.port)
+    return value.parts.port
 
 
 @_add("kubernetes.URL . getEscapedPath() string")
 def get_escaped_path(value: Url) -> str:
-    return quote(value.parts.path, safe="/%:@!$&'()*+,;=~-._")
+    return quote(value.parts.path, safe="/%:@!$&'()*+,;=~-._[]")
 
 
 @_add("kubernetes.URL . getQuery() map(string, list(string))")
@@ -122,36 +108,31 @@ def get_query(value: Url) -> dict[str, list[str]]:
 
 
 def _ip(text: str) -> Ip:
-    if "%" in text:
-        raise EvaluationError(f'IP Address "{text}" with zone value is not allowed')
     try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        problem = f'ParseAddr("{text}"): unable to parse IP'
-        raise EvaluationError(
-            f'IP Address "{text}" parse error during conversion from string: {problem}'
-        ) from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        raise EvaluationError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
+        address = parse_address(text)
+    except AddressError as error:
+        raise EvaluationError(f"IP Address {quoted(text)} {_PARSE_FAILED}{error}") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise EvaluationError(f"IP address {quoted(text)} with zone value is not allowed")
+    _unmapped(address, text)
     return Ip(address)
 
 
+def _unmapped(address: Address, text: str, before: str = "") -> None:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        shown = quoted(text)
+        raise EvaluationError(f"{before}IPv4-mapped IPv6 address {shown} is not allowed")
+
+
 def _cidr(text: str) -> Cidr:
-    failed = (
-        "network address parse error during conversion from string: "
-        f"netip.ParsePrefix(\"{text}\"): no '/'"
-    )
+    failed = f"network address {_PARSE_FAILED}"
     try:
-        found = ipaddress.ip_interface(text) if "/" in text else None
-    except ValueError:
-        found = None
-        failed = (
-            "network address parse error during conversion from string: "
-            f'netip.ParsePrefix("{text}"): ParseAddr'
-        )
-    if found is None or not text.rpartition("/")[2].isdigit() or "%" in text:
-        raise EvaluationError(failed)
-    return Cidr(found.ip, found.network)
+        address, length = parse_network(text)
+    except AddressError as error:
+        # Kubernetes says it twice: where it reads, and where the function is called.
+        raise EvaluationError(f"{failed}{failed}{error}") from None
+    _unmapped(address, text, failed)
+    return Cidr(address, ipaddress.ip_network((address, length), strict=False))
 
 
 @_add("ip(string) net.IP", cost="scan")

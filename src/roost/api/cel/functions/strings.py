@@ -1,4 +1,4 @@
-"""The strings extension (version 2), and find and findAll of Kubernetes."""
+"""The strings extension (version 2) without format, and find and findAll of Kubernetes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from itertools import islice
 from typing import Any
 
 from roost.api.cel.functions.declare import Declarations
-from roost.api.cel.functions.operators import double_text
 from roost.api.cel.functions.patterns import pattern_of
-from roost.api.cel.values import Duration, EvaluationError, Timestamp, TypeValue, Uint, type_name
-from roost.api.numerals import natural
+from roost.api.cel.values import EvaluationError
 from roost.api.regex.patterns import found_in
 
 declarations = Declarations()
@@ -131,104 +129,3 @@ def find(text: str, pattern: str) -> str:
 def find_all(text: str, pattern: str, count: int = -1) -> list[str]:
     found = found_in(pattern_of(pattern), text)
     return list(found if count < 0 else islice(found, count))
-
-
-@_add("string . format(list(dyn)) string", cost="scan")
-def format_values(text: str, values: Any) -> str:
-    """The verbs %s %d %f %e %b %x %X %o. Raises EvaluationError for others and for too few values."""
-    out: list[str] = []
-    at = used = 0
-    while at < len(text):
-        if text[at] != "%":
-            out.append(text[at])
-            at += 1
-            continue
-        at += 1
-        if text[at : at + 1] == "%":
-            out.append("%")
-            at += 1
-            continue
-        start = at
-        if text[at : at + 1] == ".":
-            at += 1
-            while natural(text[at : at + 1]) is not None:
-                at += 1
-        if at >= len(text):
-            raise EvaluationError("unexpected end of string")
-        if used >= len(values):
-            raise EvaluationError(f"index {used} out of range")
-        precision = natural(text[start + 1 : at] or "6") or 0 if at > start else 6
-        if precision > _MAX_PRECISION:
-            raise EvaluationError(f"error during formatting: precision {precision} is too large")
-        out.append(_formatted(text[at], values[used], precision))
-        used += 1
-        at += 1
-    return "".join(out)
-
-
-#: Digits after the point that %f and %e write at most.
-_MAX_PRECISION = 1000
-_BASES = {"b": "b", "o": "o", "x": "x", "X": "X"}
-
-
-def _formatted(verb: str, value: Any, precision: int) -> str:
-    kind = type_name(value)
-    if verb == "s":
-        return _plain(value)
-    if verb == "d":
-        if kind in ("int", "uint"):
-            return str(int(value))
-        if (kind == "double" and value in (float("inf"), float("-inf"))) or (
-            kind == "double" and value != value
-        ):
-            return _plain(value)
-        raise EvaluationError(
-            f"error during formatting: decimal clause can only be used on integers, was given {kind}"
-        )
-    if verb in ("f", "e"):
-        if kind not in ("double", "int", "uint"):
-            name = "fixed-point" if verb == "f" else "scientific"
-            raise EvaluationError(
-                f"error during formatting: {name} clause can only be used on doubles, was given {kind}"
-            )
-        return format(float(value), f".{precision}{verb}")
-    if verb in _BASES:
-        if kind in ("int", "uint"):
-            return format(int(value), _BASES[verb])
-        if kind == "bool" and verb == "b":
-            return "1" if value else "0"
-        if kind in ("string", "bytes") and verb in "xX":
-            digits = (value.encode() if isinstance(value, str) else value).hex()
-            return digits if verb == "x" else digits.upper()
-        raise EvaluationError(
-            "error during formatting: only integers, byte buffers, and strings can "
-            f"be formatted as hex, was given {kind}"
-        )
-    raise EvaluationError(
-        f'could not parse formatting clause: unrecognized formatting clause "{verb}"'
-    )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if isinstance(value, float):
-        if value in (float("inf"), float("-inf")):
-            return "Infinity" if value > 0 else "-Infinity"
-        return double_text(value)
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_plain, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(sorted(f"{_plain(k)}: {_plain(v)}" for k, v in value.items())) + "}"
-    if isinstance(value, str | Uint | int | Duration | Timestamp):
-        return str(value)
-    if isinstance(value, TypeValue):
-        return value.name
-    raise EvaluationError(
-        "error during formatting: string clause can only be used on strings, "
-        f"was given {type_name(value)}"
-    )
