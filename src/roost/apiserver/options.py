@@ -10,12 +10,13 @@ from urllib.parse import unquote_plus
 
 from roost.api.errors import BadRequest
 from roost.api.numerals import natural, whole
+from roost.api.patches.managed import MANAGER_MAX_BYTES
 from roost.api.validation.causes import Causes
+from roost.api.validation.metadata import field_manager
 from roost.api.values import Object
 from roost.apiserver import failures
 
 _PAIRS_LIMIT = 1000
-FIELD_MANAGER_LIMIT_BYTES = 128
 
 
 _MALFORMED: Final = re.compile("%(?![0-9A-Fa-f]{2})|;")
@@ -211,7 +212,7 @@ def write_options(
         causes.required("fieldManager", "is required for apply patch")
     elif kind == "PatchOptions" and not applies and force is not None:
         causes.forbidden("force", "may not be specified for non-apply patch")
-    check_manager(manager, causes)
+    field_manager(manager, "fieldManager", causes)
     check_dry_run(dry_run, causes)
     if validation not in _VALIDATIONS:
         causes.not_supported("fieldValidation", validation, _VALIDATIONS)
@@ -225,18 +226,6 @@ def write_options(
 _VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
 
 
-def check_manager(manager: str, causes: Causes) -> None:
-    """Refuse a name that is too long or has letters that cannot be printed."""
-    if len(manager.encode()) > FIELD_MANAGER_LIMIT_BYTES:
-        causes.too_long("fieldManager", FIELD_MANAGER_LIMIT_BYTES)
-    position = 0
-    for letter in manager:
-        if not letter.isprintable():
-            text = f"invalid character U+{ord(letter):04X} (at position {position})"
-            causes.invalid("fieldManager", manager, text)
-        position += len(letter.encode())
-
-
 def check_dry_run(values: list[str], causes: Causes) -> None:
     """Refuse anything but All."""
     if any(value != "All" for value in values):
@@ -248,7 +237,7 @@ def manager_of(user_agent: str) -> str:
     """Return the default field manager: the user agent up to its first slash."""
     name = user_agent.partition("/")[0]
     kept = "".join(char for char in name if char.isprintable())
-    return kept.encode()[:FIELD_MANAGER_LIMIT_BYTES].decode(errors="ignore") or "unknown"
+    return kept.encode()[:MANAGER_MAX_BYTES].decode(errors="ignore") or "unknown"
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from roost.api.errors import BadRequest, ServiceUnavailable, not_found
 from roost.api.kind import Kind, Resource
 from roost.api.numerals import natural
+from roost.api.validation.causes import quoted
 from roost.api.values import Object
 from roost.apiserver.core import Core
 from roost.apiserver.messages import Proxy, Request
@@ -21,16 +22,20 @@ _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 _SCHEMES: Final = frozenset({"", "http", "https"})
 
 
-def split_name(name: str) -> tuple[str, str, str]:
-    """Return scheme, name and port of `[scheme:]name[:port]`; raises BadRequest."""
+def split_name(name: str, what: str) -> tuple[str, str, str]:
+    """Return scheme, name and port of `[scheme:]name[:port]`; raises BadRequest.
+
+    `what` is asked for: a node, a pod or a service.
+    """
     parts = name.split(":")
-    if len(parts) == 1:
-        return "", parts[0], ""
-    if len(parts) == 2:
-        return "", parts[0], parts[1]
-    if len(parts) == 3 and parts[0] in _SCHEMES:
-        return parts[0], parts[1], parts[2]
-    raise BadRequest(f"invalid proxy request {quote(name)}")
+    scheme, bare, port = {
+        1: ("", parts[0], ""),
+        2: ("", *parts[:2]),
+        3: tuple(parts[:3]),
+    }.get(len(parts), ("", "", ""))
+    if bare and scheme in _SCHEMES:
+        return scheme, bare, port
+    raise BadRequest(f"invalid {what} request {quoted(name)}")
 
 
 def check_address(address: str) -> None:
@@ -51,7 +56,7 @@ class Proxies:
 
     async def answer(self, kind: Kind, info: RequestInfo, request: Request) -> Proxy:
         """Return the Proxy for a request below a proxy subresource; raises StatusError."""
-        scheme, name, port = split_name(info.name)
+        scheme, name, port = split_name(info.name, kind.plural.removesuffix("s"))
         path = f"/{info.rest}"
         if info.rest and request.path.endswith("/") and not path.endswith("/"):
             path += "/"
@@ -98,7 +103,7 @@ class Proxies:
     async def _endpoint(
         self, service: Object, namespace: str, name: str, port: str
     ) -> tuple[str, int] | None:
-        wanted = _service_port(service, name, port)
+        wanted = service_port(service, name, port)
         ready: list[tuple[str, int]] = []
         for slice_ in await self._core.lookup.list(_SLICES, namespace):
             if (slice_["metadata"].get("labels") or {}).get(_SERVICE_LABEL) != name:
@@ -115,15 +120,18 @@ class Proxies:
         return ready[int(self._core.chance.uniform() * len(ready)) % len(ready)]
 
 
-def _service_port(service: Object, name: str, port: str) -> str:
-    """Return the name of the service's port that a request means; raises ServiceUnavailable."""
-    ports: list[Object] = service["spec"].get("ports") or []
-    if not port and len(ports) == 1:
-        return ports[0].get("name") or ""
-    for candidate in ports:
-        if (candidate.get("name") or "") == port or str(candidate.get("port")) == port:
+def service_port(service: Object, name: str, port: str) -> str:
+    """Return the name of the service's port that a request means; raises ServiceUnavailable.
+
+    A port without a name is meant by none, or by its number.
+    """
+    number = natural(port)
+    if number is None:
+        return port
+    for candidate in service["spec"].get("ports") or ():
+        if candidate.get("port") == number:
             return candidate.get("name") or ""
-    raise ServiceUnavailable(f'no service port {port!r} found for service "{name}"')
+    raise ServiceUnavailable(f'no service port {number} found for service "{name}"')
 
 
 def _first_port(pod: Object) -> int | None:

@@ -108,6 +108,9 @@ def check_log_options(name: str, query: dict[str, str]) -> None:
     if stream not in {"All", "Stdout", "Stderr"}:
         text = f'Unsupported value: "{stream}": supported values: "All", "Stderr", "Stdout"'
         causes.append(Cause("FieldValueNotSupported", text, "stream"))
+    if stream != "All" and tail is not None:
+        text = "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"
+        causes.append(Cause("FieldValueForbidden", text, ""))
     if causes:
         raise invalid_object("", "PodLogOptions", name, causes)
 

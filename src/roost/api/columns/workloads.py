@@ -197,18 +197,20 @@ def _metric(spec: Object, status: Object) -> str:
         return "<unknown type>"
     target = get(spec, source, "target") or {}
     current = get(status, source, "current") or {}
+    # What was measured, but not in this way, is shown as Go shows a pointer that is none.
+    absent = UNKNOWN if get(status, source) is None else "<nil>"
     if source in {"resource", "containerResource"}:
         prefix = f"{get(spec, source, 'name')}: "
         if target.get("averageValue") is not None:
-            return f"{prefix}{current.get('averageValue', UNKNOWN)}/{target['averageValue']}"
+            return f"{prefix}{current.get('averageValue', absent)}/{target['averageValue']}"
         used, wanted = current.get("averageUtilization"), target.get("averageUtilization")
         shown = UNKNOWN if used is None else f"{used}%"
         return f"{prefix}{shown}/" + ("<auto>" if wanted is None else f"{wanted}%")
     if source == "pods":
-        return f"{current.get('averageValue', UNKNOWN)}/{target.get('averageValue', '0')}"
+        return f"{current.get('averageValue', absent)}/{target.get('averageValue', '0')}"
     if target.get("averageValue") is not None:
         return f"{current.get('averageValue', UNKNOWN)}/{target['averageValue']} (avg)"
-    return f"{current.get('value', UNKNOWN)}/{target.get('value', '0')}"
+    return f"{current.get('value', absent)}/{target.get('value', '0')}"
 
 
 def _targets(scaler: Object, _: float) -> str:

@@ -21,6 +21,7 @@ from roost.api.patches.managed import (
     Entry,
     Identity,
     in_order,
+    of_known_versions,
     read_stored,
     write,
 )
@@ -75,7 +76,8 @@ def apply_configuration(
     _check(node, config, api_version, kind)
     before = live if live is not None else _bare(config)
     metadata = before.get("metadata") or {}
-    entries = {entry.identity: entry for entry in read_stored(metadata.get("managedFields"))}
+    stored = of_known_versions(read_stored(metadata.get("managedFields")), api_version)
+    entries = {entry.identity: entry for entry in stored}
     base = _without_managed(before)
     if not entries and live is not None:
         first = _everything(node, base, api_version, now)
@@ -241,10 +243,19 @@ def _shown(entry: Entry) -> str:
     return f"{text} using {entry.api_version}" if entry.operation == UPDATE else text
 
 
+def _identifier(entry: Entry) -> str:
+    """Return what the real server knows a manager by; it sorts them so."""
+    _, _, version, subresource = entry.identity
+    parts = {"manager": entry.manager, "operation": entry.operation, "apiVersion": version,
+             "subresource": subresource}  # fmt: skip
+    told = {key: value for key, value in parts.items() if value}
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+
+
 def _conflict(conflicts: list[tuple[Entry, FieldSet]]) -> StatusError:
     found = [
         (_shown(entry), path)
-        for entry, fields in sorted(conflicts, key=lambda pair: pair[0].identity)
+        for entry, fields in sorted(conflicts, key=lambda pair: _identifier(pair[0]))
         for path in fields
     ]
     causes = [Cause("FieldManagerConflict", f"conflict with {who}", path) for who, path in found]

@@ -24,11 +24,15 @@ ANCIENT = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
 MANAGER_MAX_BYTES = 128
 
+#: Where kinds of several groups were born.
+_OLD_HOME = "extensions/v1beta1"
+
 #: (manager, operation, API version or "" of an apply, subresource)
 Identity: TypeAlias = tuple[str, str, str, str]
 
 _STATUS = FieldSet.of(("status",))
 _SPEC = FieldSet.of(("spec",))
+_METADATA_AND_SPEC = FieldSet.of(("metadata",), ("spec",))
 #: What a write through a subresource ("" is the resource itself) cannot own, beside the general rule.
 _RESET: dict[tuple[str, str, str], FieldSet] = {
     ("", "pods", "status"): FieldSet.of(
@@ -39,6 +43,18 @@ _RESET: dict[tuple[str, str, str], FieldSet] = {
     ("", "namespaces", "finalize"): _STATUS,
     ("", "pods", "ephemeralcontainers"): _STATUS,
     ("", "pods", "resize"): _STATUS,
+    **{
+        (group, plural, "status"): _METADATA_AND_SPEC
+        for group, plural in (
+            ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+            ("apiextensions.k8s.io", "customresourcedefinitions"),
+            ("apiregistration.k8s.io", "apiservices"),
+            ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+            ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+            ("resource.k8s.io", "resourceclaims"),
+            ("storage.k8s.io", "volumeattachments"),
+        )
+    },
 }
 
 
@@ -151,15 +167,26 @@ def read_sent(bodies: Any) -> list[Entry]:
     return list(entries.values())
 
 
+def of_known_versions(entries: list[Entry], api_version: str) -> list[Entry]:
+    """Return the entries but for those of versions that the kind never had: nobody keeps them."""
+    group = api_version.rpartition("/")[0]
+    return [
+        entry
+        for entry in entries
+        if entry.api_version in (api_version, _OLD_HOME)
+        or (group and entry.api_version.rpartition("/")[0] == group)
+    ]
+
+
 def _entries(old: Object, new: Object, subresource: str) -> list[Entry]:
     """Return the entries to start from: those sent, if they are good, else those of the old."""
     stored = (old.get("metadata") or {}).get("managedFields")
     sent = (new.get("metadata") or {}).get("managedFields")
     if subresource or sent is stored or not isinstance(sent, list):
         return read_stored(stored)
-    if not sent or sent == [{}]:
-        return []  # this is how a client clears them
-    if sent == stored:
+    if sent == [{}]:
+        return []  # this is how a client clears them; an empty list is from one that knows none
+    if not sent or sent == stored:
         return read_stored(stored)
     try:
         return read_sent(sent)
@@ -186,7 +213,7 @@ def track_update(
     names what the write cannot set. `now` is RFC 3339 with seconds.
     """
     before = old or {}
-    entries = _entries(before, new, subresource)
+    entries = of_known_versions(_entries(before, new, subresource), api_version)
     if entries or not (before.get("metadata") or {}).get("uid"):
         try:
             claimed, removed = changes(node, before, new)

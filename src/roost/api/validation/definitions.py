@@ -339,10 +339,10 @@ def _kept(spec: Object, old: Object, causes: Causes) -> None:
     before = old.get("spec") or {}
     mine, had = spec.get("names") or {}, before.get("names") or {}
     if is_established(old):
-        causes.unchanged("spec.scope", spec.get("scope"), before.get("scope"))
-        causes.unchanged("spec.names.kind", mine.get("kind"), had.get("kind"))
-    causes.unchanged("spec.group", spec.get("group"), before.get("group"))
-    causes.unchanged("spec.names.plural", mine.get("plural"), had.get("plural"))
+        causes.unchanged("spec.scope", spec.get("scope") or "", before.get("scope"))
+        causes.unchanged("spec.names.kind", mine.get("kind") or "", had.get("kind"))
+    causes.unchanged("spec.group", spec.get("group") or "", before.get("group"))
+    causes.unchanged("spec.names.plural", mine.get("plural") or "", had.get("plural"))
 
 
 DEFINITION = Rules(

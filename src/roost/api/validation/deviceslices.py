@@ -60,9 +60,9 @@ def _slice(change: Change, causes: Causes) -> None:
     _pool(spec.get("pool") or {}, "spec.pool", causes)
     if old is not None:
         new_pool, old_pool = spec.get("pool") or {}, old.get("pool") or {}
-        causes.unchanged("spec.pool.name", new_pool.get("name"), old_pool.get("name"))
-        for key in ("driver", "nodeName"):
-            causes.unchanged(f"spec.{key}", spec.get(key), old.get(key))
+        causes.unchanged("spec.pool.name", new_pool.get("name") or "", old_pool.get("name"))
+        causes.unchanged("spec.driver", spec.get("driver") or "", old.get("driver"))
+        causes.unchanged("spec.nodeName", spec.get("nodeName"), old.get("nodeName"))
     _place(spec, causes)
     devices = spec.get("devices") or []
     if spec.get("sharedCounters") and devices:

@@ -178,7 +178,8 @@ def _slice_ports(values: list[Object], causes: Causes) -> None:
 
 
 def _slice_update(change: Change, causes: Causes) -> None:
-    new, old = change.object.get("addressType"), (change.old or {}).get("addressType")
+    new = change.object.get("addressType") or ""
+    old = (change.old or {}).get("addressType") or ""
     causes.unchanged("addressType", new, old)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roost.api import names
+from roost.api.patches.managed import MANAGER_MAX_BYTES
 from roost.api.validation.causes import Causes, Structure
 from roost.api.values import Object
 
@@ -13,7 +14,7 @@ _IMMUTABLE_META = (
     "deletionGracePeriodSeconds",
 )  # fmt: skip
 _REFERENCE = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
-_MANAGER_MAX = 128
+_SUBRESOURCE_MAX_BYTES = 256
 
 
 def on_create(
@@ -114,8 +115,21 @@ def managed_fields(meta: Object, causes: Causes) -> None:
             causes.invalid(f"{path}.operation", operation, "must be `Apply` or `Update`")
         if entry.get("fieldsType") not in (None, "", "FieldsV1"):
             causes.invalid(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`")
-        if len(manager) > _MANAGER_MAX:
-            causes.too_long(f"{path}.manager", _MANAGER_MAX)
+        field_manager(manager, f"{path}.manager", causes)
+        if len((entry.get("subresource") or "").encode()) > _SUBRESOURCE_MAX_BYTES:
+            causes.too_long(f"{path}.subresource", _SUBRESOURCE_MAX_BYTES)
+
+
+def field_manager(manager: str, path: str, causes: Causes) -> None:
+    """Refuse a name that is too long or has letters that cannot be printed."""
+    if len(manager.encode()) > MANAGER_MAX_BYTES:
+        causes.too_long(path, MANAGER_MAX_BYTES)
+    position = 0
+    for letter in manager:
+        if not letter.isprintable():
+            text = f"invalid character U+{ord(letter):04X} (at position {position})"
+            causes.invalid(path, manager, text)
+        position += len(letter.encode())
 
 
 def on_update(meta: Object, old: Object, causes: Causes) -> None:

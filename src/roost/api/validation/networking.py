@@ -188,7 +188,7 @@ def _ingress_class(change: Change, causes: Causes) -> None:
 
 def _ingress_class_update(change: Change, causes: Causes) -> None:
     new, old = change.object.get("spec") or {}, (change.old or {}).get("spec") or {}
-    causes.unchanged("spec.controller", new.get("controller"), old.get("controller"))
+    causes.unchanged("spec.controller", new.get("controller") or "", old.get("controller") or "")
 
 
 def _policy(change: Change, causes: Causes) -> None:

@@ -106,7 +106,7 @@ def _runtime_class(change: Change, causes: Causes) -> None:
 
 
 def _runtime_class_update(change: Change, causes: Causes) -> None:
-    new, old = change.object.get("handler"), (change.old or {}).get("handler")
+    new, old = change.object.get("handler") or "", (change.old or {}).get("handler") or ""
     causes.unchanged("handler", new, old)
 
 

@@ -332,7 +332,8 @@ def _topologies(terms: list[Object], causes: Causes) -> None:
 def _class_update(change: Change, causes: Causes) -> None:
     new, old = change.object, change.old or {}
     for key in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
-        causes.unchanged(key, new.get(key), old.get(key))
+        unset = "" if key == "provisioner" else None
+        causes.unchanged(key, new.get(key, unset), old.get(key, unset))
 
 
 def _attributes_class(change: Change, causes: Causes) -> None:

@@ -170,6 +170,10 @@ def test_targets_of_autoscalers() -> None:
     assert cell(columns, "Targets", value) == "cpu: 20%/80%, memory: <unknown>/1Gi"
     spec["metrics"].append(metric("x"))
     assert cell(columns, "Targets", value).endswith(" + 1 more...")
+    for kind, wanted in (("Pods", "averageValue"), ("External", "value")):
+        spec["metrics"] = [{"type": kind, kind.lower(): {"target": {wanted: "5"}}}]
+        status["currentMetrics"] = [{"type": kind, kind.lower(): {"current": {}}}]
+        assert cell(columns, "Targets", value) == "<nil>/5"
     v1 = {"spec": {"targetCPUUtilizationPercentage": 50}}
     assert cell(columns, "Targets", v1) == "cpu: <unknown>/50%"
 

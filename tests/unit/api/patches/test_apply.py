@@ -146,6 +146,15 @@ def test_atomic_fields_are_taken_whole(gadget: Node) -> None:
         apply(gadget, live, config(spec={"selector": {"c": "d"}, "args": ["2"]}), "b")
 
 
+def test_conflicts_come_in_the_order_of_what_managers_are_known_by(gadget: Node) -> None:
+    live = apply(gadget, None, config(spec={"replicas": 1}), "a")
+    live = apply(gadget, live, config(spec={"paused": True}), "a b")
+    with pytest.raises(
+        Conflict, match=r'conflicts with "a b":\n- .spec.paused\nconflicts with "a"'
+    ):
+        apply(gadget, live, config(spec={"replicas": 2, "paused": False}), "c")
+
+
 def test_the_first_apply_conflicts_with_what_was_untracked(gadget: Node) -> None:
     live = config(spec={"replicas": 1})
     with pytest.raises(Conflict, match='conflict with "before-first-apply" using v1'):

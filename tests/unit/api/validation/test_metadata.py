@@ -62,3 +62,14 @@ def test_identity_cannot_change(refused: Refused, field: str) -> None:
 def test_an_update_names_a_version(refused: Refused) -> None:
     causes = refused("", "ConfigMap", meta(resourceVersion=""), {})
     assert 'metadata.resourceVersion: Invalid value: "": must be specified for an update' in causes
+
+
+def test_managers_can_be_printed_and_subresources_are_short(refused: Refused) -> None:
+    entry = {"manager": "a\tb", "operation": "Update", "subresource": "s" * 257}
+    assert refused("", "ConfigMap", meta(managedFields=[entry])) == [
+        (
+            'metadata.managedFields[0].manager: Invalid value: "a\\tb": '
+            "invalid character U+0009 (at position 1)"
+        ),
+        "metadata.managedFields[0].subresource: Too long: may not be more than 256 bytes",
+    ]
