@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from roost.apiserver.storetimes import TimedStore
 from roost.store.memory import MemoryStore
 from roost.store.port import (
     ABSENT,
@@ -24,7 +25,7 @@ from roost.store.port import (
 )
 from roost.store.sqlite import SqliteStore
 
-AnyStore = MemoryStore | SqliteStore
+AnyStore = MemoryStore | SqliteStore | TimedStore
 Scenario = Callable[[AnyStore], Awaitable[None]]
 
 
@@ -32,19 +33,20 @@ def draft(text: str = "") -> Draft:
     return Draft(b'{"metadata":{"resourceVersion":"', b'","name":"%b"}}' % text.encode())
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite on the loop"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite on the loop", "timed"])
 def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Scenario], None]:
     """Runs a scenario against a fresh store."""
 
     async def run(scenario: Scenario) -> None:
-        store: AnyStore
+        store: MemoryStore | SqliteStore
         if request.param == "memory":
             store = MemoryStore()
         else:
             quick_s = inf if "loop" in request.param else 0.0
             store = await SqliteStore.open(tmp_path / "roost.db", quick_s=quick_s)
+        seen = TimedStore(store) if request.param == "timed" else store
         async with asyncio.timeout(20):
-            await scenario(store)
+            await scenario(seen)
         await store.close()
 
     return lambda scenario: asyncio.run(run(scenario))

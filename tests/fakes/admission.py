@@ -59,8 +59,11 @@ class Webhooks:
 class Site:
     """A server, its webhooks, and how to talk to it."""
 
-    def __init__(self, api: ApiServer, registered: Registered, webhooks: Webhooks) -> None:
+    def __init__(
+        self, api: ApiServer, registered: Registered, webhooks: Webhooks, around: Surroundings
+    ) -> None:
         self.api = api
+        self.around = around
         self.registered = registered
         self.webhooks = webhooks
         self.warnings: list[str] = []
@@ -186,7 +189,7 @@ async def site_of(caller: Caller | None = None) -> AsyncIterator[Site]:
     try:
         await api.ready()
         await registered.ready()
-        site = Site(api, registered, webhooks)
+        site = Site(api, registered, webhooks, around)
         body = {"apiVersion": "v1", "kind": "Namespace"}
         body |= {"metadata": {"name": "n", "labels": {"team": "x"}}}
         assert (await site.ask("POST", "/api/v1/namespaces", body))[0] == 201

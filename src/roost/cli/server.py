@@ -55,6 +55,7 @@ from roost.apiserver.pki.signing import SigningKeys, discovery
 from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.apiserver.static_tokens import StaticTokens, TokenFileError
+from roost.apiserver.storetimes import TimedStore
 from roost.apiserver.tokens import ISSUER
 from roost.cli.access import (
     AccessError,
@@ -216,7 +217,8 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
     authority = Authority.open(files, str(places.pki), clock)
     keys = SigningKeys.open(files, str(places.pki))
     registry = builtin()
-    lookup = Lookup(store, registry)
+    timed = TimedStore(store)
+    lookup = Lookup(timed, registry)
     static = StaticTokens(files, str(places.tokens))
     static.entries()  # a damaged file is better found now than at the first request
     authenticator = Authenticator(
@@ -240,7 +242,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
     registered = Registered(around, caller)
     plugins = chain.Chain(chain.plugins(authorizer, chance, write_quota, registered.plugins()))
     api = ApiServer(
-        store, registry, clock, chance, ids,
+        timed, registry, clock, chance, ids,
         authorizer=authorizer,
         admission=[plugins],
         handlers=handlers(
@@ -256,7 +258,8 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         fetcher=proxies,
     )  # fmt: skip
     CustomResources(api, caller)
-    api.metrics.sources += [around.calls.families, plugins.durations.families]
+    api.metrics.sources += [around.calls.families, around.checks.families]
+    api.metrics.sources += [plugins.durations.families, timed.families]
     show_callers(api, authenticator)
     show_store(api, store)
     return Parts(

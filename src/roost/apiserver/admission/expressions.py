@@ -6,6 +6,7 @@ came from a newer server still says what it can. Every evaluation is paid from t
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from roost.apiserver.admission.authorizing import authorizer_value, request_chec
 from roost.apiserver.admission.requests import described, shown_as
 from roost.apiserver.admission.surroundings import Authorizer
 from roost.apiserver.attributes import Admission
+from roost.ports.histogram import Histogram
 
 #: What all expressions of a policy may cost together, and all conditions of a webhook or a policy.
 BUDGET: Final = 10_000_000
@@ -161,9 +163,12 @@ class _Unauthorized(Mapping[str, Any]):
 
 
 class Scope:
-    """What expressions see of one request, and what they may still cost."""
+    """What expressions see of one request, and what they may still cost.
 
-    __slots__ = ("_bindings", "budget")
+    `took` counts how long each evaluation takes.
+    """
+
+    __slots__ = ("_bindings", "_took", "budget")
 
     def __init__(
         self,
@@ -174,8 +179,10 @@ class Scope:
         params: Object | None = None,
         namespace: Object | None = None,
         variables: Mapping[str, Expression] | None = None,
+        took: Histogram | None = None,
     ) -> None:
         self.budget = BUDGET
+        self._took = took
         makers: dict[str, Callable[[], Any]] = {
             "object": lambda: shown_as(request, kind, request.object),
             "oldObject": lambda: shown_as(request, kind, request.old),
@@ -194,7 +201,16 @@ class Scope:
         bindings: Mapping[str, Any] = self._bindings
         if not authorizer:
             bindings = _Unauthorized(bindings)
-        value, cost = _measured(self, program, bindings, min(_CALL_LIMIT, self.budget))
+        limit = min(_CALL_LIMIT, self.budget)
+        if self._took is None:
+            value, cost = _measured(self, program, bindings, limit)
+        else:
+            now = asyncio.get_running_loop().time
+            begun = now()
+            try:
+                value, cost = _measured(self, program, bindings, limit)
+            finally:
+                self._took.observe(now() - begun)
         self.budget -= cost
         if self.budget < 0:
             raise EvaluationError(_EXHAUSTED)

@@ -27,6 +27,7 @@ from roost.apiserver.admission.matching import (
     labels_of,
     namespace_of,
 )
+from roost.apiserver.admission.policies.checks import Checks
 from roost.apiserver.admission.port import Lookup
 from roost.apiserver.admission.requests import kind_of
 from roost.apiserver.admission.webhooks.calls import Calls
@@ -91,6 +92,8 @@ class Surroundings:
     now: Callable[[], str]
     #: What is counted of calls to webhooks.
     calls: Calls = field(default_factory=Calls)
+    #: What is counted of policies.
+    checks: Checks = field(default_factory=Checks)
     #: What `equivalents` found, as of a revision of the registry.
     _equivalents: dict[tuple[Resource, str], list[Kind]] = field(default_factory=dict)
     _revision: int = -1

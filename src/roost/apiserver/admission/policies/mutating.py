@@ -22,6 +22,7 @@ from roost.apiserver.admission.expressions import (
     typed_object,
 )
 from roost.apiserver.admission.matching import is_hidden_from_policies
+from roost.apiserver.admission.policies.checks import NONE, Watch, error_type
 from roost.apiserver.admission.policies.compiled import Mutation, Policy
 from roost.apiserver.admission.policies.invocations import (
     Fault,
@@ -78,6 +79,7 @@ class MutatingPolicies(Configured[Policy]):
                 return Scope(
                     request, invocation.kind, self._around.authorizer, params=params,
                     namespace=namespace, variables=policy.variables,
+                    took=self._around.checks.evaluations,
                 )  # fmt: skip
 
             try:
@@ -93,10 +95,13 @@ class MutatingPolicies(Configured[Policy]):
             for mutation in policy.mutations:
                 if request.object is None:
                     break
+                watch, found = Watch(), NONE
                 try:
                     self._mutate(mutation, request, invocation.kind, scope())
                 except EvaluationFailed as error:
+                    found = error_type(str(error))
                     yield Fault(policy, binding, str(error), evaluated=True)
+                self._around.checks.mutated(policy.name, binding.name, found, watch.lap())
             rounds.asked(key, changed=request.object != before, again=policy.again)
 
     def _mutate(self, mutation: Mutation, request: Admission, kind: Kind, scope: Scope) -> None:

@@ -13,6 +13,7 @@ from roost.apiserver.admission.base import refuse
 from roost.apiserver.admission.configured import Configured, Stage
 from roost.apiserver.admission.expressions import BUDGET, EvaluationFailed, OutOfBudget, Scope
 from roost.apiserver.admission.matching import is_hidden_from_policies
+from roost.apiserver.admission.policies.checks import Checks, Watch, error_type
 from roost.apiserver.admission.policies.compiled import (
     AuditAnnotation,
     Binding,
@@ -47,6 +48,8 @@ class Denial:
     message: str
     reason: str = "Invalid"
     index: int = 0
+    #: How long it took to find out.
+    seconds: float = 0.0
 
     def text(self) -> str:
         under = f" with binding '{self.binding.name}'" if self.binding is not None else ""
@@ -88,6 +91,7 @@ class ValidatingPolicies(Configured[Policy]):
             scope = Scope(
                 request, invocation.kind, self._around.authorizer, params=params,
                 namespace=namespace, variables=policy.variables,
+                took=self._around.checks.evaluations,
             )  # fmt: skip
             try:
                 if not policy.conditions.hold(scope):
@@ -95,20 +99,28 @@ class ValidatingPolicies(Configured[Policy]):
             except EvaluationFailed as error:
                 denials += self._act(request, [Denial(policy, binding, str(error))])
                 continue
-            denials += self._act(request, _failures(policy, binding, scope))
-            denials += _audited(policy, binding, scope, annotations)
+            checks = self._around.checks
+            denials += self._act(request, _failures(policy, binding, scope, checks))
+            for denial in _audited(policy, binding, scope, annotations):
+                self._count(denial, "deny")
+                denials.append(denial)
         for key, values in annotations.items():
             request.annotate(f"{policy.name}/{key}", ", ".join(values))
         return denials
 
-    @staticmethod
-    def _act(request: Admission, failures: list[Denial]) -> list[Denial]:
+    def _count(self, failure: Denial, action: str) -> None:
+        binding = "" if failure.binding is None else failure.binding.name
+        fault = error_type(failure.message)
+        self._around.checks.validated(failure.policy.name, binding, fault, action, failure.seconds)
+
+    def _act(self, request: Admission, failures: list[Denial]) -> list[Denial]:
         """Do what the binding wants done about failures, and return those that deny."""
         denials: list[Denial] = []
         for failure in failures:
             binding = failure.binding
             assert binding is not None
             for action in binding.actions:
+                self._count(failure, action.lower())
                 if action == "Deny":
                     denials.append(failure)
                 elif action == "Audit":
@@ -136,22 +148,32 @@ def _failure_note(failure: Denial, binding: Binding) -> str:
     return json.dumps([note], separators=(",", ":"))
 
 
-def _failures(policy: Policy, binding: Binding, scope: Scope) -> list[Denial]:
+def _failures(policy: Policy, binding: Binding, scope: Scope, checks: Checks) -> list[Denial]:
     """Return the rules of a policy that do not hold."""
     scope.budget = BUDGET
     failures: list[Denial] = []
+    watch = Watch()
     for index, validation in enumerate(policy.validations):
         try:
-            if validation.expression.evaluate(scope) is True:
-                continue
-            message = _message(validation, scope)
-            failures.append(Denial(policy, binding, message, validation.reason, index))
-        except OutOfBudget as error:
-            # What ran before does not count either: the policy as a whole cannot be evaluated.
-            return [] if policy.ignores_failure else [Denial(policy, binding, str(error))]
+            if validation.expression.evaluate(scope) is not True:
+                message = _message(validation, scope)
+                made = Denial(policy, binding, message, validation.reason, index, watch.lap())
+                failures.append(made)
+            else:
+                watch.lap()
         except EvaluationFailed as error:
-            if not policy.ignores_failure:
-                failures.append(Denial(policy, binding, str(error), index=index))
+            message, spent = str(error), isinstance(error, OutOfBudget)
+            if spent:
+                # What ran before does not count either: the policy as a whole cannot be evaluated.
+                failures, index = [], 0
+            seconds = watch.lap()
+            if policy.ignores_failure:
+                fault = error_type(message)
+                checks.validated(policy.name, binding.name, fault, "allow", seconds)
+            else:
+                failures.append(Denial(policy, binding, message, index=index, seconds=seconds))
+            if spent:
+                break
     return failures
 
 

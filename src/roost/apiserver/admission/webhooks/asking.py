@@ -50,7 +50,8 @@ class Asking:
         if kind is None or not hook.conditions:
             return kind
         try:
-            scope = Scope(request, kind, self.around.authorizer)
+            took = self.around.checks.evaluations
+            scope = Scope(request, kind, self.around.authorizer, took=took)
             return kind if hook.conditions.hold(scope) else None
         except EvaluationFailed as error:
             asked = request.kind

@@ -194,3 +194,15 @@ def test_owners_of_fields_are_not_told(play):
         assert owned == {"f:data": {".": {}, "f:x": {}}}
 
     play(scene)
+
+
+def test_mutations_are_counted(play):
+    async def scene(site):
+        await site.mutator("m", labels("{'a': 'b'}"), labels("{'a': object.data.nope}"))
+        assert (await site.create())[0] == 403
+        families = {family.name: family for family in site.around.checks.families()}
+        assert dict(families["apiserver_mutating_admission_policy_check_total"].samples) == {
+            ("m", "m-b", "no_error"): 1, ("m", "m-b", "invalid_error"): 1,
+        }  # fmt: skip
+
+    play(scene)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakes.admission import ADMISSION, MAPS, rule
+from roost.apiserver.admission.policies.checks import error_type
 from roost.apiserver.attributes import User
 
 
@@ -302,3 +303,38 @@ def test_unbound_policy_does_nothing(play):
         assert (await site.create())[0] == 201
 
     play(scene)
+
+
+def test_checks_are_counted_by_what_came_of_them(play):
+    async def scene(site):
+        bad = valid("object.data.a == 'x'")
+        binding = {"validationActions": ["Audit", "Warn"]}
+        await site.policy("p", bad, valid("false"), binding=binding)
+        await site.policy("q", bad, valid("true"), failurePolicy="Ignore")
+        assert (await site.create())[0] == 201
+        assert counted(site) == {
+            ("p", "p-b", "invalid_error", "audit"): 2,
+            ("p", "p-b", "invalid_error", "warn"): 2,
+            ("q", "q-b", "invalid_error", "allow"): 1,
+        }
+        assert site.around.checks.evaluations.total() == 4
+
+    play(scene)
+
+
+def counted(site):
+    families = {family.name: family for family in site.around.checks.families()}
+    samples = families["apiserver_validating_admission_policy_check_total"].samples
+    return dict(samples)
+
+
+@pytest.mark.parametrize(
+    ("text", "sort"),
+    [
+        ("compilation error: x", "compile_error"),
+        ("validation failed due to running out of cost budget, no more", "out_of_budget"),
+        ("failed expression: false", "invalid_error"),
+    ],
+)
+def test_sorts_of_errors(text, sort):
+    assert error_type(text) == sort
