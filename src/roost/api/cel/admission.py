@@ -145,7 +145,14 @@ PATCH: Final = (list_of(JSON_PATCH),)
 
 
 class Unfit(Exception):
-    """An expression cannot be compiled, or results in another type; the text says which."""
+    """An expression cannot be compiled, or results in another type; the text says which.
+
+    `internal` if it can be compiled, and yet cannot be run.
+    """
+
+    def __init__(self, message: str, *, internal: bool = False) -> None:
+        super().__init__(message)
+        self.internal = internal
 
 
 def compiled(source: str, environment: Environment, returns: Sequence[Type]) -> Program:
@@ -154,11 +161,13 @@ def compiled(source: str, environment: Environment, returns: Sequence[Type]) -> 
         program = cel.compile(source, environment)
     except CompileError as error:
         raise Unfit(f"compilation failed: {error}") from None
-    if ANY in returns or any(_same(program.result, of) for of in returns):
-        return program
-    wanted = [type_text(of) for of in returns]
-    shown = wanted[0] if len(wanted) == 1 else f"one of [{' '.join(wanted)}]"
-    raise Unfit(f"must evaluate to {shown} but got {type_text(program.result)}")
+    if ANY not in returns and not any(_same(program.result, of) for of in returns):
+        wanted = [type_text(of) for of in returns]
+        shown = wanted[0] if len(wanted) == 1 else f"one of [{' '.join(wanted)}]"
+        raise Unfit(f"must evaluate to {shown} but got {type_text(program.result)}")
+    if program.fault:
+        raise Unfit(f"program instantiation failed: {program.fault}", internal=True)
+    return program
 
 
 def _same(found: Type, wanted: Type) -> bool:

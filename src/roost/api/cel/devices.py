@@ -44,6 +44,8 @@ def selector_fault(expression: str) -> tuple[str, bool]:
         return f"compilation failed: {error}", False
     if program.result.kind not in ("bool", "any", "dyn"):
         return f"must evaluate to bool or the unknown type, not {program.result}", False
+    if program.fault:
+        return f"program instantiation failed: {program.fault}", False
     return "", program.max_cost() > COST_MAX
 
 

@@ -47,7 +47,7 @@ class Environment:
 
 
 class Program:
-    """A checked expression, ready to run."""
+    """A checked expression, ready to run unless it has a `fault`."""
 
     __slots__ = (
         "_convert",
@@ -56,6 +56,7 @@ class Program:
         "_step",
         "_variables",
         "checked",
+        "fault",
         "result",
         "source",
         "tree",
@@ -66,6 +67,11 @@ class Program:
     ) -> None:
         self.source, self.tree, self.checked = source, tree, checked
         self.result: Type = checked.types[tree]
+        # The functions are loaded with the first expression: most clusters in tests have none.
+        from roost.api.cel.folding import constant_fault
+
+        #: Why the expression cannot be run, for all that fits its types; "" for most.
+        self.fault = constant_fault(tree)
         compiler = Compiler(checked, variables)
         self._variables = variables
         self._step = compiler.step(tree)

@@ -50,7 +50,7 @@ def literal_issues(tree: Node, checked: Checked) -> list[Issue]:
     pending = [(tree, False)]
     while pending:
         node, mixed = pending.pop()
-        pending.extend((below, _may_mix(node, below, mixed)) for below in _below(node))
+        pending.extend((part, _may_mix(node, part, mixed)) for part in below(node))
         if isinstance(node, Call):
             found += _argument_issues(node)
             found += _format_issues(node, checked)
@@ -59,11 +59,11 @@ def literal_issues(tree: Node, checked: Checked) -> list[Issue]:
     return found
 
 
-def _may_mix(node: Node, below: Node, mixed: bool) -> bool:
+def _may_mix(node: Node, part: Node, mixed: bool) -> bool:
     """May a literal have elements of several types? Those that `format` is given may."""
     if isinstance(node, Call):
         return node.function == "format"
-    return isinstance(node, ListNode) and isinstance(below, ListNode | MapNode) and mixed
+    return isinstance(node, ListNode) and isinstance(part, ListNode | MapNode) and mixed
 
 
 def _argument_issues(node: Call) -> Iterator[Issue]:
@@ -147,7 +147,8 @@ def _unwritable(node: Node, clause: Clause, checked: Checked) -> Node | None:
     return next((one for one in odd if one is not None), None)
 
 
-def _below(node: Node) -> Iterator[Node]:
+def below(node: Node) -> Iterator[Node]:
+    """Yield the parts of an expression, in the order in which they stand."""
     if isinstance(node, Select):
         yield node.operand
     elif isinstance(node, Call):
@@ -160,9 +161,9 @@ def _below(node: Node) -> Iterator[Node]:
             yield entry.value
     elif isinstance(node, Comprehension):
         yield node.range
-        yield node.step
         if node.filter is not None:
             yield node.filter
+        yield node.step
     elif isinstance(node, Bind):
         yield node.value
         yield node.step

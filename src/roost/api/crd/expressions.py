@@ -143,6 +143,10 @@ def _compiled_rule(rule: Object, of: Type, path: str, causes: Causes) -> Program
     if program.result.kind != "bool":
         causes.invalid(f"{path}.rule", shown_rule(rule), "cel expression must evaluate to a bool")
         return None
+    if program.fault:
+        text = f"program instantiation failed: {program.fault}"
+        causes.invalid(f"{path}.rule", shown_rule(rule), text)
+        return None
     return program
 
 
@@ -157,6 +161,10 @@ def _check_message(rule: Object, of: Type, path: str, causes: Causes, costs: Cos
         return
     if message.result.kind != "string":
         causes.invalid(where, shown_rule(rule), "messageExpression must evaluate to a string")
+        return
+    if message.fault:
+        text = f"messageExpression instantiation failed: {message.fault}"
+        causes.invalid(where, shown_rule(rule), text)
         return
     _weigh(message.max_cost(), where, "estimated messageExpression cost", causes, costs)
 

@@ -100,6 +100,10 @@ class Causes(list[Cause]):
         for detail in details:
             self.invalid(path, value, detail)
 
+    def internal(self, path: str, detail: str) -> None:
+        """The value breaks no rule, and yet nothing can be done with it."""
+        self._add("InternalError", path, f"Internal error: {detail}")
+
     def not_supported(self, path: str, value: Any, supported: Iterable[str]) -> None:
         """The value is not one of those there are."""
         listed = ", ".join(quoted(one) for one in supported)

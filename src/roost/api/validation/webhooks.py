@@ -203,7 +203,10 @@ def expression(
     try:
         return compiled(source, environment, returns).result
     except Unfit as error:
-        causes.invalid(path, source, str(error))
+        if error.internal:
+            causes.internal(path, str(error))
+        else:
+            causes.invalid(path, source, str(error))
         return DYN
 
 

@@ -88,7 +88,7 @@ def test_names_for_values_need_an_environment_with_them() -> None:
         ("self.list[7]", "index out of bounds: 7"),
         ("n / 0", "division by zero"),
         ("9223372036854775807 + n", "integer overflow"),
-        ("int('x')", "type conversion error from 'string' to 'int'"),
+        ("int('x' + '')", "type conversion error from 'string' to 'int'"),
         ("uint('-1')", "type conversion error from 'string' to 'uint'"),
         ("double('1_0')", "type conversion error from 'string' to 'double'"),
         ("bool('yes')", "type conversion error from 'string' to 'bool'"),
@@ -130,6 +130,7 @@ def test_names_for_values_need_an_environment_with_them() -> None:
                 "used on integers, was given string"
             ),
         ),
+        ("'a'.find('(' + '(')", "Illegal regex: error parsing regexp: missing closing ): `((`"),
         ("semver('1.2')", "No Major.Minor.Patch elements found"),
         ("semver('v1.2.3')", 'Invalid character(s) found in major number "v1"'),
         ("semver('1.02.3')", 'Minor number must not contain leading zeroes "02"'),

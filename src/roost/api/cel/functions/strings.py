@@ -8,7 +8,7 @@ from typing import Any
 from roost.api.cel.functions.declare import Declarations
 from roost.api.cel.functions.patterns import pattern_of
 from roost.api.cel.values import EvaluationError
-from roost.api.regex.patterns import found_in
+from roost.api.regex.patterns import Pattern, found_in
 
 declarations = Declarations()
 _add = declarations.add
@@ -115,9 +115,16 @@ def quote(text: str) -> str:
     return '"' + "".join(_QUOTED.get(letter, letter) for letter in escaped) + '"'
 
 
+def _sought(pattern: str) -> Pattern:
+    try:
+        return pattern_of(pattern)
+    except EvaluationError as error:
+        raise EvaluationError(f"Illegal regex: {error}") from None
+
+
 @_add("string . find(string) string", cost="match")
 def find(text: str, pattern: str) -> str:
-    found = pattern_of(pattern).search(text)
+    found = _sought(pattern).search(text)
     return "" if found is None else found[0] or ""
 
 
@@ -127,5 +134,5 @@ def find(text: str, pattern: str) -> str:
     cost="match",
 )
 def find_all(text: str, pattern: str, count: int = -1) -> list[str]:
-    found = found_in(pattern_of(pattern), text)
+    found = found_in(_sought(pattern), text)
     return list(found if count < 0 else islice(found, count))
