@@ -33,6 +33,10 @@ _DEBIAN_PROGRAMS = (
 )
 
 
+#: However little the machine has left of its disk, tests want their pods.
+_KEEP_PODS = ("--eviction-hard", "")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command said."""
@@ -154,7 +158,7 @@ class Cluster:
         self.process = subprocess.Popen(
             self.namespace.command(
                 sys.executable, "-m", "roost", "up", "--data-dir", str(self.data),
-                "--node-name", self.node, *flags,
+                "--node-name", self.node, *_KEEP_PODS, *flags,
             ),
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, text=True, cwd=self.root,
             env=clean_environment(),

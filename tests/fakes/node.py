@@ -20,7 +20,7 @@ from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
 from roost.node.podnetwork import NumberedNetwork
 from roost.node.podspec import timestamp
-from roost.node.tools import Capacity, Machine, NodeSettings, Runtimes, Tools, Trees
+from roost.node.tools import Capacity, Levels, Machine, NodeSettings, Runtimes, Tools, Trees
 from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.simulated import SimulatedRuntime
 
@@ -88,6 +88,7 @@ class World:
     settings: NodeSettings = SETTINGS
     machine: Machine | None = None
     trees: Trees | None = None
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
         self.cluster.clock = self.clock
@@ -112,6 +113,7 @@ class World:
             recorder=self.notes,
             machine=self.machine,
             trees=self.trees,
+            levels=self.levels,
         )
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cluster_scene import Cluster, Space, eventually
+from images import busybox_image
 
 pytestmark = [pytest.mark.root, pytest.mark.kubectl, pytest.mark.slow]
 
@@ -401,3 +402,37 @@ def test_host_ports_node_ports_and_the_hosts_network(cluster: Cluster, space: Sp
     space.kubectl("delete", "pod", "hp", "--grace-period=0", "--force")
     space.ready("hp2", within_s=15)
     assert cluster.ask(*curl, f"http://{node_ip}:18080/x").code != 0
+
+
+def test_a_node_without_memory_says_so_and_evicts_one_pod_after_the_other(own_cluster: Cluster):
+    cluster = own_cluster
+    cluster.up("--eviction-hard", "memory.available<99%")
+    try:
+        eventually(lambda: pressure(cluster) == "True", 30)
+        node = json.loads(cluster.kubectl("get", "node", cluster.node, "-o", "json"))
+        assert [one["key"] for one in node["spec"]["taints"]] == [
+            "node.kubernetes.io/memory-pressure"
+        ]
+        tolerant = [{"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}]
+        space = cluster.space("default")
+        eventually(lambda: space.get("serviceaccount", "default"), 30)
+        archive = busybox_image().docker_archive(cluster.root / "busybox.tar", "busybox:1")
+        cluster.roost("image", "load", str(archive))
+        more = {"tolerations": tolerant, "container": {"image": "busybox:1"}}
+        for name in ("a", "b"):
+            space.apply(space.pod(name, terminationGracePeriodSeconds=600, **more))
+        eventually(lambda: all(evicted(space, name) for name in ("a", "b")), 60)
+        message = space.get("pod", "a")["status"]["message"]
+        assert message.startswith("The node was low on resource: memory. Threshold quantity: ")
+        assert message.endswith("request is 0, has larger consumption of memory. ")
+    finally:
+        cluster.stop()
+
+
+def pressure(cluster: Cluster) -> str:
+    path = '{.status.conditions[?(@.type=="MemoryPressure")].status}'
+    return cluster.ask_kubectl("get", "node", cluster.node, "-o", f"jsonpath={path}").out
+
+
+def evicted(space: Space, name: str) -> bool:
+    return space.get("pod", name).get("status", {}).get("reason") == "Evicted"

@@ -23,6 +23,7 @@ from roost.simulation.faults import (
     PowerOff,
     PullFailure,
     Restart,
+    Shortage,
 )
 
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -58,8 +59,39 @@ FAULTS: tuple[Fault, ...] = (
     Delay("watches", 2.0), Delay("node/node-1", 2.0), Duplicate("controllers", 0.5),
     Duplicate("node/node-2", 0.5), Duplicate("scheduler", 0.5), ClockSkew("node/node-1", 90),
     ClockSkew("controllers", -30), FullDisk("server"), FullDisk("node/node-1"), PullFailure(),
-    Oom("*"), Kill("default/web-*"),
+    Oom("*"), Kill("default/web-*"), Shortage("node-1"), Shortage("node-2", "nodefs.available"),
 )  # fmt: skip
+
+
+def test_pods_leave_a_node_without_memory_and_come_back_when_it_has_some(cluster: Cluster) -> None:
+    cluster.apply(workload())
+    cluster.run_until(lambda: ready(cluster) == 3)
+    pods = cluster.client.list("pods")
+    node = pods[0]["spec"]["nodeName"]
+    with cluster.fault(Shortage(node)):
+        cluster.run_until(
+            lambda: all(
+                pod["spec"]["nodeName"] != node or pod["status"]["phase"] == "Failed"
+                for pod in cluster.client.list("pods")
+            )
+        )
+        cluster.run_until(lambda: ready(cluster) == 3)
+        failed = [pod for pod in cluster.client.list("pods") if pod["status"]["phase"] == "Failed"]
+        assert len(failed) == sum(pod["spec"]["nodeName"] == node for pod in pods)
+        for pod in failed:
+            assert pod["status"]["reason"] == "Evicted"
+            assert pod["status"]["message"].startswith("The node was low on resource: memory. ")
+        taints = [one["key"] for one in cluster.client.get("nodes", node)["spec"]["taints"]]
+        assert taints == ["node.kubernetes.io/memory-pressure"]
+    cluster.advance(290)
+    assert cluster.client.get("nodes", node)["spec"].get("taints")
+    cluster.advance(60)
+    assert not cluster.client.get("nodes", node)["spec"].get("taints")
+
+
+def test_a_shortage_is_of_something_that_nodes_have(cluster: Cluster) -> None:
+    with pytest.raises(ValueError, match=r"there is no signal memory\.free; there are memory\."):
+        cluster.inject(Shortage("node-1", "memory.free"))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

@@ -20,6 +20,7 @@ from roost.adapters.real.control import AgentControl
 from roost.adapters.real.files import DiskFiles
 from roost.adapters.real.kubelet.access import Access
 from roost.adapters.real.kubelet.server import KubeletServer
+from roost.adapters.real.levels import MachineLevels
 from roost.adapters.real.machine import DiskSpace, read_capacity, read_node_info
 from roost.adapters.real.network import SystemNetwork
 from roost.adapters.real.processes import SystemProcesses
@@ -42,6 +43,7 @@ from roost.node.layout import Layout
 from roost.node.localvolumes import LocalVolumes
 from roost.node.naming import ClusterNames
 from roost.node.podfiles import DiskPodFiles
+from roost.node.thresholds import parse_thresholds
 from roost.node.tools import NodeSettings, Runtimes, Tools
 from roost.runtimes.oci.runtime import OciRuntime, OciSettings
 from roost.runtimes.port import RuntimeFault
@@ -181,6 +183,7 @@ def _tools(parts: Parts, recorder: EventRecorder) -> Tools:
         space=DiskSpace(parts.places.root),
         machine=LinuxMachine(),
         trees=DiskTrees(),
+        levels=MachineLevels(parts.places.root, parts.places.runtime),
     )
 
 
@@ -218,6 +221,7 @@ def _node_settings(parts: Parts) -> NodeSettings:
         kubelet_port=parts.settings.kubelet_port,
         node_info=read_node_info(),
         annotations={LOCAL_PATH_ROOT: _layout(parts.places).volumes},
+        eviction_hard=parse_thresholds(parts.settings.eviction_hard),
     )
 
 

@@ -21,6 +21,7 @@ from roost.cli.options import (
     Config,
     Controllers,
     DataDir,
+    EvictionHard,
     ExtraNames,
     FactsFormat,
     Insecure,
@@ -85,7 +86,8 @@ def up(
     cluster_cidr: ClusterCidr = None, node_cidr_mask_size: NodeMask = None,
     node_name: NodeName = None, node_ip: NodeIp = None,
     kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
-    insecure_registries: Insecure = None, log_level: LogLevel = None,
+    insecure_registries: Insecure = None, eviction_hard: EvictionHard = None,
+    log_level: LogLevel = None,
     audit_policy_file: operating.AuditPolicy = None,
     audit_log_path: operating.AuditLog = None,
     audit_log_maxsize: operating.AuditSize = None,
@@ -197,7 +199,8 @@ def agent(
     server: Annotated[str, typer.Option(help="URL of the API server.")] = "",
     data_dir: DataDir = None, node_name: NodeName = None, node_ip: NodeIp = None,
     kubelet_port: KubeletPort = None, pod_cidr: PodCidr = None, runtime: Runtime = None,
-    insecure_registries: Insecure = None, log_level: LogLevel = None, config: Config = None,
+    insecure_registries: Insecure = None, eviction_hard: EvictionHard = None,
+    log_level: LogLevel = None, config: Config = None,
     print_config: PrintConfig = False,
 ) -> None:  # fmt: skip
     """Run a node: containers, their network and their API."""

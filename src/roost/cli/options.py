@@ -45,6 +45,10 @@ Runtime = Annotated[str | None, typer.Option(help="runc or crun (default: what w
 Insecure = Annotated[
     str | None, typer.Option(help="Registries that may be reached without TLS, by comma.")
 ]
+EvictionHard = Annotated[
+    str | None,
+    typer.Option(help="What the node must have left to keep its pods; '' is nothing."),
+]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
 
 Kubeconfig = Annotated[str, typer.Option(help="Kubeconfig file to use.")]

@@ -12,6 +12,7 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import yaml
 
 from roost.api.names import SUBDOMAIN_MAX_BYTES, check_ip
 from roost.cli.faults import of_reading, of_yaml
+from roost.node.thresholds import DEFAULT, parse_thresholds
 
 PREFIX: Final = "ROOST_"
 #: Where a kubelet usually serves.
@@ -70,6 +72,7 @@ class Settings:
     pod_cidr: str = "10.244.0.0/24"
     runtime: str = ""  # runc or crun
     insecure_registries: str = ""  # host[:port], by comma
+    eviction_hard: str = DEFAULT  # what a node must have left to keep its pods
     log_level: str = "info"
     audit_policy_file: str = ""  # audit.k8s.io/v1 Policy: what is recorded
     audit_log_path: str = ""  # where audit events go; "-" is the standard output
@@ -119,6 +122,10 @@ class Settings:
             raise SettingsError(
                 f"pod_cidr {self.pod_cidr!r} is no range of IPv4 addresses like 10.244.0.0/24: {error}"
             ) from error
+        try:
+            parse_thresholds(self.eviction_hard)
+        except ValueError as error:
+            raise SettingsError(f"eviction_hard: {error}") from error
         self._check_cluster_range()
         name = node_name(self)
         if not _NODE_NAME.fullmatch(name) or len(name) > SUBDOMAIN_MAX_BYTES:
@@ -164,7 +171,7 @@ class Loaded:
         """Return the settings as a file would have them, each with its source."""
         lines = []
         for name in _TYPES:
-            value = yaml.safe_dump(getattr(self.settings, name)).splitlines()[0]
+            value = yaml.safe_dump(getattr(self.settings, name), width=inf).splitlines()[0]
             lines.append(f"{name}: {value}  # {self.sources[name]}")
         return "\n".join(lines)
 

@@ -13,7 +13,8 @@ from roost.node.facts import Verdict
 #: What a pod requests, as resources.of_pod tells.
 Requests: TypeAlias = Mapping[str, quantity.Exact]
 
-_PREFIX = "Pod was rejected: "
+#: How a rejected pod's message begins; the event about it has the rest.
+PREFIX = "Pod was rejected: "
 #: Sysctls that are namespaced and cannot harm other pods, as the kubelet lists them.
 _SAFE_SYSCTLS = frozenset({
     "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
@@ -38,7 +39,7 @@ def admit(pod: Object, node: Object, others: Iterable[Requests]) -> Verdict | No
 
 
 def _rejected(reason: str, message: str) -> Verdict:
-    return Verdict(reason, _PREFIX + message)
+    return Verdict(reason, PREFIX + message)
 
 
 def unsupported_field(pod: Object) -> str:
@@ -104,9 +105,9 @@ def resize_verdict(pod: Object, node: Object, others: Iterable[Requests]) -> Ver
     allocatable = (node.get("status") or {}).get("allocatable") or {}
     too_big = _fits(pod, allocatable, [])
     if too_big is not None:
-        return Verdict("Infeasible", too_big.message.removeprefix(_PREFIX))
+        return Verdict("Infeasible", too_big.message.removeprefix(PREFIX))
     full = _fits(pod, allocatable, list(others))
-    return Verdict("Deferred", full.message.removeprefix(_PREFIX)) if full is not None else None
+    return Verdict("Deferred", full.message.removeprefix(PREFIX)) if full is not None else None
 
 
 def _affinity(pod: Object, node: Object) -> Verdict | None:
@@ -163,7 +164,7 @@ def _taints(pod: Object, node: Object) -> Verdict | None:
     for taint in (node.get("spec") or {}).get("taints") or ():
         if taint.get("effect") != "NoExecute":
             continue
-        if any(_tolerates(one, taint) for one in pod["spec"].get("tolerations") or ()):
+        if any(tolerates(one, taint) for one in pod["spec"].get("tolerations") or ()):
             continue
         return _rejected(
             "TaintToleration", "Predicate TaintToleration failed: node(s) had untolerated taint(s)"
@@ -171,7 +172,8 @@ def _taints(pod: Object, node: Object) -> Verdict | None:
     return None
 
 
-def _tolerates(toleration: Object, taint: Object) -> bool:
+def tolerates(toleration: Object, taint: Object) -> bool:
+    """Tell whether a toleration is for a taint."""
     if toleration.get("effect") and toleration["effect"] != taint["effect"]:
         return False
     key = toleration.get("key") or ""

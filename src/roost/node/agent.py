@@ -73,8 +73,14 @@ class NodeAgent:
         self.defects = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._housekeeping = Housekeeping(settings, tools, lambda: list(self._workers.values()))
-        self.evictions = Evictions(settings, tools, lambda: list(self._workers.values()))
-        self.registration = Registration(settings, tools, self._housekeeping.disk_full)
+        self.evictions = Evictions(
+            settings,
+            tools,
+            lambda: list(self._workers.values()),
+            self._housekeeping.remove_unused_images,
+            lambda: self.registration.report(),  # noqa: PLW0108 - made below
+        )
+        self.registration = Registration(settings, tools, self.evictions.conditions)
         self.pod_mirror = Mirror(
             tools.client,
             Query(PODS, fields=f"spec.nodeName={settings.name}"),
@@ -172,6 +178,7 @@ class NodeAgent:
             for runtime in self.tools.runtimes.all:
                 tasks.create_task(self._listen(runtime))
             await self._recover()
+            self.evictions.observe()  # before the node's first word of itself
             for run in (
                 self._references.run,
                 self._prober.run,
@@ -384,6 +391,9 @@ class NodeAgent:
     # -- what workers ask -----------------------------------------------------------------------
 
     async def _admit(self, pod: Object) -> Verdict | None:
+        refused = self.evictions.refusal(pod)
+        if refused is not None:
+            return refused
         uid = podspec.uid(pod)
         verdict = admit(pod, self.registration.expected(), self._others(uid))
         # The scheduler may have seen labels and taints that we have not.

@@ -61,11 +61,6 @@ class Housekeeping:
         self._tools = tools
         self._workers = workers
 
-    def disk_full(self) -> bool:
-        """Tell whether the disk is fuller than images are allowed to make it."""
-        space = self._tools.space
-        return space is not None and space.disk_used() > (1 + self._settings.image_high) / 2
-
     async def run(self) -> None:
         """Look after logs and images until cancelled."""
         if self._tools.space is None:
@@ -140,14 +135,23 @@ class Housekeeping:
 
     async def _remove_images(self) -> None:
         space = self._tools.space
-        if space is None or space.disk_used() <= self._settings.image_high:
-            return
+        if space is not None and space.disk_used() > self._settings.image_high:
+            low = self._settings.image_low
+            await self._remove_images_until(lambda: space.disk_used() <= low)
+
+    async def remove_unused_images(self) -> None:
+        """Remove every image that no pod of the node uses: the disk runs low."""
+        try:
+            await self._remove_images_until(lambda: False)
+        except (OSError, RuntimeFault) as error:
+            log.warning("housekeeping: %s", error)
+
+    async def _remove_images_until(self, enough: Callable[[], bool]) -> None:
         for runtime in self._tools.runtimes.all:
             if not isinstance(runtime, Images):
                 continue
             for image in removable(await runtime.list_images(), self._used()):
-                used = space.disk_used()
-                if used <= self._settings.image_low:
+                if enough():
                     return
                 try:
                     await runtime.remove_image(image.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from roost.api import quantity
 from roost.api.kind import Resource
@@ -22,6 +22,12 @@ _CONDITIONS = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )  # fmt: skip
+
+_PRESSURE = {
+    "MemoryPressure": ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    "PIDPressure": ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+}
 
 
 def go_arch(machine: str) -> str:
@@ -94,9 +100,10 @@ def node_status(
     before: Object,
     now: float,
     *,
-    disk_full: bool,
+    pressure: Collection[str],
 ) -> Object:
-    """Return the part of the Node's status that the agent owns; `before` is the status as it is."""
+    """Return the part of the Node's status that the agent owns; `before` is the status as it is,
+    `pressure` the conditions of what runs low."""
     whole, free = capacity_of(settings)
     addresses = [{"type": "InternalIP", "address": ip} for ip in settings.host_ips]
     addresses.append({"type": "Hostname", "address": settings.name})
@@ -119,7 +126,7 @@ def node_status(
         "addresses": addresses,
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.kubelet_port}},
         "nodeInfo": info,
-        "conditions": _conditions(before, now, disk_full=disk_full),
+        "conditions": _conditions(before, now, pressure=pressure),
         "images": _images(images),
     }
 
@@ -134,17 +141,13 @@ def _images(images: Iterable[Image]) -> list[Object]:
     ]
 
 
-def _conditions(before: Object, now: float, *, disk_full: bool) -> list[Object]:
+def _conditions(before: Object, now: float, *, pressure: Collection[str]) -> list[Object]:
     known = {one.get("type"): one for one in before.get("conditions") or ()}
     stamp = podspec.timestamp(now)
     found = []
     for kind, status, reason, message in _CONDITIONS:
-        if kind == "DiskPressure" and disk_full:
-            status, reason, message = (
-                "True",
-                "KubeletHasDiskPressure",
-                "kubelet has disk pressure",
-            )
+        if kind in pressure:
+            status, (reason, message) = "True", _PRESSURE[kind]
         old = known.get(kind)
         same = old is not None and old.get("status") == status
         found.append(

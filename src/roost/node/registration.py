@@ -39,10 +39,12 @@ _ERRORS = (StatusError, RuntimeFault, OSError, TimeoutError, ValueError, TypeErr
 class Registration:
     """`node` is the Node as last seen (None before the first answer)."""
 
-    def __init__(self, settings: NodeSettings, tools: Tools, disk_full: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: NodeSettings, tools: Tools, pressure: Callable[[], tuple[str, ...]]
+    ) -> None:
         self._settings = settings
         self._tools = tools
-        self._disk_full = disk_full
+        self._pressure = pressure
         self.node: Object | None = None
         self.registered = asyncio.Event()
 
@@ -72,9 +74,7 @@ class Registration:
     def _status(self, images: list[Image], before: Object, now: float) -> Object:
         info = self._tools.runtimes.all[0].describe()
         version = f"{info.name}://{info.version}"
-        return node_status(
-            self._settings, version, images, before, now, disk_full=self._disk_full()
-        )
+        return node_status(self._settings, version, images, before, now, pressure=self._pressure())
 
     async def run(self) -> None:
         """Register, then keep status and lease fresh until cancelled."""
@@ -103,6 +103,13 @@ class Registration:
         """Write the times of the conditions, once they are old."""
         if self.registered.is_set():
             await self._report_status(beat=True)
+
+    async def report(self) -> None:
+        """Write the status now; if that is not possible, the next one says the same."""
+        try:
+            await self._report_status()
+        except _ERRORS as error:
+            log.info("node %s: %r", self._settings.name, error)
 
     async def _report_status(self, *, beat: bool = False) -> None:
         client, name = self._tools.client, self._settings.name

@@ -13,6 +13,7 @@ from roost.node.naming import ClusterNames
 from roost.node.podfiles import PodFiles
 from roost.node.podnetwork import PodNetwork
 from roost.node.storage import Size
+from roost.node.thresholds import DEFAULT, Level, Threshold, parse_thresholds
 from roost.ports.port import Chance, Files, Network, WallClock
 from roost.runtimes.port import Runtime, Usage
 
@@ -58,6 +59,8 @@ class NodeSettings:
     image_low: float = 0.80
     log_max_bytes: int = 10 << 20
     log_max_files: int = 5
+    #: When less is left than that, pods are refused and evicted.
+    eviction_hard: tuple[Threshold, ...] = parse_thresholds(DEFAULT)
 
 
 class Runtimes:
@@ -101,6 +104,14 @@ class Trees(Protocol):
         ...
 
 
+class Levels(Protocol):
+    """What the machine has left of what runs out."""
+
+    def read(self) -> Mapping[str, Level]:
+        """Return levels by signal (memory.available ...), without those that cannot be told."""
+        ...
+
+
 class Machine(Protocol):
     """The machine that the node is."""
 
@@ -125,3 +136,4 @@ class Tools:
     space: Space | None = None
     machine: Machine | None = None
     trees: Trees | None = None
+    levels: Levels | None = None

@@ -16,7 +16,7 @@ import msgspec
 from roost.api.errors import StatusError
 from roost.api.values import Object
 from roost.node import podspec, resizing, resources
-from roost.node.admission import Requests
+from roost.node.admission import PREFIX, Requests
 from roost.node.checks import Answer
 from roost.node.decide import plan_pod
 from roost.node.facts import PodFacts, PodState, PodView, Verdict
@@ -183,7 +183,8 @@ class PodWorker:
         verdict = await self._desk.admit(self.memory.pod)
         self.memory.facts = replace(self.memory.facts, admitted=verdict is None, verdict=verdict)
         if verdict is not None:
-            self.memory.event("Warning", verdict.reason, verdict.message)
+            words = verdict.message.removeprefix(PREFIX)
+            self.memory.event("Warning", verdict.reason, words)
 
     def _judge_size(self) -> None:
         """Find out whether the node can give running containers the size that the Pod names now."""

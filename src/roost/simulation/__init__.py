@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         PowerOff,
         PullFailure,
         Restart,
+        Shortage,
     )
     from roost.simulation.invariants import Violated
     from roost.simulation.loop import Deadlock, VirtualLoop
@@ -60,6 +61,7 @@ __all__ = [
     "Restart",
     "Result",
     "Served",
+    "Shortage",
     "Violated",
     "VirtualLoop",
 ]
@@ -98,6 +100,7 @@ _HOMES: Final = {
             "PowerOff",
             "PullFailure",
             "Restart",
+            "Shortage",
         ),
         _FAULTS,
     ),

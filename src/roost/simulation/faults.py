@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from roost.adapters.virtual.chance import SeededChance
+from roost.node.thresholds import MEMORY
 from roost.runtimes.port import State
 from roost.runtimes.simulated import SimulatedRuntime
 from roost.simulation.clocks import SkewedClock
@@ -200,6 +201,21 @@ class FullDisk:
             world.store.full = full
         else:
             raise ValueError(f"{self.component} has no disk; name server or node/NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A node has a share (0 to 1) left of something: a signal of --eviction-hard."""
+
+    node: str
+    signal: str = MEMORY
+    left: float = 0.0
+
+    async def begin(self, world: World) -> None:
+        world.nodes[self.node].press(self.signal, self.left)
+
+    async def end(self, world: World) -> None:
+        world.nodes[self.node].press(self.signal, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from roost.adapters.virtual.chance import SeededChance
 from roost.adapters.virtual.files import MemoryFiles
+from roost.adapters.virtual.levels import GivenLevels
 from roost.adapters.virtual.trees import MemoryTrees
 from roost.api import quantity
 from roost.api.values import Object
@@ -25,6 +26,7 @@ from roost.network.plan import NetworkError
 from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
 from roost.node.podnetwork import HostPort, PodNetwork
+from roost.node.thresholds import RESOURCES, Level
 from roost.node.tools import Capacity, NodeSettings, Runtimes, Tools
 from roost.ports.port import Network, WallClock
 from roost.runtimes.behaviour import Behaviour
@@ -37,6 +39,8 @@ from roost.simulation.volumes import VirtualPodFiles
 
 _POD_ADDRESSES = range(2, 254)
 _LAYOUT = Layout.under("/var/lib/roost")
+#: How many files, and how many processes, a machine can have.
+_COUNTED = 1_000_000
 #: Of a longer log the older half goes.
 _LOG_BYTES = 256 << 10
 #: What changes in a pod within so many seconds is one write: at one instant much happens here.
@@ -200,6 +204,7 @@ class SimulatedNode:
     def _boot(self) -> None:
         """Make the machine as it is after power came: empty."""
         self.files = MemoryFiles()
+        self.levels = GivenLevels()
         self.pod_files = VirtualPodFiles(self.files, _LAYOUT)
         self.runtime = self._machine.runtime(self)
         self.network = self._machine.pod_network(self)
@@ -219,6 +224,22 @@ class SimulatedNode:
         if len(known) > _LOG_BYTES:
             known = known[known.index(b"\n", len(known) // 2) + 1 :]
         self.files.write(path, known + entry)
+
+    def press(self, signal: str, left: float | None) -> None:
+        """Let the machine have a share left of something (None: enough); a signal as those of
+        --eviction-hard. Raises ValueError for another."""
+        if signal not in RESOURCES:
+            raise ValueError(f"there is no signal {signal}; there are {', '.join(RESOURCES)}")
+        capacity = self.spec.capacity()
+        by_resource = {
+            "memory": capacity.memory_bytes, "ephemeral-storage": capacity.ephemeral_bytes,
+        }  # fmt: skip
+        whole = by_resource.get(RESOURCES[signal], _COUNTED)
+        self.levels.known.pop(signal, None)
+        if left is not None:
+            self.levels.known[signal] = Level(int(whole * left), whole)
+        if self.agent is not None:
+            self.agent.evictions.on_levels()
 
     def start_agent(self) -> None:
         """Start the agent; it adopts what runs."""
@@ -250,6 +271,7 @@ class SimulatedNode:
             reach=self._machine.reach(self),
             recorder=recorder,
             trees=MemoryTrees(self.files),
+            levels=self.levels,
         )
         self.agent = NodeAgent(settings, tools)
         self._process.start(

@@ -36,6 +36,7 @@ _VALUES: Final[dict[str, Callable[..., Any]]] = {
         Behaviour, PatchType, Resource, faults.FaultPlan, faults.Planned, faults.Crash, faults.Restart,
         faults.PowerOff, faults.Partition, faults.Delay, faults.Duplicate, faults.ClockSkew,
         faults.FullDisk, faults.PullFailure, faults.Kill, faults.Oom,
+        faults.Shortage,
     )
 }  # fmt: skip
 

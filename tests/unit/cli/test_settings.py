@@ -43,6 +43,12 @@ def test_the_settings_in_force_can_be_printed_and_read_again(tmp_path):
     assert again.settings.node_name == "yes"
 
 
+def test_a_long_setting_is_printed_whole(tmp_path):
+    long = "memory.available < 100Mi, nodefs.available < 10%, nodefs.inodesFree < 5%, pid.available < 9"
+    text = load(tmp_path, {"eviction_hard": long}).as_yaml()
+    assert load(tmp_path, text=text).settings.eviction_hard == long
+
+
 @pytest.mark.parametrize(
     ("flags", "environment", "text", "complaint"),
     [
@@ -63,6 +69,12 @@ def test_the_settings_in_force_can_be_printed_and_read_again(tmp_path):
         ({"port": 70000}, {}, None, "between 0 and 65535"),
         ({"log_level": "loud"}, {}, None, "log_level"),
         ({"runtime": "docker"}, {}, None, "runc or crun"),
+        (
+            {},
+            {"ROOST_EVICTION_HARD": "disk.available<1%"},
+            None,
+            "eviction_hard: unsupported eviction signal disk.available",
+        ),
         ({}, {"ROOST_CONFIG": "/does/not/exist"}, None, "does not exist"),
     ],
 )
