@@ -7,21 +7,28 @@ from dataclasses import dataclass
 
 from roost.api.cel.issues import Issue
 
+#: What may follow a backslash.
+_SEQUENCE = (
+    r"""\\(?:[abfnrtv"'\\?`]|[0-3][0-7]{2}|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})"""
+)
+#: The beginning of that, as far as it is one.
+_BEGUN = re.compile(r"\\(?:[0-3][0-7]?|[xX][0-9a-fA-F]?|u[0-9a-fA-F]{0,3}|U[0-9a-fA-F]{0,7})?")
+_PLAIN = {quote: re.compile(rf"{quote}(?:[^{quote}\\\n\r]|{_SEQUENCE})*") for quote in "\"'"}
 _TOKENS = re.compile(
-    r"""(?P<SPACE>[ \t\r\n\f]+|//[^\n]*)
-  | (?P<STRING>(?:[bB][rR]?|[rR][bB]?)?(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}
-      |"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*'))
+    rf"""(?P<SPACE>[ \t\r\n\f]+|//[^\n]*)
+  | (?P<STRING>[bB]?(?:\"{{3}}(?:[^\\]|{_SEQUENCE})*?\"{{3}}|'{{3}}(?:[^\\]|{_SEQUENCE})*?'{{3}}
+      |"(?:[^"\\\n\r]|{_SEQUENCE})*"|'(?:[^'\\\n\r]|{_SEQUENCE})*'))
   | (?P<NUM_FLOAT>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
   | (?P<NUM_UINT>(?:0x[0-9a-fA-F]+|\d+)[uU])
   | (?P<NUM_INT>0x[0-9a-fA-F]+|\d+)
   | (?P<NAME>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<ESCAPED>`[A-Za-z0-9_.\-/ ]+`)
-  | (?P<OP>&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{}])
+  | (?P<OP>&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{{}}])
     """,
     re.VERBOSE | re.DOTALL,
 )
 _RAW = re.compile(
-    r"[rR][bB]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|\"[^\"\n\r]*\"|'[^'\n\r]*')|[bB][rR](?:\"[^\"\n\r]*\"|'[^'\n\r]*')",
+    r"[bB]?[rR](?:\"{3}.*?\"{3}|'{3}.*?'{3}|\"[^\"\n\r]*\"|'[^'\n\r]*')",
     re.DOTALL,
 )
 _ESCAPE = re.compile(
@@ -66,9 +73,12 @@ def tokens_of(source: str, issues: list[Issue]) -> list[Token]:
 
 def _unrecognised(source: str, at: int) -> int:
     """Where the scanner takes up again: it says what it had read when it gave up."""
-    if source[at] in "\"'":
-        end = source.find("\n", at)
-        return len(source) if end < 0 else end
+    if source[at] in _PLAIN:
+        read = _PLAIN[source[at]].match(source, at)
+        end = at + 1 if read is None else read.end()
+        begun = _BEGUN.match(source, end)
+        end = end if begun is None else begun.end()
+        return min(end + 1, len(source))
     if source[at] in "&|=":
         return min(at + 2, len(source))
     return at + 1
@@ -80,7 +90,7 @@ def string_of(text: str) -> str | bytes:
     letters = prefix[0].lower() if prefix else ""
     body = text[len(letters) :]
     quote = 3 if body[:3] in ('"""', "'''") and len(body) >= 6 else 1
-    body = body[quote:-quote].replace("\r\n", "\n")
+    body = body[quote:-quote].replace("\r\n", "\n").replace("\r", "\n")
     as_bytes = "b" in letters
     if "r" in letters:
         return body.encode() if as_bytes else body

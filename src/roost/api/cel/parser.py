@@ -4,6 +4,8 @@ parser.
 
 from __future__ import annotations
 
+import math
+
 from roost.api.cel.issues import CompileError, Issue
 from roost.api.cel.lexer import Token, string_of, tokens_of
 from roost.api.cel.macros import expand
@@ -252,8 +254,8 @@ class _Parser:
             try:
                 return Literal(string_of(token.text), token.at)
             except ValueError as error:
-                self._complain(f"invalid string literal: {error}", token.at)
-                raise _Abandoned from None
+                self._complain(str(error), token.at)
+                return Literal(token.text, token.at)
         if token.kind.startswith("NUM"):
             return self._number(self._taken(), token.at)
         return self._unexpected(expecting)
@@ -271,6 +273,8 @@ class _Parser:
     def _number(self, token: Token, at: int, *, negative: bool = False) -> Node:
         text = "-" + token.text if negative else token.text
         if token.kind == "NUM_FLOAT":
+            if math.isinf(float(text)):
+                self._complain("invalid double literal", at)
             return Literal(float(text), at)
         digits = text.rstrip("uU") if token.kind == "NUM_UINT" else text
         value = int(digits, 16) if "0x" in digits else whole(digits) or 0
