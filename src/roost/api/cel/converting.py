@@ -1,5 +1,5 @@
 """Values of JSON to values of CEL, where a schema says that a string is a moment, a length of time
-or bytes.
+or bytes, or which kind of number there is.
 
 Most values are the same in both; a converter exists only for those that are not.
 """
@@ -40,8 +40,24 @@ def _double(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _whole(value: Any) -> Any:
+    """A float without a fraction passes for an integer until somebody looks at it."""
+    if isinstance(value, float):
+        raise EvaluationError("invalid data, expected int, got float64")
+    return value
+
+
+def _whole_or_text(value: Any) -> Any:
+    if isinstance(value, float):
+        raise EvaluationError(
+            "invalid data, expected XIntOrString value to be either a string or integer"
+        )
+    return value
+
+
 _BY_FORMAT: dict[str, Converter] = {
     "date-time": _moment, "date": _moment, "duration": _length, "byte": _bytes, "number": _double,
+    "integer": _whole, "int-or-string": _whole_or_text,
 }  # fmt: skip
 
 

@@ -79,7 +79,8 @@ def declared(schema: Object, *, is_object: bool = False) -> Type | None:
 
 def _declared(schema: Object, is_object: bool, name: str) -> Type | None:
     if schema.get("x-kubernetes-int-or-string"):
-        return replace(DYN, max_elements=MAX_REQUEST_BYTES - 2, min_size=1)
+        most = MAX_REQUEST_BYTES - 2
+        return replace(DYN, format="int-or-string", max_elements=most, min_size=1)
     if is_object:
         given = schema.get("properties") or {}
         # What a schema says itself of these counts; without it they are there all the same.
@@ -100,7 +101,7 @@ def _declared(schema: Object, is_object: bool, name: str) -> Type | None:
         return replace(DOUBLE, format="number")
     if kind == "boolean":
         return replace(BOOL, min_size=4)
-    return INT if kind == "integer" else None
+    return replace(INT, format="integer") if kind == "integer" else None
 
 
 def _list(schema: Object, name: str) -> Type | None:

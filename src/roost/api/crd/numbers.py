@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from roost.api.validation.causes import Causes
+from roost.api.validation.causes import Causes, written
 from roost.api.values import Object
 
 #: (value, the value before, path, causes)
@@ -22,20 +22,6 @@ _FORMATS = {"integer": tuple(_BITS), "number": ("float",)}
 _SAFE_MAX = 2.0**53 - 1
 _HAIR = 1e-9
 _FLOAT_MAX = 3.4028234663852886e38
-_PLAIN_MAX, _PLAIN_MIN = 1e6, 1e-4
-
-
-def written(value: Any) -> str:
-    """Return a number as Go's %v writes it."""
-    if not isinstance(value, float):
-        return str(value)
-    if not value or _PLAIN_MIN <= abs(value) < _PLAIN_MAX:
-        return str(int(value)) if value.is_integer() else repr(value)
-    digits = next(
-        text for text in (f"{value:.{places}e}" for places in range(18)) if float(text) == value
-    )
-    mantissa, _, power = digits.partition("e")
-    return f"{mantissa}e{power[0]}{int(power[1:]):02d}"
 
 
 def _is_number(value: Any) -> bool:

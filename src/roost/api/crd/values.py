@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from roost.api.crd.formats import check_of, known_format
-from roost.api.crd.numbers import is_whole, number_checks, written
+from roost.api.crd.numbers import is_whole, number_checks
 from roost.api.crd.weights import weight
 from roost.api.regex.faults import BadPattern
 from roost.api.regex.patterns import compiled
-from roost.api.validation.causes import Causes
+from roost.api.validation.causes import Causes, written
 from roost.api.values import Object
 
 #: What stands for "there was no such value".

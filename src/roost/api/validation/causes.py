@@ -21,6 +21,8 @@ NOT_POSITIVE = "must be greater than zero"
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _encode_as_is = msgspec.json.Encoder().encode
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+#: Between these, floats are shown without an exponent.
+_PLAIN_MAX, _PLAIN_MIN = 1e6, 1e-4
 _ESCAPES = {
     "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v",
     "\\": "\\\\", '"': '\\"',
@@ -49,6 +51,19 @@ class Structure(dict[str, Any]):
     """A JSON object whose keys are in the order of a Go structure, not of a map."""
 
 
+def written(value: Any) -> str:
+    """Return a number as Go's %v writes it."""
+    if not isinstance(value, float):
+        return str(value)
+    if not value or _PLAIN_MIN <= abs(value) < _PLAIN_MAX:
+        return str(int(value)) if value.is_integer() else repr(value)
+    digits = next(
+        text for text in (f"{value:.{places}e}" for places in range(18)) if float(text) == value
+    )
+    mantissa, _, power = digits.partition("e")
+    return f"{mantissa}e{power[0]}{int(power[1:]):02d}"
+
+
 def shown(value: Any) -> str:
     """Return a value as the API shows it in a message."""
     if isinstance(value, str):
@@ -58,7 +73,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return str(value)
+        return written(value)
     ordered = isinstance(value, Structure) or (
         isinstance(value, list) and bool(value) and isinstance(value[0], Structure)
     )

@@ -71,3 +71,28 @@ def test_long_messages_give_way() -> None:
     schema = holding(s={**holding(t={"type": "string"}), "x-kubernetes-validations": [rule]})
     assert said(schema, {"s": {"t": "a" * 5120}})[0] == ["s: Invalid value: " + "a" * 5120]
     assert said(schema, {"s": {"t": "a" * 5121}})[0] == ["s: Invalid value: short"]
+
+
+def test_a_float_is_no_integer_to_a_rule() -> None:
+    rules = [{"rule": "self.n == 1.0 && self.l.all(i, i > 0) && self.i > 0 && self.x == 1"}]
+    number = {"type": "integer"}
+    parts = {
+        "n": {"type": "number"}, "i": number, "l": {"type": "array", "items": number},
+        "x": {"x-kubernetes-int-or-string": True},
+    }  # fmt: skip
+    schema = {**holding(**parts), "x-kubernetes-validations": rules}
+    fine = {"n": 1, "i": 1, "l": [1], "x": 1}
+    named = f"evaluating rule: {rules[0]['rule']}"
+    whole = f"<nil>: Invalid value: invalid data, expected int, got float64 {named}"
+    either = "expected XIntOrString value to be either a string or integer"
+    assert said(schema, fine)[0] == []
+    assert said(schema, {**fine, "n": 1.0})[0] == []
+    assert said(schema, {**fine, "i": 1.0})[0] == [whole]
+    assert said(schema, {**fine, "l": [1.0]})[0] == [whole]
+    assert said(schema, {**fine, "x": 1.0})[0] == [
+        f"<nil>: Invalid value: invalid data, {either} {named}"
+    ]
+    single = holding(i={**number, "x-kubernetes-validations": [{"rule": "self > 0"}]})
+    assert said(single, {"i": 1.0})[0] == [
+        "i: Invalid value: 1: invalid data, expected int, got float64 evaluating rule: self > 0"
+    ]
