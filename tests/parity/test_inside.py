@@ -117,7 +117,7 @@ def test_a_pod_waits_for_its_volume(target: Target):
     target.create(pod("a", **mounted({"name": "v", "configMap": {"name": "late"}})))
     event = target.told("a", "FailedMount", 100)
     assert 'configmap "late" not found' in event["message"]
-    assert target.status("a")["state"]["waiting"]["reason"] == "ContainerCreating"
+    target.waits("a", "ContainerCreating")
     target.create(config("late", k="v"))
     target.ready("a", within_s=150)
 

@@ -150,6 +150,7 @@ def test_undo_takes_the_template_of_an_old_set(target: Target):
 
 def test_old_sets_are_kept_as_the_history_limit_says(target: Target):
     target.create(deployment("web", 0, revisionHistoryLimit=1))
+    target.wait(lambda: "1" in sets(target, "web"))
     for value in ("2", "3", "4"):
         change(target, "deployments", "web", value)
         target.wait(lambda value=value: value in sets(target, "web"))

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlencode, urlsplit
@@ -51,12 +52,17 @@ class Refused(Exception):
 
 
 def until(
-    condition: Callable[[], Any], within_s: float = 20, what: Callable[[], object] | str = ""
+    condition: Callable[[], Any], within_s: float = 60, what: Callable[[], object] | str = ""
 ) -> Any:
-    """Poll until there is a true answer; return it."""
+    """Poll until there is a true answer; return it. What is not found may come yet."""
     deadline = time.monotonic() + within_s
     while True:
-        answer = condition()
+        try:
+            answer = condition()
+        except Refused as refused:
+            if refused.code != HTTPStatus.NOT_FOUND:
+                raise
+            answer = None
         if answer:
             return answer
         if time.monotonic() > deadline:
