@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from roost.api import discovery
-from roost.api.openapi import gnostic
+from roost.api.openapi import gnostic, gnostic3
 from roost.api.openapi.documents import Documents, Encoded
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
@@ -172,10 +172,13 @@ class Discovery:
             return _document(request, self.documents.v2_protobuf(), gnostic.MEDIA_TYPE)
         if path.startswith("/openapi/v3/"):
             name = path.removeprefix("/openapi/v3/")
-            if not most_wanted(accept, (JSON,)):
+            media = most_wanted(accept, (JSON, gnostic3.MEDIA_TYPE, gnostic3.WANTED))
+            if not media:
                 return _no_such_form()
-            found = self.documents.v3(name)
-            return Answer(404, b"", "") if found is None else _hashed(request, name, found)
+            found = self.documents.v3(name) if media == JSON else self.documents.v3_protobuf(name)
+            if found is None:
+                return Answer(404, b"", "")
+            return _hashed(request, name, found, JSON if media == JSON else gnostic3.MEDIA_TYPE)
         return None
 
 
@@ -183,7 +186,7 @@ def _no_such_form() -> Answer:
     return Answer(406, b"", "", (("Vary", "Accept"),))
 
 
-def _hashed(request: Request, name: str, found: Encoded) -> Answer:
+def _hashed(request: Request, name: str, found: Encoded, media: str) -> Answer:
     """Return a document that may be kept for ever by those who know its hash; to those who have an
     old one, where the document of now is."""
     wanted = parse_query(request.query).get("hash", "")
@@ -191,7 +194,7 @@ def _hashed(request: Request, name: str, found: Encoded) -> Answer:
         place = f"/openapi/v3/{name}?hash={found.hash}"
         headers = (("Etag", f'"{found.hash}"'), ("Location", place), ("Vary", "Accept"))
         return Answer(301, b"", JSON, headers)
-    answer = _document(request, found)
+    answer = _document(request, found, media)
     if wanted:
         answer.headers += (_FOR_EVER,)
     return answer

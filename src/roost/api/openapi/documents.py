@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from roost.api.kind import Kind
-from roost.api.openapi import gnostic, schemas, v2, v3
+from roost.api.openapi import gnostic, gnostic3, schemas, v2, v3
 from roost.api.openapi.schemas import Custom
 from roost.api.registry import Registry
 from roost.api.schema import document
@@ -23,6 +23,8 @@ from roost.api.values import Object
 
 #: Changes whenever these modules write something else of the same facts.
 _FORM = "1"
+#: What the protobuf form of a document is kept under, after its path.
+_PROTOBUF = " protobuf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,19 @@ class Documents:
             return None
         return self._encoded(path, digest, lambda: self._build(path))
 
+    def v3_protobuf(self, path: str) -> Encoded | None:
+        """Return the document at /openapi/v3/PATH in the form of gnostic3.MEDIA_TYPE; it has the hash
+        of the other form.
+        """
+        found = self.v3(path)
+        if found is None:
+            return None
+        return self._kept_or_made(
+            f"{path}{_PROTOBUF}",
+            found.hash,
+            lambda: gnostic3.document(msgspec.json.decode(found.body)),
+        )
+
     def _build(self, path: str) -> Object:
         root, _, rest = path.partition("/")
         if root == "version":
@@ -106,7 +121,11 @@ class Documents:
                 kinds.setdefault(f"{root}/{kind.version}", []).append(kind)
             self._hashes = {path: self._facts(found, path) for path, found in kinds.items()}
             self._revision = self._registry.revision
-            self._kept = {p: kept for p, kept in self._kept.items() if p in self._hashes}
+            self._kept = {
+                p: kept
+                for p, kept in self._kept.items()
+                if p.removesuffix(_PROTOBUF) in self._hashes
+            }
         return self._hashes
 
     def _facts(self, kinds: Iterable[Kind], path: str = "") -> str:

@@ -147,6 +147,10 @@ def test_errors_come_in_the_form_that_is_asked_for(accept, media, start):
             "/openapi/v2", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", 200,
             "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
         ),
+        (
+            "/openapi/v3/version", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf", 200,
+            "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+        ),
         ("/openapi/v2", "application/json", 200, "application/json"),
         (
             "/api", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
