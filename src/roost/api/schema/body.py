@@ -251,6 +251,8 @@ def _check_kind(raw: bytes, value: Any, expect: Expected) -> None:
     """Refuse a body that is of another kind or version."""
     check_head(raw, value, expect)
     api_version = value.get("apiVersion") or expect.api_version
+    if api_version.count("/") > 1:
+        raise _unrecognized(raw, expect, f"unexpected GroupVersion string: {api_version}")
     kind = value.get("kind") or expect.kind
     given, wanted = (api_version, kind), (expect.api_version, expect.kind)
     if given != wanted and (given, wanted) not in _ALIASES:

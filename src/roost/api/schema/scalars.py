@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -126,7 +127,12 @@ def base64(text: str) -> str:
         if problem is not None:
             raise Mismatch(f"illegal base64 data at input byte {problem}") from None
         raw = binascii.a2b_base64(bare.encode("ascii"))
-    return binascii.b2a_base64(raw, newline=False).decode("ascii")
+    return base64_of(raw)
+
+
+def base64_of(content: Iterable[int]) -> str:
+    """Return bytes as they are written."""
+    return binascii.b2a_base64(bytes(content), newline=False).decode("ascii")
 
 
 def _base64_problem(text: str) -> int | None:

@@ -18,6 +18,7 @@ from roost.api.values import Object, Value
 
 #: A strict decoder stops counting here.
 MAX_COMPLAINTS = 100
+_BYTE_MAX = 255
 
 _CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _SCHEMA = _CRD + "JSONSchemaProps"
@@ -69,17 +70,18 @@ def prune(node: Node, value: Value) -> tuple[Value, list[str]]:
     Raises Mismatch at the first value of a wrong type.
     """
     complaints: list[str] = []
-    return _walk(node, value, _Place(), complaints), complaints[:MAX_COMPLAINTS]
+    pruned = _walk(node, value, _Place(), complaints)
+    return pruned, list(dict.fromkeys(complaints))[:MAX_COMPLAINTS]
 
 
 def _walk(node: Node, value: Value, place: _Place, complaints: list[str]) -> Value:
     node.resolve()
     if node.name in _SCHEMA_OR:
-        node = _schema_of(node, value, place)
+        node, complaints = _schema_of(node, value, place), []  # it has a decoder that is not strict
     if value is None:
         return None
     if node.open and not node.fields:
-        return _plain(value, place, complaints)
+        return _plain(value)
     if node.type == "object":
         return _walk_object(node, value, place, complaints)
     if node.type == "array":
@@ -114,24 +116,21 @@ def _walk_object(node: Node, value: Value, place: _Place, complaints: list[str])
     duplicates = value.duplicates if isinstance(value, Pairs) else []
     for name, item in value.items():
         inner = place.key(name) if node.values is not None else place.field(struct, name)
-        complaints.extend(f'duplicate field "{inner.path}"' for d in duplicates if d == name)
         field = node.values or node.fields.get(name)
         if field is None:
             complaints.append(f'unknown field "{inner.path}"')
-        else:
-            pruned[name] = _walk(field, item, inner, complaints)
+            continue
+        if name in duplicates:
+            complaints.append(f'duplicate field "{inner.path}"')
+        pruned[name] = _walk(field, item, inner, complaints)
     return pruned
 
 
-def _plain(value: Value, place: _Place, complaints: list[str]) -> Value:
-    """Return a copy of a value without a schema, and complain about its duplicates."""
+def _plain(value: Value) -> Value:
+    """Return a copy of a value without a schema, which nobody looks into."""
     if isinstance(value, dict):
-        duplicates = value.duplicates if isinstance(value, Pairs) else []
-        complaints.extend(f'duplicate field "{place.key(name).path}"' for name in duplicates)
-        return {k: _plain(v, place.key(k), complaints) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v, place.index(i), complaints) for i, v in enumerate(value)]
-    return value
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _scalar(node: Node, value: Value, place: _Place) -> Value:
@@ -146,8 +145,12 @@ def _scalar(node: Node, value: Value, place: _Place) -> Value:
             raise wrong from None
     if node.time:
         if not isinstance(value, str):
-            raise Mismatch(f"json: cannot unmarshal {_what(value)} into Go value of type string")
+            wrong = _wrong(Node(type="string"), value, place)
+            wrong.conversion = str(_wrong(Node(type="string"), value, _Place()))
+            raise wrong
         return scalars.micro_time(value) if node.name.endswith("MicroTime") else scalars.time(value)
+    if node.format == "byte" and isinstance(value, list):
+        return scalars.base64_of([_byte(item, place) for item in value])
     if type(value) not in _CLASSES[node.type]:
         raise _wrong(node, value, place)
     if node.format == "byte":
@@ -158,6 +161,15 @@ def _scalar(node: Node, value: Value, place: _Place) -> Value:
         except Mismatch:
             raise _wrong(node, value, place) from None
     return value
+
+
+def _byte(value: Value, place: _Place) -> int:
+    """Return an item of a list that stands for bytes."""
+    if value is None:
+        return 0
+    if type(value) is int and 0 <= value <= _BYTE_MAX:
+        return value
+    raise _wrong(Node(type="integer", format="uint8"), value, place)
 
 
 def _wrong(node: Node, value: Value, place: _Place) -> Mismatch:

@@ -106,10 +106,36 @@ def test_duplicate_keys_are_told_and_the_last_counts():
     assert decode(raw, validation="Ignore")[1] == []
 
 
-def test_duplicates_in_open_data_are_told_too():
+def test_nobody_looks_into_open_data():
     revision = body.expected("apps", "v1", "ControllerRevision")
     raw = b'{"data":{"a":1,"a":2},"revision":1}'
-    assert decode(raw, expect=revision)[1] == ['duplicate field "data.a"']
+    decoded, complaints = decode(raw, expect=revision)
+    assert (decoded["data"], complaints) == ({"a": 2}, [])
+
+
+def test_what_is_repeated_is_told_once():
+    raw = b'{"data":{"a":"1","a":"2","a":"3"},"bogus":1,"bogus":2}'
+    assert decode(raw)[1] == ['duplicate field "data.a"', 'unknown field "bogus"']
+
+
+def test_a_version_has_one_slash_at_most():
+    raw = b'{"apiVersion":"a/b/c","kind":"ConfigMap"}'
+    assert "ConfigMap): unexpected GroupVersion string: a/b/c ({" in refusal(raw)
+
+
+def test_a_time_of_another_type_is_told_with_its_place():
+    raw = b'{"metadata":{"creationTimestamp":5}}'
+    assert refusal(raw).endswith(
+        "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp "
+        "of type string"
+    )
+
+
+def test_bytes_may_be_a_list_of_numbers():
+    assert decode(b'{"binaryData":{"a":[1,2,null]}}')[0]["binaryData"] == {"a": "AQIA"}
+    assert refusal(b'{"binaryData":{"a":[256]}}').endswith(
+        "cannot unmarshal number 256 into Go struct field ConfigMap.binaryData of type uint8"
+    )
 
 
 def test_duplicate_keys_of_yaml_are_told_with_their_line():
