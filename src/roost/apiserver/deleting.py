@@ -177,9 +177,11 @@ def wanted_finalizers(kind: Kind, metadata: Object, options: DeleteRequest) -> l
         kept.append(_ORPHAN)
     if foreground:
         kept.append(_FOREGROUND)
+    if set(kept) == set(present):
+        kept = present  # and nothing is moved
     definition = (kind.group, kind.plural) == _DEFINITIONS
     if definition and CLEANUP not in kept and not metadata.get("deletionTimestamp"):
-        kept.append(CLEANUP)
+        kept = [*kept, CLEANUP]
     return kept
 
 

@@ -212,6 +212,16 @@ def test_propagation_is_left_to_finalizers(play: Play, policy: str, finalizers: 
     play(scene)
 
 
+def test_finalizers_that_stay_are_not_moved(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        finalizers = ["foregroundDeletion", "e.com/x"]
+        await asker.ask("POST", MAPS, cm("a", finalizers=finalizers))
+        _, body = await asker.ask("DELETE", f"{MAPS}/a")
+        assert body["metadata"]["finalizers"] == finalizers
+
+    play(scene)
+
+
 def test_a_namespace_waits_for_its_controller(play: Play) -> None:
     async def scene(asker: Any) -> None:
         path = "/api/v1/namespaces/n"
