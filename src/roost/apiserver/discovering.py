@@ -12,6 +12,7 @@ from roost.api.openapi.documents import Documents, Encoded
 from roost.api.protobuf import objects
 from roost.api.registry import Registry
 from roost.api.values import Object
+from roost.apiserver.aggregation.describing import merged
 from roost.apiserver.aggregation.merging import (
     Elsewhere,
     aggregated_group,
@@ -121,7 +122,13 @@ class Discovery:
         version = next((each for each in found if each.version == rest[0]), None)
         return None if version is None else lambda: version.resources
 
-    def _cached(self, path: str, form: str, build: Callable[[], Object]) -> bytes:
+    def _cached(
+        self,
+        path: str,
+        form: str,
+        build: Callable[[], Object],
+        protobuf: Callable[[Object], bytes] | None = None,
+    ) -> bytes:
         state = (self._registry.revision, self._elsewhere())
         if self._state != state:
             self._state = state
@@ -130,7 +137,9 @@ class Discovery:
         body = self._encoded.get((path, form))
         if body is None:
             document = build()
-            if form == PROTOBUF:
+            if form == PROTOBUF and protobuf is not None:
+                body = protobuf(document)
+            elif form == PROTOBUF:
                 # The oldest documents, of the group without a name, do not say their version.
                 body = objects.encode({"apiVersion": "v1", **document})
             elif form == YAML:
@@ -159,6 +168,26 @@ class Discovery:
             document["paths"][path] = {"serverRelativeURL": f"/openapi/v3/{path}"}
         return encode(document)
 
+    def _v2(self, *, plain: bool) -> Encoded:
+        """Return the OpenAPI v2 document of this server and of extension servers, as JSON if `plain`,
+        else as protobuf.
+        """
+        others = [
+            (f"/{each.openapi_path}", each.openapi) for each in self._elsewhere() if each.openapi
+        ]
+        if not others:
+            return self.documents.v2() if plain else self.documents.v2_protobuf()
+        own = self.documents.v2()
+        key, form = f"/openapi/v2 {own.hash}", JSON if plain else PROTOBUF
+        try:
+            body = self._cached(
+                key, form, lambda: merged(decode(own.body), others), gnostic.document
+            )
+        except (TypeError, AttributeError, KeyError, ValueError, RecursionError):
+            # What others say makes no sense: that must not keep anybody from reading ours.
+            return own if plain else self.documents.v2_protobuf()
+        return Encoded(body, self._tag(key, form, body))
+
     def _openapi(self, request: Request, path: str) -> Answer | None:
         if path == "/openapi/v3":
             return Answer(200, self._openapi_index(), TEXT)
@@ -167,9 +196,8 @@ class Discovery:
             media = most_wanted(accept, (JSON, gnostic.WANTED, gnostic.MEDIA_TYPE))
             if not media:
                 return _no_such_form()
-            if media == JSON:
-                return _document(request, self.documents.v2())
-            return _document(request, self.documents.v2_protobuf(), gnostic.MEDIA_TYPE)
+            plain = media == JSON
+            return _document(request, self._v2(plain=plain), JSON if plain else gnostic.MEDIA_TYPE)
         if path.startswith("/openapi/v3/"):
             name = path.removeprefix("/openapi/v3/")
             media = most_wanted(accept, (JSON, gnostic3.MEDIA_TYPE, gnostic3.WANTED))

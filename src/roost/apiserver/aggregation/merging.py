@@ -7,7 +7,7 @@ made here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roost.api.registry import version_rank
 from roost.api.values import Object
@@ -26,6 +26,8 @@ class Elsewhere:
     described: bool = False
     #: Did its server answer when it was last asked? If not, nothing is known of its resources.
     available: bool = True
+    #: The OpenAPI v2 document of its server, {} if it has none.
+    openapi: Object = field(default_factory=dict)
 
     @property
     def openapi_path(self) -> str:

@@ -26,6 +26,9 @@ from roost.ports.port import Chance
 _SERVICES: Final = Resource("", "v1", "services")
 _SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
 _OPENAPI: Final = "/openapi/v3/apis/"
+_OPENAPI_V2: Final = "/openapi/v2"
+_OK: Final = 200
+_NOTHING: Final[Object] = {}
 _APIS: Final = "/apis/"
 _NO_SNIFFING: Final = (("X-Content-Type-Options", "nosniff"),)
 _SERVICE_LABEL: Final = "kubernetes.io/service-name"
@@ -117,6 +120,8 @@ class Remotes:
         self._remotes: dict[tuple[str, str], Remote] = {}
         #: The resource lists of those that answered when they were last asked.
         self._available: dict[tuple[str, str], Object] = {}
+        #: The OpenAPI v2 documents of those.
+        self._described: dict[tuple[str, str], Object] = {}
         self._changed = asyncio.Event()
         #: Grows with every change of what is to be had.
         self.revision = 0
@@ -162,6 +167,7 @@ class Remotes:
                 remote.rank,
                 described=key in self._available,
                 available=key in self._available,
+                openapi=self._described.get(key, _NOTHING) if key in self._available else _NOTHING,
             )
             for key, remote in self._remotes.items()
         ]
@@ -239,8 +245,25 @@ class Remotes:
         before = self._available.pop(key, None)
         if found["status"] == "True" and key in self._remotes:
             self._available[key] = resources if isinstance(resources, dict) else {}
-        self.revision += before != self._available.get(key)
+        if before != self._available.get(key):
+            self.revision += 1
+            self._described.pop(key, None)
         return found
+
+    async def describe(self, service: Object) -> None:
+        """Ask an extension server that is new, or has changed, for its OpenAPI document."""
+        remote = remote_of(service)
+        key = (remote.group, remote.version)
+        if key in self._described or key not in self._available:
+            return
+        self._described[key] = _NOTHING
+        try:
+            code, document = await self._get(remote, _OPENAPI_V2)
+        except (Unreachable, OSError, TimeoutError, ValueError):
+            return  # nobody has to have one
+        if code == _OK and isinstance(document, dict) and key in self._described:
+            self._described[key] = document
+            self.revision += 1
 
     async def _resources(self, remote: Remote) -> Any:
         code, resources = await self._get(remote, remote.path)

@@ -132,6 +132,7 @@ class Services:
             for service in tuple(self._informers[APISERVICES].all()):
                 if not is_local(service):
                     await self._say(service, await self._remotes.check(service))
+                    await self._remotes.describe(service)
             await self._remotes.wait(_CHECK_EVERY_S)
 
 

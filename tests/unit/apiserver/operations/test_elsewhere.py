@@ -225,6 +225,10 @@ def test_an_extension_server_is_part_of_the_api(play: Play) -> None:
         answers = {
             "/apis/ext.example.com/v1": WIDGETS,
             "/openapi/v3/apis/ext.example.com/v1": {"openapi": "3.0.0"},
+            "/openapi/v2": {
+                "swagger": "2.0",
+                "paths": {"/apis/ext.example.com/v1/widgets": {"get": {}}, "/other": {}},
+            },
             "/apis/ext.example.com/v1/namespaces/n/widgets": {"kind": "WidgetList", "items": []},
         }
         async with kept(farm), farm.machine(identity, farm.front.certificate, answers) as port:
@@ -243,6 +247,7 @@ def test_an_extension_server_is_part_of_the_api(play: Play) -> None:
             code, body = await farm.get(f"{path}/none")
             assert code == 404
             await discovered(farm)
+            await described(farm)
 
     play(scene)
 
@@ -289,6 +294,20 @@ def test_what_is_sent_through_a_proxy_goes_on_as_it_comes(play: Play) -> None:
             assert await farm.send("POST", "/api/v1/nodes/none/proxy/upload", b"x") == 404
 
     play(scene)
+
+
+async def described(farm: Farm) -> None:
+    """The document of all paths has those of the extension server, once that was asked for them."""
+    while True:
+        _, whole = await farm.get("/openapi/v2")
+        if "/apis/ext.example.com/v1/widgets" in whole["paths"]:
+            break
+        await asyncio.sleep(0.01)
+    assert "/api/v1/pods" in whole["paths"]
+    assert "/other" not in whole["paths"]
+    media = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    async with farm.session.get(f"{farm.url}/openapi/v2", headers={"Accept": media}) as answer:
+        assert (answer.status, answer.content_type) == (200, media)
 
 
 async def discovered(farm: Farm) -> None:
