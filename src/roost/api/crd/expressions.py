@@ -81,9 +81,12 @@ def check_expressions(schema: Object, path: str, causes: Causes) -> None:
 def _walk(schema: Any, of: Type | None, place: Place, causes: Causes, costs: Costs) -> None:
     inner = of.params[-1] if of is not None and of.kind in ("list", "map") else None
     path = place.path
+    # The fields of a map that is written as one thing have no old values of their own.
+    apart = "" if schema.get("x-kubernetes-map-type") != "atomic" else path
     for name, part in sorted((schema.get("properties") or {}).items()):
         if mentions_rules(part):
-            here = Place(f"{path}.properties[{name}]", place.cardinality, place.uncorrelated)
+            uncorrelated = place.uncorrelated or apart
+            here = Place(f"{path}.properties[{name}]", place.cardinality, uncorrelated)
             _walk(part, part_type(of, name), here, causes, costs)
     extra = schema.get("additionalProperties")
     if mentions_rules(extra):
@@ -98,8 +101,8 @@ def _walk(schema: Any, of: Type | None, place: Place, causes: Causes, costs: Cos
     items = schema.get("items")
     if mentions_rules(items):
         count = _multiplied(place.cardinality, schema.get("maxItems"))
-        apart = schema.get("x-kubernetes-list-type") == "map"
-        uncorrelated = place.uncorrelated or ("" if apart else path)
+        keyed = schema.get("x-kubernetes-list-type") == "map"
+        uncorrelated = place.uncorrelated or ("" if keyed else path)
         _walk(items, inner, Place(f"{path}.items", count, uncorrelated), causes, costs)
     if of is None or any(where.startswith(f"{path}.") for where in costs.wrong):
         return

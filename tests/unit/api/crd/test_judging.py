@@ -150,6 +150,15 @@ def test_old_values_of_elements_that_cannot_be_told_apart() -> None:
     ]
 
 
+def test_old_values_of_fields_of_what_is_written_as_one_thing() -> None:
+    field = {**TEXT, "maxLength": 5, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    schema = {"type": "object", "properties": {"a": field}}
+    assert judged(schema) == []
+    found = judged({**schema, "x-kubernetes-map-type": "atomic"})
+    assert [path for path, _ in found] == [".properties[a].x-kubernetes-validations[0].rule"]
+    assert found[0][1].endswith("uncorrelatable portion of the schema within root.properties[s]")
+
+
 def test_costs_grow_with_what_is_not_bounded() -> None:
     rule = {"rule": "self.contains('aaaa')", "message": "m"}
     few = {"type": "array", "maxItems": 5, "items": {**TEXT, "x-kubernetes-validations": [rule]}}
