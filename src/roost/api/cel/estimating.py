@@ -1,16 +1,18 @@
 """What an expression may cost at most, found without running it, from the sizes its schema allows.
 
 The rules are those of cel-go's checker and of Kubernetes' library; what is not bounded costs
-`UNBOUNDED`.
+`UNBOUNDED`. Whatever is reached by a path from a variable has the size that its schema gives it, which
+is nothing for what is no text, list or map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from math import ceil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from roost.api.cel.callcosts import Answer, Asked, estimate
 from roost.api.cel.checker import Checked
-from roost.api.cel.functions.declare import Overload
 from roost.api.cel.nodes import (
     Bind,
     Call,
@@ -23,43 +25,26 @@ from roost.api.cel.nodes import (
     Select,
     StructNode,
 )
+from roost.api.cel.sizes import UNBOUNDED, UNKNOWN, Size, added, times
 from roost.api.cel.types import Type
 
-UNBOUNDED = (1 << 64) - 1
-_SIZED = frozenset(["string", "bytes", "list", "map", "dyn", "any", "param"])
-_SAME_SIZE = frozenset(
-    [
-        "lowerAscii",
-        "upperAscii",
-        "trim",
-        "reverse",
-        "substring",
-        "find",
-        "split",
-        "slice",
-        "distinct",
-        "sort",
-        "charAt",
-        "bytes",
-        "findAll",
-        "dyn",
-    ]
-)
-_LOOP_COST = {"all": 4, "exists": 5, "exists_one": 2, "map": 12, "filter": 13}
-_RESULT_COST = {"exists_one": 2, "map": 11, "filter": 11, "transformList": 11, "transformMap": 31}
-_LITERAL_COST: dict[type, int] = {ListNode: 10, MapNode: 30, StructNode: 40}
-
-
-def added(left: int, right: int) -> int:
-    return min(left + right, UNBOUNDED)
-
-
-def times(left: int, right: int) -> int:
-    return min(left * right, UNBOUNDED)
-
-
-def _part(size: int, factor: float) -> int:
-    return UNBOUNDED if size >= UNBOUNDED else ceil(size * factor)
+_SCALARS: Final = frozenset(["bool", "double", "duration", "int", "timestamp", "uint"])
+#: Types whose fields cost something to reach.
+_REACHED: Final = frozenset(["map", "object", "param"])
+_LIST_COST, _MAP_COST, _STRUCT_COST = 10, 30, 40
+#: Macro -> what it costs before the first element, with each element, and after the last.
+_LOOPS: Final[dict[str, tuple[int, int, int]]] = {
+    "all": (0, 3, 1),
+    "exists": (0, 4, 1),
+    "exists_one": (0, 2, 2),
+    "map": (_LIST_COST, 12, 1),
+    "filter": (_LIST_COST, 13, 1),
+    "transformList": (_LIST_COST, 12, 1),
+    "transformMap": (_MAP_COST, 3, 1),
+    "transformMapEntry": (_MAP_COST, 2, 1),
+    "sortBy": (2 * _LIST_COST, 14, 14),
+}
+_BIND_COST: Final = 10
 
 
 def max_cost(tree: Node, checked: Checked, variables: Mapping[str, Type]) -> int:
@@ -67,153 +52,197 @@ def max_cost(tree: Node, checked: Checked, variables: Mapping[str, Type]) -> int
     return _Estimate(checked, variables).cost(tree)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a name: its type in the schema, and its size where that is no help."""
+
+    of: Type | None
+    size: Size = UNKNOWN
+
+
 class _Estimate:
     def __init__(self, checked: Checked, variables: Mapping[str, Type]) -> None:
         self._checked = checked
-        self._scopes: list[Mapping[str, Type | None]] = [variables]
+        self._scopes: list[dict[str, _Known]] = [
+            {name: _Known(of) for name, of in variables.items()}
+        ]
+        #: Elements of what a schema does not describe are taken for the whole.
+        self._root = variables.get("self") or variables.get("device")
+        self._sizes: dict[Node, Size] = {}
 
     def cost(self, node: Node) -> int:
         if isinstance(node, Literal):
             return 0
-        if isinstance(node, Ident):
+        if isinstance(node, Ident) or node in self._checked.names:
             return 1
         if isinstance(node, Select):
-            if node in self._checked.names:
-                return 1
-            return added(self.cost(node.operand), 0 if node.test else 1)
+            return added(self.cost(node.operand), self._step(node))
         if isinstance(node, Call):
             return self._call(node)
         if isinstance(node, Comprehension):
             return self._comprehension(node)
         if isinstance(node, Bind):
-            total = self.cost(node.value)
-            self._scopes.append({node.variable: self._declared(node.value)})
-            total = added(total, self.cost(node.step))
-            self._scopes.pop()
-            return total
-        total = _LITERAL_COST[type(node)]
+            return self._bind(node)
+        return self._literal(node)
+
+    def _step(self, node: Select) -> int:
+        if node.test:
+            return 0
+        kind = self._checked.types[node.operand].kind
+        return 1 if node.optional or kind in _REACHED else 0
+
+    def _literal(self, node: Node) -> int:
         if isinstance(node, ListNode):
-            for item in node.items:
-                total = added(total, self.cost(item))
-        elif isinstance(node, MapNode | StructNode):
-            for entry in node.entries:
-                total = added(total, added(self.cost(entry.key), self.cost(entry.value)))
-        return total
+            return self._sum(_LIST_COST, node.items)
+        if isinstance(node, MapNode):
+            parts = [part for entry in node.entries for part in (entry.key, entry.value)]
+            return self._sum(_MAP_COST, parts)
+        assert isinstance(node, StructNode)
+        return self._sum(_STRUCT_COST, [entry.value for entry in node.entries])
+
+    def _sum(self, cost: int, nodes: Sequence[Node]) -> int:
+        for node in nodes:
+            cost = added(cost, self.cost(node))
+        return cost
 
     def _call(self, node: Call) -> int:
         args = ([] if node.target is None else [node.target]) + node.args
         costs = [self.cost(arg) for arg in args]
         if node.function == "_?_:_":
+            self._sizes[node] = self.size(args[1]).joined(self.size(args[2]))
             return added(costs[0], max(costs[1], costs[2]))
         total = 0
-        for one in costs:
-            total = added(total, one)
+        for cost in costs:
+            total = added(total, cost)
         if node.function in ("_&&_", "_||_"):
             return total
-        overloads = self._checked.overloads.get(node)
-        if not overloads:
-            return added(total, 1)
-        return added(total, self._price(overloads[0], [self.size(arg) for arg in args], args))
+        answer = self._answer(node, args)
+        if answer.size is not None:
+            self._sizes[node] = answer.size
+        return added(total, answer.cost)
 
-    def _price(self, overload: Overload, sizes: list[int], args: list[Node]) -> int:
-        text = self._checked.types[args[0]].kind in ("string", "bytes") if args else False
-        if (
-            overload.cost == "join"
-            and not text
-            and self._checked.types[args[0]].kind not in ("dyn", "any")
-        ):
-            return 1
-        if overload.cost == "each":
-            lists = [
-                s
-                for s, a in zip(sizes, args, strict=True)
-                if self._checked.types[a].kind in ("list", "dyn")
-            ]
-            return max(lists, default=1)
-        if overload.cost == "product" and not text:
-            return times(sizes[0], sizes[1])
-        return _PRICES[overload.cost](sizes)
+    def _answer(self, node: Call, args: list[Node]) -> Answer:
+        """Return what is true of all signatures that a call may mean."""
+        found: Answer | None = None
+        sizes = tuple(self.size(arg) for arg in args)
+        element = self._element(args[0]) if args else UNKNOWN
+        limit = args[2].value if len(args) > 2 and isinstance(args[2], Literal) else None
+        for overload in self._checked.overloads.get(node, ()):
+            known = tuple(
+                param if given.kind in ("dyn", "any", "param") or param.kind != "param" else given
+                for param, given in zip(
+                    overload.params, (self._checked.types[arg] for arg in args), strict=True
+                )
+            )
+            number = limit if isinstance(limit, int) else None
+            answer = estimate(Asked(node.function, overload.member, known, sizes, element, number))
+            found = answer if found is None else _either(found, answer)
+        if found is None:
+            return Answer(1)
+        if node.function == "dyn":
+            return Answer(1, sizes[0])
+        return found
+
+    def _element(self, node: Node) -> Size:
+        """Return the size of the elements of a list."""
+        of = self._declared(node)
+        return UNKNOWN if of is None or of.kind != "list" else _size_of(of.params[0])
+
+    def _bind(self, node: Bind) -> int:
+        value = self.cost(node.value)
+        self._scopes.append({node.variable: self._known(node)})
+        step = self.cost(node.step)
+        if node.mode == "bind":
+            self._sizes[node] = self.size(node.step)
+        self._scopes.pop()
+        if node.mode == "bind":
+            return added(_BIND_COST, added(value, step))
+        # Whether there is a value is asked first; then it is taken out, and perhaps put back.
+        taken = added(added(value, 1), added(_BIND_COST, step))
+        return added(added(value, 1), added(taken, 1 if node.mode == "map" else 0))
+
+    def _known(self, node: Bind) -> _Known:
+        if node.mode == "bind":
+            return _Known(self._declared(node.value), self.size(node.value))
+        return _Known(None)
 
     def _comprehension(self, node: Comprehension) -> int:
+        whole = self.cost(node.range)
         count = self.size(node.range)
-        of = self._declared(node.range)
-        key: Type | None = None
-        element: Type | None = None
-        if of is not None and of.params:
-            element = of.params[-1]
-            key = of.params[0] if of.kind == "map" else None
-        names = node.variables
-        known = self._checked.types[node.range].kind == "map"
-        scope = (
-            {names[0]: key if known else element}
-            if len(names) == 1
-            else {names[0]: key, names[1]: element}
-        )
-        self._scopes.append(scope)
-        step = added(self.cost(node.step), _LOOP_COST.get(node.macro, 12))
+        self._scopes.append(self._elements(node))
+        before, each, after = _LOOPS[node.macro]
+        step = added(self.cost(node.step), each)
         if node.filter is not None:
             step = added(step, self.cost(node.filter))
         self._scopes.pop()
-        whole = added(self.cost(node.range), times(count, step))
-        return added(whole, _RESULT_COST.get(node.macro, 1))
+        if before:
+            self._sizes[node] = count
+        return added(added(whole, before + after), times(count.most, step))
 
-    def size(self, node: Node) -> int:
-        """The largest size of the node's value."""
+    def _elements(self, node: Comprehension) -> dict[str, _Known]:
+        names, of = node.variables, self._declared(node.range)
+        is_list = self._checked.types[node.range].kind == "list"
+        if of is None or not of.params:
+            whole = _Known(self._root)
+            return dict.fromkeys(names, whole)
+        value = _Known(of.params[-1])
+        key = _Known(of.params[0] if of.kind == "map" else None, Size.of(1))
+        if len(names) == 1:
+            return {names[0]: value if is_list else key}
+        return {names[0]: key, names[1]: value}
+
+    def size(self, node: Node) -> Size:
+        """Return the size of the node's value."""
+        if node in self._sizes:
+            return self._sizes[node]
         if isinstance(node, Literal):
-            return len(node.value) if isinstance(node.value, str | bytes) else 1
+            return Size.of(len(node.value) if isinstance(node.value, str | bytes) else 1)
         if isinstance(node, ListNode):
-            return len(node.items)
+            return Size.of(len(node.items))
         if isinstance(node, MapNode):
-            return len(node.entries)
-        if self._checked.types[node].kind not in _SIZED:
-            return 1
-        declared = self._declared(node)
-        if declared is not None:
-            return UNBOUNDED if declared.max_elements is None else declared.max_elements
-        if isinstance(node, Comprehension):
-            return self.size(node.range)
-        if isinstance(node, Call):
-            return self._result_size(node)
-        return UNBOUNDED
+            return Size.of(len(node.entries))
+        of = self._declared(node)
+        if of is not None:
+            return _size_of(of)
+        known = self._checked.types[node]
+        if known.kind == "optional_type":
+            known = known.params[0]
+        if known.kind in _SCALARS:
+            return Size.of(1)
+        named = self._named(node.name) if isinstance(node, Ident) else None
+        return UNKNOWN if named is None else named.size
 
-    def _result_size(self, node: Call) -> int:
-        if node.function == "_+_":
-            return added(self.size(node.args[0]), self.size(node.args[1]))
-        if node.function == "_?_:_":
-            return max(self.size(node.args[1]), self.size(node.args[2]))
-        if node.function in _SAME_SIZE and (node.target is not None or node.args):
-            return self.size(node.target if node.target is not None else node.args[0])
-        return UNBOUNDED
+    def _named(self, name: str) -> _Known | None:
+        return next((scope[name] for scope in reversed(self._scopes) if name in scope), None)
 
     def _declared(self, node: Node) -> Type | None:
         """The schema's type of a node that is reached by a path."""
-        if isinstance(node, Ident):
-            return next(
-                (scope[node.name] for scope in reversed(self._scopes) if node.name in scope), None
-            )
-        if isinstance(node, Select) and not node.test:
+        if isinstance(node, Ident) or node in self._checked.names:
+            named = self._named(self._checked.names.get(node, ""))
+            # The name of a type is a path too, to nothing that the schema knows.
+            return self._root if named is None else named.of
+        if isinstance(node, Select) and not node.test and not node.optional:
             of = self._declared(node.operand)
             if of is None:
                 return None
-            if of.kind == "optional_type":
-                of = of.params[0]
             if of.kind == "map":
                 return of.params[1]
             found = (of.fields or {}).get(node.field)
             return None if found is None else found.type
-        if isinstance(node, Call) and node.function in ("_[_]", "_[?_]"):
+        if isinstance(node, Call) and node.function == "_[_]":
             of = self._declared(node.args[0])
-            return of.params[-1] if of is not None and of.params else None
+            return of.params[-1] if of is not None and of.kind in ("list", "map") else None
         return None
 
 
-_PRICES: Mapping[str, Callable[[list[int]], int]] = {
-    "constant": lambda _sizes: 1,
-    "scan": lambda sizes: max(1, _part(sizes[0], 0.1)),
-    "join": lambda sizes: _part(added(sizes[0], sizes[1]), 0.1),
-    "pairs": lambda sizes: max(1, _part(min(sizes), 0.1)),
-    "product": lambda sizes: times(_part(sizes[0], 0.1), _part(sizes[1], 0.1)),
-    "match": lambda sizes: times(_part(added(sizes[0], 1), 0.1), _part(sizes[-1], 0.25)),
-    "ask": lambda _sizes: 350_000,
-    "square": lambda sizes: times(sizes[0], sizes[0]),
-}
+def _size_of(of: Type) -> Size:
+    return Size(0, of.max_elements or 0)
+
+
+def _either(one: Answer, other: Answer) -> Answer:
+    sizes = [answer.size for answer in (one, other) if answer.size is not None]
+    size = sizes[0] if len(sizes) == 1 else sizes[0].joined(sizes[1]) if sizes else None
+    return Answer(max(one.cost, other.cost), size)
+
+
+__all__ = ["UNBOUNDED", "max_cost", "times"]

@@ -20,6 +20,14 @@ def _scan(*values: Any) -> int:
     return ceil(_size(values[0]) * _FACTOR)
 
 
+def _affix(_text: Any, affix: Any) -> int:
+    return ceil(_size(affix) * _FACTOR)
+
+
+def _rebuilt(*values: Any) -> int:
+    return ceil(_size(values[0]) * 2 * _FACTOR)
+
+
 def _join(left: Any, right: Any) -> int:
     return ceil((_size(left) + _size(right)) * _FACTOR) if isinstance(left, str | bytes) else 1
 
@@ -51,8 +59,8 @@ def _match(text: Any, pattern: Any, *_rest: Any) -> int:
 
 
 _PRICES: dict[str, Price | None] = {
-    "constant": None, "scan": _scan, "join": _join, "pairs": _pairs, "each": _each, "product": _product,
-    "match": _match, "square": _square,
+    "constant": None, "scan": _scan, "affix": _affix, "rebuilt": _rebuilt, "join": _join,
+    "pairs": _pairs, "each": _each, "product": _product, "match": _match, "square": _square,
     "ask": _ask,
 }  # fmt: skip
 

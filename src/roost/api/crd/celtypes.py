@@ -124,7 +124,7 @@ def _map(schema: Object, extra: Object, name: str) -> Type | None:
     most = schema.get("maxProperties")
     if most is None:
         most = (MAX_REQUEST_BYTES - 2) // (inner.min_size + 6)
-    return map_of(STRING.sized(MAX_REQUEST_BYTES - 2, 2), inner).sized(max(most, 0), 2)
+    return map_of(STRING.sized(0, 2), inner).sized(max(most, 0), 2)
 
 
 def _object(schema: Object, name: str) -> Type:
@@ -147,8 +147,8 @@ def _object(schema: Object, name: str) -> Type:
 #: format -> (type, least and greatest size in JSON)
 _FORMATS: dict[str, tuple[Type, int, int]] = {
     "duration": (DURATION, 4, 32),
-    "date": (TIMESTAMP, 10, 10),
-    "date-time": (TIMESTAMP, 22, 32),
+    "date": (TIMESTAMP, 12, 12),
+    "date-time": (TIMESTAMP, 21, 32),
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roost.api.cel.environment import CompileError, Program, build
-from roost.api.cel.estimating import UNBOUNDED, times
+from roost.api.cel.sizes import UNBOUNDED, times
 from roost.api.cel.types import Type
 from roost.api.crd.celtypes import declared, max_cardinality
 from roost.api.crd.rules import environments, mentions_rules, part_type

@@ -62,6 +62,8 @@ _OPERAND = (
         ("'%.f'.format([1.0])", "1:13", ("could not parse formatting clause: error while parsing "
          "precision: error while converting precision to integer: "
          'strconv.Atoi: parsing "": invalid syntax')),
+        ("self.s.reverse()", "1:15",
+         "found no matching overload for 'reverse' applied to 'string.()'"),
         ("cel.bind(x, 1, any)", "1:1", "undeclared reference to 'cel' (in container '')"),
         ("[1].exists(x, x)", "1:11", "found no matching overload for '_||_' applied to '(bool, int)'"),
     ],

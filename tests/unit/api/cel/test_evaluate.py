@@ -167,6 +167,18 @@ def test_cost_is_bounded() -> None:
         program.evaluate({}, limit=30)
 
 
+@pytest.mark.parametrize(
+    ("expression", "cost"),
+    [
+        ("self.startsWith('a')", 2),  # the text is not read further than the prefix
+        ("self.replace('a', 'b') == 'c'", 1 + 20 + 1),
+    ],
+)
+def test_cost_of_a_run(expression: str, cost: int) -> None:
+    program = environment.compile(expression, Environment({"self": DYN}))
+    assert program.measure({"self": "x" * 100})[1] == cost
+
+
 def test_running_out_is_not_hidden_by_a_logical_operator() -> None:
     program = environment.compile("[1, 2, 3].all(x, x > 0) || true", ENVIRONMENT)
     with pytest.raises(CostExceeded):

@@ -167,6 +167,14 @@ def test_costs_grow_with_what_is_not_bounded() -> None:
     assert "exceeds budget by factor of more than 100x" in judged(many)[0][1]
 
 
+@pytest.mark.parametrize(
+    "rule", ["self.startsWith('x')", "isIP(self)", "self == 'a'", "quantity(self).sign() > 0"]
+)
+def test_rules_that_look_at_little_of_a_text_may_stand_for_each_of_many(rule: str) -> None:
+    items = {**TEXT, "x-kubernetes-validations": [{"rule": rule}]}
+    assert judged({"type": "array", "items": items}) == []
+
+
 def test_selectable_fields() -> None:
     schema = {
         "type": "object",

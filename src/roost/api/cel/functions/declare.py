@@ -1,8 +1,8 @@
 """How a function of CEL is declared: by its signature, as text, beside what carries it out.
 
 `string.charAt(int) string` is a method, `size(list(A)) int` a function; a single capital letter
-stands for any one type. The cost of a call is 1 unless `scan` says which arguments are read through
-(a tenth of their length), or `each` that every element costs one.
+stands for any one type. `cost` names how the price of a call grows at run time: `constant` is 1, `scan`
+a tenth of a text's length, `each` one for every element; roost.api.cel.prices has them all.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ _BUILT: Mapping[str, Callable[..., Type]] = {
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """One signature of a function. `cost` says how its price grows: constant, scan, each, match or
-    pairs.
-    """
+    """One signature of a function. `cost` names its price."""
 
     name: str
     member: bool

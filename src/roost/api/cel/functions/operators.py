@@ -244,12 +244,12 @@ def contains(text: str, part: str) -> bool:
     return part in text
 
 
-@_add("string . startsWith(string) bool", cost="scan")
+@_add("string . startsWith(string) bool", cost="affix")
 def starts_with(text: str, part: str) -> bool:
     return text.startswith(part)
 
 
-@_add("string . endsWith(string) bool", cost="scan")
+@_add("string . endsWith(string) bool", cost="affix")
 def ends_with(text: str, part: str) -> bool:
     return text.endswith(part)
 

@@ -61,14 +61,16 @@ def upper_ascii(text: str) -> str:
 @_add(
     "string . replace(string, string) string",
     "string . replace(string, string, int) string",
-    cost="scan",
+    cost="rebuilt",
 )
 def replace(text: str, old: str, new: str, count: int = -1) -> str:
     return text.replace(old, new, count)
 
 
 @_add(
-    "string . split(string) list(string)", "string . split(string, int) list(string)", cost="scan"
+    "string . split(string) list(string)",
+    "string . split(string, int) list(string)",
+    cost="rebuilt",
 )
 def split(text: str, by: str, count: int = -1) -> list[str]:
     if count == 0:
@@ -94,11 +96,6 @@ def substring(text: str, start: int, end: int | None = None) -> str:
 @_add("string . trim() string", cost="scan")
 def trim(text: str) -> str:
     return text.strip()
-
-
-@_add("string . reverse() string", cost="scan")
-def reverse(text: str) -> str:
-    return text[::-1]
 
 
 @_add("list(string) . join() string", "list(string) . join(string) string", cost="each")
