@@ -9,6 +9,8 @@ from typing import Any
 from roost.api.addresses import parse_address, parse_network
 from roost.api.cel.values import EvaluationError, duration_of, timestamp_of
 from roost.api.encodings import is_base64
+from roost.api.names import check_label, check_subdomain
+from roost.api.quantity import parse
 from roost.api.uris import absolute_fault
 from roost.api.validation.causes import quoted
 from roost.api.values import Object
@@ -126,19 +128,22 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     ),
     "rgbcolor": _matching(rf"^rgb\({_SHARE},{_SHARE},{_SHARE}\)$"),
     "password": lambda _: True,
+    "quantity": _succeeds(parse),
+    "k8sshortname": lambda text: not check_label(text),
+    "k8slongname": lambda text: not check_subdomain(text),
 }
 _NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
-_EVERY_NUMBER = (*_NUMBERS["integer"], *_NUMBERS["number"])
 
 
 def known_format(schema: Object) -> str:
     """Return the format that a schema asks for, "" for none that is known for its type.
 
-    What restricts a schema from within (anyOf and so on) has no type of its own.
+    What restricts a schema from within (anyOf and so on) has no type of its own: that is read like one
+    of texts.
     """
     form, kind = schema.get("format") or "", schema.get("type") or ""
     of_text = kind in ("", "string") and form.replace("-", "") in FORMATS
-    return form if of_text or form in _NUMBERS.get(kind, () if kind else _EVERY_NUMBER) else ""
+    return form if of_text or form in _NUMBERS.get(kind, ()) else ""
 
 
 def check_of(schema: Object) -> Callable[[str], bool] | None:

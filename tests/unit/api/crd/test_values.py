@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from roost.api.crd.celtypes import declared, escape
+from roost.api.crd.formats import unknown_formats
 from roost.api.crd.kinds import served_of
 from roost.api.crd.naming import settled
 from roost.api.crd.values import ABSENT, compile_schema
@@ -58,6 +59,10 @@ def complaints(schema: Any, value: Any, old: Any = ABSENT) -> list[tuple[str, st
         ({"type": "string", "minLength": 2}, "a", "v in body should be at least 2 chars long"),
         ({"type": "string", "pattern": "^a"}, "b", "v in body should match '^a'"),
         ({"type": "string", "format": "ipv4"}, "x", 'v in body must be of type ipv4: "x"'),
+        ({"type": "string", "format": "quantity"}, "1Xi", 'must be of type quantity: "1Xi"'),
+        ({"type": "string", "format": "k8s-short-name"}, "a.b", 'type k8s-short-name: "a.b"'),
+        ({"type": "string", "format": "k8s-short-name"}, "A", 'type k8s-short-name: "A"'),
+        ({"type": "string", "format": "k8s-long-name"}, "a..b", 'type k8s-long-name: "a..b"'),
         ({"type": "array", "minItems": 1}, [], "v in body should have at least 1 items"),
         ({"type": "object", "minProperties": 1}, {}, "v in body should have at least 1 properties"),
         ({"type": "string"}, None, 'v in body must be of type string: "null"'),
@@ -103,6 +108,9 @@ def test_a_wrong_type_may_be_wrong_in_other_ways_too() -> None:
         ({"type": "integer"}, 2.0),
         ({"type": "number"}, 2),
         ({"type": "string", "format": "odd"}, "x"),
+        ({"type": "string", "format": "quantity"}, "1.5Gi"),
+        ({"type": "string", "format": "k8s-short-name"}, "a-1"),
+        ({"type": "string", "format": "k8s-long-name"}, f"a-1.{'b' * 70}"),
         ({"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"a": 1}),
     ],
 )
@@ -263,3 +271,19 @@ def test_numbers(schema: Any, value: Any, messages: list[str]) -> None:
     assert len(found) == len(messages)
     for told, wanted in zip(found, messages, strict=True):
         assert wanted in told
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        ({"type": "integer", "format": "int32"}, []),
+        ({"type": "integer", "anyOf": [{"format": "int32"}]}, ["int32"]),
+        ({"type": "number", "format": "int32"}, ["int32"]),
+        ({"type": "number", "format": "double"}, []),
+        ({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "k8s-long-name"}]}, []),
+        ({"type": "object", "format": "date"}, ["date"]),
+    ],
+)
+def test_formats_that_nobody_knows(schema: Any, named: list[str]) -> None:
+    told = [f'unrecognized format "{name}"' for name in named]
+    assert list(unknown_formats(schema)) == told
