@@ -44,6 +44,9 @@ _VERSIONED: Mapping[tuple[str, str], str] = {
 }
 
 
+_BUILT_IN = "io.k8s."
+
+
 @lru_cache(maxsize=1)
 def _schema_texts() -> dict[str, str]:
     """Return the texts of the schema document that columns refer to."""
@@ -89,6 +92,12 @@ def partial_metadata(value: Object, version: str = "v1") -> Object:
     }
 
 
+def bare(kind: Kind, value: Object, version: str = "v1") -> Object:
+    """Return the PartialObjectMetadata of an object, as all versions of its kind share it."""
+    hidden = _VERSIONED.get((kind.group, kind.name), "")
+    return _without(partial_metadata(_common(kind, value), version), hidden)
+
+
 def in_order(kind: Kind, values: Sequence[Object]) -> Sequence[Object]:
     """Return objects in the order in which a Table shows them."""
     order = _ORDERS.get((kind.group, kind.name))
@@ -114,7 +123,7 @@ def table(
     columns = kind.columns or DEFAULT
     key = kind.group, kind.name
     rows = [
-        _row(columns, value, now, version, include, _VERSIONED.get(key, ""))
+        _row(columns, value, _common(kind, value), now, version, include, _VERSIONED.get(key, ""))
         for value in in_order(kind, values)
     ]
     conditions_of = _ROW_CONDITIONS.get(key)
@@ -131,15 +140,23 @@ def table(
     }
 
 
+def _common(kind: Kind, value: Object) -> Object:
+    """Return the form of an object that all versions of a built-in kind share: tables show that."""
+    if kind.convert is None or not kind.schema.startswith(_BUILT_IN):
+        return value
+    return kind.convert.to_storage(value)
+
+
 def _row(
-    columns: tuple[Column, ...], value: Object, now: float, version: str, include: str, hidden: str
-) -> Object:
+    columns: tuple[Column, ...], value: Object, common: Object, now: float, version: str,
+    include: str, hidden: str,
+) -> Object:  # fmt: skip
     shown: Object | None = None
     if include == WHOLE:
         shown = value
     elif include != NOTHING:
-        shown = _without(partial_metadata(value, version), hidden)
-    return {"cells": [column.cell(value, now) for column in columns], "object": shown}
+        shown = _without(partial_metadata(common, version), hidden)
+    return {"cells": [column.cell(common, now) for column in columns], "object": shown}
 
 
 def _without(partial: Object, annotation: str) -> Object:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from roost.api.kind import Kind
 from roost.api.protobuf import objects
 from roost.api.protobuf.envelope import wrap
-from roost.api.table import in_order
+from roost.api.table import bare, in_order
 from roost.api.values import Object, Value
 from roost.apiserver.core import Core, is_custom, shown
 from roost.apiserver.encoding import encode, head_of, list_body, pretty_json, to_yaml
@@ -37,15 +37,6 @@ def render(value: Value, form: Form, pretty: bool) -> bytes:
     if form.media == PROTOBUF:
         return objects.encode(value)
     return pretty_json(value) if pretty else encode(value)
-
-
-def partial(value: Object, version: str = "v1") -> Object:
-    """Return the PartialObjectMetadata of an object."""
-    return {
-        "kind": "PartialObjectMetadata",
-        "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": value["metadata"],
-    }
 
 
 def message_of(kind: Kind, record: Record) -> bytes:
@@ -107,7 +98,7 @@ class Forms:
                 {"resourceVersion": value["metadata"].get("resourceVersion", "")},
             )  # fmt: skip
         elif form.transform:
-            value = partial(value, form.version)
+            value = bare(kind, value, form.version)
         return render(value, form, pretty)
 
     async def many(
@@ -138,7 +129,7 @@ class Forms:
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": f"meta.k8s.io/{form.version}",
                 "metadata": metadata,
-                "items": [partial(value, form.version) for value in values],
+                "items": [bare(kind, value, form.version) for value in values],
             }
         else:
             body = {

@@ -14,12 +14,13 @@ from typing import Final, TypeAlias
 from roost.api.errors import Expired, StatusError
 from roost.api.kind import Kind
 from roost.api.protobuf import envelope, objects
+from roost.api.table import bare
 from roost.api.values import Object
 from roost.apiserver import failures, keys
 from roost.apiserver.core import Core, shown
 from roost.apiserver.encoding import FRAME_HEADS, FRAME_TAIL, encode, frame
 from roost.apiserver.feed import Render, Watcher
-from roost.apiserver.forms import Forms, message_of, partial
+from roost.apiserver.forms import Forms, message_of
 from roost.apiserver.messages import JSON, Frames, Sink
 from roost.apiserver.negotiation import PROTOBUF, Form
 from roost.apiserver.options import ListOptions, parse_version
@@ -92,13 +93,16 @@ class Framer:
         if self._form.transform == "Table":
             return encode(self._table(shown(self._kind, record)))
         value = shown(self._kind, record)
-        return encode(partial(value, self._form.version) if self._form.transform else value)
+        return encode(self._bare(value) if self._form.transform else value)
 
     def _enveloped(self, record: Record) -> bytes:
         kind = self._kind
         if self._form.transform:
-            return objects.encode(partial(shown(kind, record), self._form.version))
+            return objects.encode(self._bare(shown(kind, record)))
         return envelope.wrap(kind.api_version, kind.name, message_of(kind, record))
+
+    def _bare(self, value: Object) -> Object:
+        return bare(self._kind, value, self._form.version)
 
     def _table(self, value: Object) -> Object:
         metadata = {"resourceVersion": value["metadata"].get("resourceVersion", "")}
@@ -134,7 +138,7 @@ class Framer:
         if self._form.transform == "Table":
             value = self._table(value)
         elif self._form.transform:
-            value = partial(value, self._form.version)
+            value = self._bare(value)
         return self.event("BOOKMARK", value)
 
     def event(self, kind: str, value: Object) -> Frames:

@@ -1,11 +1,13 @@
 """Tables as answers."""
 
+import json
+
 import pytest
 
 from roost.api.errors import BadRequest
 from roost.api.groups import ALL_KINDS
 from roost.api.kind import Kind
-from roost.api.table import definitions, partial_metadata, table
+from roost.api.table import bare, definitions, partial_metadata, table
 from roost.api.values import Object
 
 
@@ -103,3 +105,17 @@ def test_the_old_annotation_of_a_daemon_set_is_of_its_versions_only() -> None:
     rows = table(kind_of("daemonsets"), [value], now=0.0, metadata={})["rows"]
     assert rows[0]["object"]["metadata"]["annotations"] == {"a": "b"}
     assert value["metadata"]["annotations"] == annotations
+
+
+def test_an_older_version_shows_what_all_versions_share() -> None:
+    (kind,) = [k for k in ALL_KINDS if (k.name, k.version) == ("HorizontalPodAutoscaler", "v1")]
+    metric = {"type": "Pods", "pods": {"metricName": "m", "targetAverageValue": "5"}}
+    note = {"autoscaling.alpha.kubernetes.io/metrics": json.dumps([metric])}
+    spec = {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
+    value = {"metadata": {"name": "h", "annotations": note}, "spec": spec}
+    (row,) = table(kind, [value], now=0.0, metadata={})["rows"]
+    assert row["cells"][2] == "cpu: <unknown>/50%, <unknown>/5"
+    assert row["object"]["metadata"] == {"name": "h"}
+    assert bare(kind, value)["metadata"] == {"name": "h"}
+    (row,) = table(kind, [value], now=0.0, metadata={}, include="Object")["rows"]
+    assert row["object"] == value

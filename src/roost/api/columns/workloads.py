@@ -216,10 +216,6 @@ def _metric(spec: Object, status: Object) -> str:
 def _targets(scaler: Object, _: float) -> str:
     spec, status = scaler.get("spec") or {}, scaler.get("status") or {}
     metrics: Sequence[Any] = spec.get("metrics") or ()
-    if not metrics and spec.get("targetCPUUtilizationPercentage") is not None:  # v1
-        used = status.get("currentCPUUtilizationPercentage")
-        shown = UNKNOWN if used is None else f"{used}%"
-        return f"cpu: {shown}/{spec['targetCPUUtilizationPercentage']}%"
     if not metrics:
         return NONE
     currents = status.get("currentMetrics") or ()

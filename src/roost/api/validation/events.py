@@ -125,5 +125,6 @@ def _update(change: Change, causes: Causes) -> None:
         causes.unchanged(name, mine, had)
 
 
-EVENT = Rules(always=_core)
+#: Of the older form nothing but this was ever asked.
+EVENT = Rules(first=_core, name_rule="path", strict_finalizers=False, whole=False)
 EVENTS_EVENT = Rules(always=_newer, create=_create, update=_update, before=True)

@@ -174,8 +174,6 @@ def test_targets_of_autoscalers() -> None:
         spec["metrics"] = [{"type": kind, kind.lower(): {"target": {wanted: "5"}}}]
         status["currentMetrics"] = [{"type": kind, kind.lower(): {"current": {}}}]
         assert cell(columns, "Targets", value) == "<nil>/5"
-    v1 = {"spec": {"targetCPUUtilizationPercentage": 50}}
-    assert cell(columns, "Targets", v1) == "cpu: <unknown>/50%"
 
 
 def test_claims_and_volumes() -> None:

@@ -76,3 +76,13 @@ def test_only_the_series_of_an_event_changes(refused: Refused) -> None:
             '"APIVersion":"","ResourceVersion":"","FieldPath":""}: field is immutable'
         ),
     ]
+
+
+def test_an_event_of_the_older_form_has_any_name_that_fits_a_path(refused: Refused) -> None:
+    event = {"metadata": {"name": "A_b:c"}, "involvedObject": {"namespace": "ns"}}
+    assert refused("", "Event", event) == []
+    event["metadata"] = {"name": "a/b"}
+    assert refused("", "Event", event) == [
+        """metadata.name: Invalid value: "a/b": may not contain '/'"""
+    ]
+    assert refused("events.k8s.io", "Event", {**NEW, "metadata": {"name": "A"}})
