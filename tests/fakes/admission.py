@@ -22,10 +22,10 @@ from roost.apiserver.admission.registered import Registered
 from roost.apiserver.admission.surroundings import Surroundings
 from roost.apiserver.admission.webhooks.port import Caller, CallFailed, Endpoint
 from roost.apiserver.attributes import Call, User
-from roost.apiserver.core import rfc3339
 from roost.apiserver.customresources import CustomResources
 from roost.apiserver.messages import Answer, Request
 from roost.apiserver.server import ApiServer
+from roost.decisions.meta import stamp
 from roost.store.memory import MemoryStore
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -177,7 +177,7 @@ async def site_of(caller: Caller | None = None) -> AsyncIterator[Site]:
     def node(kind: Kind) -> Node:
         return api.core.node(kind)
 
-    around = Surroundings(registry, ids, authorizer, node, lambda: rfc3339(clock.now()))
+    around = Surroundings(registry, ids, authorizer, node, lambda: stamp(clock.now()))
     registered = Registered(around, caller or webhooks)
     api = ApiServer(
         store, registry, clock, SeededChance(), ids,

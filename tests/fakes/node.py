@@ -15,11 +15,11 @@ from roost.adapters.virtual.podfiles import MemoryPodFiles
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.client.port import Client
+from roost.decisions.meta import stamp
 from roost.decisions.resources import PODS
 from roost.node.agent import NodeAgent
 from roost.node.layout import Layout
 from roost.node.podnetwork import NumberedNetwork
-from roost.node.podspec import timestamp
 from roost.node.tools import Capacity, Levels, Machine, NodeSettings, Runtimes, Tools, Trees
 from roost.runtimes.behaviour import Behaviour
 from roost.runtimes.simulated import SimulatedRuntime
@@ -55,7 +55,7 @@ class TokenCluster(Cluster):
             end = self.clock.now() + body["spec"]["expirationSeconds"]
             answer["status"] = {
                 "token": f"token-{self.tokens}-of-{name}",
-                "expirationTimestamp": timestamp(end),
+                "expirationTimestamp": stamp(end),
             }
         return answer
 

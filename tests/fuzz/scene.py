@@ -32,7 +32,7 @@ from roost.apiserver.admission.webhooks.port import CallFailed, Endpoint
 from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
-from roost.apiserver.core import Lookup, rfc3339
+from roost.apiserver.core import Lookup
 from roost.apiserver.customresources import CustomResources
 from roost.apiserver.encoding import decode, draft_of
 from roost.apiserver.messages import Answer, Frames, Request, WatchAnswer
@@ -40,6 +40,7 @@ from roost.apiserver.pki.signing import SigningKeys
 from roost.apiserver.reviews import handlers
 from roost.apiserver.server import ApiServer
 from roost.apiserver.static_tokens import StaticTokens
+from roost.decisions.meta import stamp
 from roost.store.memory import MemoryStore
 from roost.store.port import ANY, Record
 
@@ -318,7 +319,7 @@ async def serving() -> AsyncIterator[Scene]:
         def node(kind: Kind) -> Node:
             return api.core.node(kind)
 
-        around = Surroundings(registry, ids, authorizer, node, lambda: rfc3339(clock.now()))
+        around = Surroundings(registry, ids, authorizer, node, lambda: stamp(clock.now()))
         registered = Registered(around, Nobody())
         users = registered.plugins()
         api = ApiServer(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from roost.api.errors import Cause
 from roost.api.values import Object
@@ -22,8 +22,7 @@ READ_WRITE = ("get", "patch", "update")
 PROXY = ("create", "delete", "get", "patch", "update")
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """What a path names: the address of a resource, e.g. Resource("apps", "v1", "deployments")."""
 
     group: str
@@ -138,10 +137,14 @@ class Kind:
     warning: str = ""  # what every use of it is answered with, e.g. that it is deprecated
     grace_period_s: Callable[[Object], int] | None = None  # graceful deletion; None: at once
     list_name: str = ""  # the kind of its lists, if that is not its name and List
+    #: What follows from the rest and is asked for with every request.
+    resource: Resource = field(init=False, repr=False, compare=False)
+    api_version: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def resource(self) -> Resource:
-        return Resource(self.group, self.version, self.plural)
+    def __post_init__(self) -> None:
+        resource = Resource(self.group, self.version, self.plural)
+        object.__setattr__(self, "resource", resource)
+        object.__setattr__(self, "api_version", resource.api_version)
 
     @property
     def list_kind(self) -> str:
@@ -153,7 +156,3 @@ class Kind:
         if not self.list_name:
             return f"{self.schema}List"
         return self.schema.removesuffix(self.name) + self.list_name
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version

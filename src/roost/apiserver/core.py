@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Protocol
 
 from roost.api.errors import StatusError, invalid
@@ -25,6 +23,7 @@ from roost.apiserver.auditing.current import note
 from roost.apiserver.encoding import encoded
 from roost.apiserver.feed import Feed
 from roost.apiserver.options import WriteOptions
+from roost.decisions.meta import stamp
 from roost.ports.port import Chance, Ids, WallClock
 from roost.store.port import Record, Store
 
@@ -34,16 +33,6 @@ BUILTIN_GROUPS = frozenset(GROUP_ORDER)
 def is_custom(kind: Kind) -> bool:
     """Does the kind come from a CustomResourceDefinition?"""
     return kind.group not in BUILTIN_GROUPS
-
-
-@lru_cache(maxsize=64)
-def _rfc3339(now: int) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def rfc3339(now: float) -> str:
-    """Return a time of day as Kubernetes writes it, in seconds."""
-    return _rfc3339(int(now))
 
 
 @dataclass(slots=True)
@@ -141,7 +130,7 @@ class Core:
 
     def now(self) -> str:
         """Return the time of day in RFC 3339, seconds."""
-        return rfc3339(self.clock.now())
+        return stamp(self.clock.now())
 
     def storage(self, kind: Kind) -> Kind:
         return kind if kind.convert is None else self.registry.storage_kind(kind)
@@ -234,5 +223,5 @@ def undo_all(request: Admission) -> None:
 
 
 __all__ = [
-    "Core", "Lookup", "StatusError", "WriteContext", "is_custom", "rfc3339", "shown", "undo_all",
+    "Core", "Lookup", "StatusError", "WriteContext", "is_custom", "shown", "undo_all",
 ]  # fmt: skip

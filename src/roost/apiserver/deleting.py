@@ -18,12 +18,13 @@ from roost.api.values import Object
 from roost.apiserver import keys
 from roost.apiserver.addressing import commit, with_addresses
 from roost.apiserver.attributes import Admission
-from roost.apiserver.core import Core, WriteContext, rfc3339, shown, undo_all
+from roost.apiserver.core import Core, WriteContext, shown, undo_all
 from roost.apiserver.encoding import draft_of
 from roost.apiserver.options import DeleteRequest, ListOptions
 from roost.apiserver.reading import Listing, list_records
 from roost.apiserver.selection import Selection
 from roost.apiserver.updating import MODIFIED
+from roost.decisions.meta import stamp
 from roost.store.port import Conflict, Record, Write
 
 _TRIES: Final = 16
@@ -207,7 +208,7 @@ async def _attempt(
         _shorten(marked, options)
     else:
         grace = _grace(kind, value, options)
-        marked["deletionTimestamp"] = rfc3339(core.clock.now() + grace)
+        marked["deletionTimestamp"] = stamp(core.clock.now() + grace)
         marked["deletionGracePeriodSeconds"] = grace
         if metadata.get("generation"):
             marked["generation"] = metadata["generation"] + 1
@@ -233,7 +234,7 @@ def _shorten(metadata: Object, options: DeleteRequest) -> None:
     wanted = wanted if wanted >= 0 else 1
     if wanted < left:
         end = datetime.fromisoformat(metadata["deletionTimestamp"]).timestamp()
-        metadata["deletionTimestamp"] = rfc3339(end - left + wanted)
+        metadata["deletionTimestamp"] = stamp(end - left + wanted)
         metadata["deletionGracePeriodSeconds"] = wanted
 
 

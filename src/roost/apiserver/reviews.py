@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from roost.api.errors import BadRequest, Cause, conflict, invalid, not_found
@@ -20,6 +19,7 @@ from roost.apiserver.attributes import Admission, Attributes, Call, Decision, Ha
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.creating import OTHER_NAMESPACE
+from roost.decisions.meta import stamp
 from roost.ports.port import Ids, WallClock
 
 AUTHENTICATION = "authentication.k8s.io"
@@ -69,10 +69,6 @@ def _answer(call: Call, kind: str, group: str, spec: Object | None, status: Obje
     return answer
 
 
-def _stamp(now: float) -> str:
-    return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 # ------------------------------------------------------------------ who
 
 
@@ -99,7 +95,7 @@ class IdentityReviews:
     async def self(self, call: Call) -> Object:
         status = {"userInfo": user_info(call.user)}
         answer = _answer(call, "SelfSubjectReview", AUTHENTICATION, None, status)
-        answer["metadata"] = {"creationTimestamp": _stamp(self.clock.now())}
+        answer["metadata"] = {"creationTimestamp": stamp(self.clock.now())}
         return answer
 
 
@@ -273,13 +269,13 @@ class TokenRequests:
             "TokenRequest",
             AUTHENTICATION,
             {"audiences": audiences, "expirationSeconds": life_s, "boundObjectRef": reference},
-            {"token": token, "expirationTimestamp": _stamp(int(now) + life_s)},
+            {"token": token, "expirationTimestamp": stamp(int(now) + life_s)},
         )
         answer["metadata"] |= {
             "name": call.name,
             "namespace": call.namespace,
             "uid": uid,
-            "creationTimestamp": _stamp(now),
+            "creationTimestamp": stamp(now),
         }
         return answer
 

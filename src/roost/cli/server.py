@@ -39,7 +39,7 @@ from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer, bootstrap
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
-from roost.apiserver.core import Lookup, rfc3339
+from roost.apiserver.core import Lookup
 from roost.apiserver.customresources import CustomResources
 from roost.apiserver.documents import reader
 from roost.apiserver.http.callout import HttpCaller
@@ -89,6 +89,7 @@ from roost.client.recorder import EVENTS_REST_S
 from roost.controllers.registry import ALL, EVERYWHERE, OWN, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.controllers.servicecidr import DEFAULT_RANGE
+from roost.decisions.meta import stamp
 from roost.decisions.served import served_kinds
 from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
@@ -238,7 +239,7 @@ async def _open(store: SqliteStore, places: Places, settings: Settings) -> Parts
         return api.core.node(kind)
 
     caller = HttpCaller()
-    around = Surroundings(registry, ids, authorizer, node, lambda: rfc3339(clock.now()))
+    around = Surroundings(registry, ids, authorizer, node, lambda: stamp(clock.now()))
     registered = Registered(around, caller)
     plugins = chain.Chain(chain.plugins(authorizer, chance, write_quota, registered.plugins()))
     api = ApiServer(

@@ -12,13 +12,13 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from roost.api.errors import NotFound, StatusError
 from roost.api.kind import Resource
 from roost.api.values import Object
 from roost.client.port import Client
+from roost.decisions.meta import stamp
 from roost.ports.port import WallClock
 
 QUEUE_LENGTH = 1000
@@ -211,10 +211,10 @@ class EventRecorder:
         return True
 
     async def _send(self, event: _Waiting, message: str, key: object) -> None:
-        stamp = _stamp(event.at)
+        at = stamp(event.at)
         written = self._written.get(key)
         if written is not None:
-            body = {"count": written.count + 1, "lastTimestamp": stamp, "message": message}
+            body = {"count": written.count + 1, "lastTimestamp": at, "message": message}
             try:
                 await self._client.patch(_EVENTS, written.name, body, written.namespace)
             except NotFound:  # it has expired
@@ -222,12 +222,12 @@ class EventRecorder:
             else:
                 written.count += 1
                 return
-        created = self._object(event, message, stamp)
+        created = self._object(event, message, at)
         namespace = created["metadata"]["namespace"]
         await self._client.create(_EVENTS, created, namespace)
         self._written.put(key, _Written(created["metadata"]["name"], namespace, 1))
 
-    def _object(self, event: _Waiting, message: str, stamp: str) -> Object:
+    def _object(self, event: _Waiting, message: str, at: str) -> Object:
         self._last_ns = max(int(event.at * 1e9), self._last_ns + 1)
         source = {"component": self._component}
         if self._host:
@@ -246,8 +246,8 @@ class EventRecorder:
             "source": source,
             "reportingComponent": self._component,
             "reportingInstance": self._host,
-            "firstTimestamp": stamp,
-            "lastTimestamp": stamp,
+            "firstTimestamp": at,
+            "lastTimestamp": at,
             "count": 1,
         }
 
@@ -255,7 +255,3 @@ class EventRecorder:
 def _identity(regarding: Object) -> object:
     fields = ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")
     return tuple(regarding.get(field, "") for field in fields)
-
-
-def _stamp(epoch_s: float) -> str:
-    return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from roost.api.kind import Resource
 from roost.api.values import Object
@@ -57,9 +58,14 @@ def ref_of(resource: Resource, obj: Object) -> Ref:
     return Ref(resource, namespace_of(obj), name_of(obj), uid_of(obj))
 
 
+@lru_cache(maxsize=64)
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def stamp(epoch_s: float) -> str:
-    """Write a time as metav1.Time does."""
-    return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Write a time as metav1.Time does; much happens in one second, so it is kept."""
+    return _stamp(int(epoch_s))
 
 
 def micro_stamp(epoch_s: float) -> str:

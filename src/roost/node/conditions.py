@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roost.api.values import Object
+from roost.decisions.meta import stamp
 from roost.node import podspec, resizing, restarts
 from roost.node.facts import ContainerFacts, PodFacts, PodState, Seen
 from roost.node.podspec import Role
@@ -160,14 +161,14 @@ def conditions(pod: Object, facts: PodFacts, now: float) -> list[Object]:
             _condition("DisruptionTarget", met=True, reason="TerminationByKubelet", message=words)
         )
     before = {one.get("type"): one for one in (pod.get("status") or {}).get("conditions") or ()}
-    stamp = podspec.timestamp(now)
+    at = stamp(now)
     generation = pod["metadata"].get("generation")
     for one in found:
         old = before.get(one["type"])
         same = old is not None and old.get("status") == one["status"]
         one["lastProbeTime"] = None
         one["lastTransitionTime"] = (
-            old.get("lastTransitionTime") or stamp if same and old is not None else stamp
+            old.get("lastTransitionTime") or at if same and old is not None else at
         )
         if generation:
             one["observedGeneration"] = generation

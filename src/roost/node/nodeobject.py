@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from roost.api import quantity
 from roost.api.kind import Resource
 from roost.api.values import Object
-from roost.node import podspec
+from roost.decisions.meta import micro_stamp, stamp
 from roost.node.tools import NodeSettings
 from roost.runtimes.port import Image
 
@@ -143,7 +143,7 @@ def _images(images: Iterable[Image]) -> list[Object]:
 
 def _conditions(before: Object, now: float, *, pressure: Collection[str]) -> list[Object]:
     known = {one.get("type"): one for one in before.get("conditions") or ()}
-    stamp = podspec.timestamp(now)
+    at = stamp(now)
     found = []
     for kind, status, reason, message in _CONDITIONS:
         if kind in pressure:
@@ -156,10 +156,8 @@ def _conditions(before: Object, now: float, *, pressure: Collection[str]) -> lis
                 "status": status,
                 "reason": reason,
                 "message": message,
-                "lastHeartbeatTime": stamp,
-                "lastTransitionTime": (old or {}).get("lastTransitionTime", stamp)
-                if same
-                else stamp,
+                "lastHeartbeatTime": at,
+                "lastTransitionTime": (old or {}).get("lastTransitionTime", at) if same else at,
             }
         )
     return found
@@ -198,7 +196,7 @@ def lease(settings: NodeSettings, now: float, node_uid: str) -> Object:
         "spec": {
             "holderIdentity": settings.name,
             "leaseDurationSeconds": settings.lease_duration_s,
-            "renewTime": podspec.micro_timestamp(now),
+            "renewTime": micro_stamp(now),
         },
     }
     if node_uid:

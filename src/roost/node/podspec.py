@@ -143,16 +143,6 @@ def log_path(root: str, pod: Object, container: str, attempt: int) -> str:
     return f"{log_folder(root, pod)}/{container}/{attempt}.log"
 
 
-def timestamp(seconds: float) -> str:
-    """Return RFC 3339 in whole seconds, as metav1.Time is written."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def micro_timestamp(seconds: float) -> str:
-    """Return RFC 3339 with six digits, as metav1.MicroTime is written."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def compact_timestamp(seconds: float) -> str:
     """Return a time as the names of rotated logs have it: 20260131-235959."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y%m%d-%H%M%S")

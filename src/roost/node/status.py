@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roost.api.values import Object
+from roost.decisions.meta import stamp
 from roost.node import podspec, resources, restarts
 from roost.node.conditions import PASSING, conditions, is_ready, phase
 from roost.node.facts import ContainerFacts, Fault, ImageFacts, PodFacts, PodState, Seen
@@ -33,7 +34,7 @@ def pod_status(pod: Object, facts: PodFacts, now: float, node: NodeAddress) -> O
         "conditions": conditions(pod, facts, now),
         "hostIP": node.host_ips[0],
         "hostIPs": [{"ip": ip} for ip in node.host_ips],
-        "startTime": podspec.timestamp(facts.started_at),
+        "startTime": stamp(facts.started_at),
         "qosClass": resources.qos_class(pod),
     }
     generation = pod["metadata"].get("generation")
@@ -57,7 +58,7 @@ def _rejected(pod: Object, facts: PodFacts, node: NodeAddress) -> Object:
         "phase": "Failed",
         "hostIP": node.host_ips[0],
         "hostIPs": [{"ip": ip} for ip in node.host_ips],
-        "startTime": podspec.timestamp(facts.started_at),
+        "startTime": stamp(facts.started_at),
         "qosClass": resources.qos_class(pod),
     }
     if facts.verdict is not None:
@@ -145,7 +146,7 @@ def _states(
     seen = known.seen
     last = _terminated(known.last, runtime_name) if known.last is not None else {}
     if seen is not None and seen.state is State.RUNNING:
-        return {"running": {"startedAt": podspec.timestamp(seen.started_at)}}, last
+        return {"running": {"startedAt": stamp(seen.started_at)}}, last
     if seen is None or seen.live:
         return {"waiting": _waiting(pod, facts, container)}, last
     if facts.state in {PodState.PENDING, PodState.SYNCING} and restarts.restarts(
@@ -161,8 +162,8 @@ def _terminated(seen: Seen, runtime_name: str) -> Object:
     body: Object = {
         "exitCode": seen.exit_code,
         "reason": seen.reason or ("Completed" if seen.exit_code == 0 else "Error"),
-        "startedAt": podspec.timestamp(seen.started_at),
-        "finishedAt": podspec.timestamp(seen.finished_at),
+        "startedAt": stamp(seen.started_at),
+        "finishedAt": stamp(seen.finished_at),
         "containerID": f"{runtime_name}://{seen.id}",
     }
     if seen.state is State.UNKNOWN:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from roost.api.values import Object
+from roost.decisions.meta import stamp
 from roost.node import podspec
 from roost.node.facts import PodFacts
 from roost.runtimes.port import Usage
@@ -32,10 +33,10 @@ class Measured:
 
 def _stats(measured: Iterable[Measured], now: float) -> Object:
     every = list(measured)
-    stamp = podspec.timestamp(now)
+    at = stamp(now)
     rates = [rate for one in every if (rate := one.cores_nano()) is not None]
     cpu: Object = {
-        "time": stamp,
+        "time": at,
         "usageCoreNanoSeconds": int(sum(one.usage.cpu_seconds for one in every) * _NANO),
     }
     if rates or not every:
@@ -44,7 +45,7 @@ def _stats(measured: Iterable[Measured], now: float) -> Object:
     return {
         "cpu": cpu,
         "memory": {
-            "time": stamp,
+            "time": at,
             "workingSetBytes": working_set,
             "usageBytes": working_set,
             "rssBytes": sum(one.usage.memory_rss_bytes for one in every),
@@ -63,11 +64,11 @@ def pod_stats(pod: Object, facts: PodFacts, measured: Mapping[str, Measured], no
         if seen is None or one is None:
             continue
         inside.append(one)
-        started = podspec.timestamp(seen.started_at)
+        started = stamp(seen.started_at)
         containers.append({"name": container["name"], "startTime": started, **_stats([one], now)})
     return {
         "podRef": {"name": name, "namespace": namespace, "uid": podspec.uid(pod)},
-        "startTime": podspec.timestamp(facts.started_at),
+        "startTime": stamp(facts.started_at),
         "containers": containers,
         **_stats(inside, now),
     }
@@ -80,7 +81,7 @@ def summary(
     return {
         "node": {
             "nodeName": node_name,
-            "startTime": podspec.timestamp(started_at),
+            "startTime": stamp(started_at),
             **_stats(measured, now),
         },
         "pods": pods,

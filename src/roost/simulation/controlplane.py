@@ -33,7 +33,7 @@ from roost.apiserver.attributes import User
 from roost.apiserver.authenticator import Authenticator
 from roost.apiserver.authorizer import Authorizer
 from roost.apiserver.bootstrap import Advertised, bootstrap_cluster
-from roost.apiserver.core import Lookup, rfc3339
+from roost.apiserver.core import Lookup
 from roost.apiserver.customresources import CustomResources
 from roost.apiserver.documents import reader
 from roost.apiserver.inprocess import Manner
@@ -43,6 +43,7 @@ from roost.client.informer import Informers
 from roost.controllers.registry import ALL, AUTHORITY, EVERYWHERE, OWN, Setup, chosen, controllers
 from roost.controllers.resourcequota import QuotaRules
 from roost.decisions.asking import Ask
+from roost.decisions.meta import stamp
 from roost.decisions.served import served_kinds
 from roost.engine.discovered import Discovered
 from roost.engine.engine import Engine
@@ -251,7 +252,7 @@ class ControlPlane:
         def node(kind: Kind) -> Node:
             return api.core.node(kind)
 
-        around = Surroundings(registry, self._ids, authorizer, node, lambda: rfc3339(clock.now()))
+        around = Surroundings(registry, self._ids, authorizer, node, lambda: stamp(clock.now()))
         registered = Registered(around, self.caller)
         plugins = chain.plugins(authorizer, chance, write_quota, registered.plugins())
         api = ApiServer(

@@ -188,6 +188,8 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON can hold it."""
     if isinstance(value, PatchType):
         return {"$": "PatchType", "value": value.value}
+    if isinstance(value, Resource):
+        return {"$": "Resource", **value._asdict()}
     if dataclasses.is_dataclass(value) and not (isinstance(value, type) or callable(value)):
         names = [field.name for field in dataclasses.fields(value)]
         return {"$": type(value).__name__, **{n: _plain(getattr(value, n)) for n in names}}
