@@ -11,7 +11,7 @@ from roost.api.kind import Kind, Resource
 from roost.api.schema.body import Expected, check_head, decode_body, expected, other_version, parsed
 from roost.api.schema.decode import decode_object, strict_message, unhandled
 from roost.api.schema.node import Node
-from roost.api.values import Object, Value
+from roost.api.values import Object, Value, copy_of
 from roost.apiserver.core import Core, WriteContext, is_custom
 from roost.apiserver.messages import Request
 from roost.apiserver.negotiation import body_type
@@ -91,7 +91,7 @@ class Bodies:
     def decoded(self, kind: Kind, value: Object, context: WriteContext) -> Object:
         """Return a private, decoded copy of an object in memory; raises BadRequest."""
         if is_custom(kind):
-            return self.custom(kind, value, context)
+            return self.custom(kind, copy_of(value), context)
         decoded, warnings = decode_object(self.node(kind), value, context.options.field_validation)
         context.warnings += warnings
         decoded["kind"], decoded["apiVersion"] = kind.name, kind.api_version

@@ -14,7 +14,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from roost.api.errors import InternalError, NotFound
 from roost.api.kind import Kind, Resource
-from roost.api.values import Object, Value, copy_of
+from roost.api.values import Object, Value
 from roost.apiserver import failures
 from roost.apiserver.access.identity import MASTERS
 from roost.apiserver.access.refusals import forbidden
@@ -248,7 +248,7 @@ class InProcessClient:
     async def _create(self, kind: Kind, body: Object, namespace: str) -> Object:
         self._authorize("create", kind, namespace)
         context = self._context()
-        value = self._verbs.bodies.decoded(kind, copy_of(body), context)
+        value = self._verbs.bodies.decoded(kind, body, context)
         return shown(kind, await create(self._core, kind, namespace, value, context))
 
     @_answering
@@ -268,7 +268,7 @@ class InProcessClient:
     ) -> Object:
         self._authorize("update", kind, namespace, name, subresource)
         context = self._context()
-        value = self._verbs.bodies.decoded(kind, copy_of(body), context)
+        value = self._verbs.bodies.decoded(kind, body, context)
         target = Target(kind, namespace, name, subresource, kind.create_on_update, guarded=True)
         written = await update(self._core, target, self._verbs.patches.replacement(value), context)
         return shown(kind, written.record)

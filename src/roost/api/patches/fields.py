@@ -45,6 +45,8 @@ def key_element(pairs: Iterable[tuple[str, Any]]) -> str:
 def _union(a: Tree, b: Tree) -> Tree:
     if a is b or not b:
         return a
+    if not a:
+        return b
     out = None
     for element, below in b.items():
         have = a.get(element)

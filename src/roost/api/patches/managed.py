@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from roost.api.patches.fields import EMPTY, FieldSet
@@ -124,6 +125,7 @@ class Entry:
         return body
 
 
+@lru_cache(maxsize=64)
 def _seconds(time: str | None) -> int:
     if not time:
         return 0

@@ -78,17 +78,19 @@ _BUILT_IN = "io.k8s."
 _KEY_DEFAULTS = {"protocol": "TCP"}
 
 
-def always_there(node: Node, key: str, missing: Any) -> Any:
-    """Return the value that a field of a built-in type has when it is not set; else `missing`."""
-    name = node.name
-    if not name.startswith(_BUILT_IN):
-        return missing
-    fields = _ZERO.get(name[name.rfind(".") + 1 :])
-    if fields is not None and key in fields:
-        return fields[key]
-    if key in _PARTS and "kind" in node.fields and "apiVersion" in node.fields:
-        return _PARTS[key]
-    return missing
+def zeros_of(node: Node) -> dict[str, Any]:
+    """Return the fields of a built-in type that are always there, with what they are when not set."""
+    zeros = node.zeros
+    if zeros is None:
+        zeros = node.zeros = _zeros(node)
+    return zeros
+
+
+def _zeros(node: Node) -> dict[str, Any]:
+    if not node.name.startswith(_BUILT_IN):
+        return {}
+    whole = "kind" in node.fields and "apiVersion" in node.fields
+    return {**(_PARTS if whole else {}), **_ZERO.get(node.name.rpartition(".")[2], {})}
 
 
 def key_default(items: Node, key: str) -> Any:

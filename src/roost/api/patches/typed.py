@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from roost.api.patches.fields import LEAF, SELF, FieldSet, Tree, key_element, value_text
-from roost.api.patches.structs import always_there, key_default
+from roost.api.patches.structs import key_default, zeros_of
 from roost.api.schema.node import Node
 from roost.api.values import Object, Value
 
@@ -25,6 +25,7 @@ _encode = msgspec.json.Encoder().encode
 ANY = Node()
 #: Fields of every object that nobody owns.
 _UNTRACKED = frozenset(("apiVersion", "kind"))
+_UNTRACKED_WHOLE = _UNTRACKED | {"metadata"}  # which has rules of its own
 _UNTRACKED_META = frozenset((
     "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation",
     "managedFields", "resourceVersion",
@@ -100,15 +101,37 @@ def whole(node: Node, value: Value) -> Tree:
     return LEAF
 
 
+def _new_map(node: Node, new: Object, skip: frozenset[str]) -> Tree:
+    """Return what a map sets where none was."""
+    claimed: Tree = {}
+    zeros = zeros_of(node)
+    for key, value in new.items():
+        if key in skip:
+            continue
+        zero = zeros.get(key, _MISSING)
+        if zero is not _MISSING:
+            below = _changes(child_of(node, key), zero, value)[0] if zero != value else None
+            if below is not None:
+                claimed[f"f:{key}"] = below
+        elif type(value) is str:
+            claimed[f"f:{key}"] = LEAF
+        elif value is not None or not node.name:
+            claimed[f"f:{key}"] = whole(child_of(node, key), value)
+    return claimed
+
+
 def _both_maps(node: Node, old: Object, new: Object, skip: frozenset[str]) -> tuple[Tree, Tree]:
+    if not old:
+        return _new_map(node, new, skip), {}
     claimed: Tree = {}
     removed: Tree = {}
+    zeros = zeros_of(node)
     for key, value in new.items():
         before = old.get(key, _MISSING)
         if before is value or key in skip:
             continue
         if before is _MISSING:
-            before = always_there(node, key, _MISSING)
+            before = zeros.get(key, _MISSING)
             if before is _MISSING:
                 if value is not None or not node.name:
                     claimed[f"f:{key}"] = whole(child_of(node, key), value)
@@ -118,7 +141,7 @@ def _both_maps(node: Node, old: Object, new: Object, skip: frozenset[str]) -> tu
     for key, before in old.items():
         if key in new or key in skip:
             continue
-        after = always_there(node, key, _MISSING)
+        after = zeros.get(key, _MISSING)
         if after is _MISSING:
             removed[f"f:{key}"] = whole(child_of(node, key), before)
         elif before != after:
@@ -179,8 +202,7 @@ def changes(node: Node, old: Object, new: Object) -> tuple[FieldSet, FieldSet]:
     """
     node = node.resolve()
     if old:
-        claimed, removed = _both_maps(node, {**old, "metadata": None}, {**new, "metadata": None},
-                                      _UNTRACKED)  # fmt: skip
+        claimed, removed = _both_maps(node, old, new, _UNTRACKED_WHOLE)
     else:
         claimed, removed = _of_new(node, new), {}
     _note(
@@ -201,31 +223,32 @@ _PART_MAX_BYTES = 8192
 
 def _of_new(node: Node, new: Object) -> Tree:
     """Return what a new object sets beside its metadata."""
-    claimed: Tree = {}
-    for key, value in new.items():
-        if key in _UNTRACKED or key == "metadata":
-            continue
-        if _is_deep(value):
-            claimed.update(_remembered(node, key, value))
-        else:
-            claimed.update(_both_maps(node, {}, {key: value}, _UNTRACKED)[0])
-    return claimed
+    deep = {
+        key: value for key, value in new.items() if _is_deep(value) and key not in _UNTRACKED_WHOLE
+    }
+    claimed = _new_map(node, new, _UNTRACKED_WHOLE.union(deep))
+    if not deep:
+        return claimed
+    for key, value in deep.items():
+        claimed.update(_remembered(node, key, value))
+    elements = (f"f:{key}" for key in new)  # as they stand in the object
+    return {element: claimed[element] for element in elements if element in claimed}
 
 
 def _is_deep(value: Value) -> bool:
-    return isinstance(value, dict) and any(
-        isinstance(item, (dict, list)) for item in value.values()
+    return value.__class__ is dict and any(
+        item.__class__ is dict or item.__class__ is list for item in value.values()
     )
 
 
 def _remembered(node: Node, key: str, value: Object) -> Tree:
     if not node.name.startswith("io.k8s."):  # a definition may change what its kind's name means
-        return _both_maps(node, {}, {key: value}, _UNTRACKED)[0]
+        return _new_map(node, {key: value}, _UNTRACKED)
     text = _encode(value)
     address = (node.name + key, text)
     found = _known.get(address)
     if found is None:
-        found = _both_maps(node, {}, {key: value}, _UNTRACKED)[0]
+        found = _new_map(node, {key: value}, _UNTRACKED)
         if len(text) <= _PART_MAX_BYTES:
             if len(_known) >= _KNOWN_MAX:
                 del _known[next(iter(_known))]  # the oldest

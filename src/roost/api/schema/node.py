@@ -42,6 +42,8 @@ class Node:
     rules: dict[str, Any] = field(default_factory=dict)
     #: What `roost.api.schema.decode` compiled from this node; None until it is first decoded with.
     decoder: Any = field(default=None, repr=False)
+    #: What `roost.api.patches.structs` says is always there; None until it is first asked.
+    zeros: dict[str, Any] | None = field(default=None, repr=False)
     #: Set while the node is not linked yet; `resolve` fills the fields above.
     link: Callable[[], None] | None = None
 

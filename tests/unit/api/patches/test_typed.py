@@ -114,6 +114,16 @@ def test_structs_of_built_in_kinds_are_always_there() -> None:
     }
 
 
+def test_the_fields_of_a_new_object_stand_as_it_has_them() -> None:
+    event = {
+        "message": "m", "series": {"count": 2, "state": {}}, "source": {"host": "h"}, "count": 1,
+        "reportingComponent": "", "type": "Normal",
+    }  # fmt: skip
+    claimed, _ = changes(node("io.k8s.api.core.v1.Event"), {}, event)
+    assert list(claimed.tree) == ["f:message", "f:series", "f:source", "f:count", "f:type"]
+    assert claimed.tree["f:source"] == {"f:host": {}}
+
+
 def test_raw_objects_in_built_in_kinds_are_leaves() -> None:
     claimed, _ = changes(
         node("io.k8s.api.apps.v1.ControllerRevision"), {}, {"data": {"a": 1}, "revision": 0}

@@ -301,3 +301,12 @@ def test_the_converter_of_strategic_patches_has_words_of_its_own(spec, words):
         decode(node("io.k8s.api.apps.v1.Deployment"), {"spec": spec})
     assert caught.value.conversion == words
     assert caught.value.args[0].startswith("json: cannot unmarshal")
+
+
+def test_the_result_shares_nothing_with_the_input() -> None:
+    raw = {"data": {"nested": [{"a": 1}]}, "metadata": {"labels": {"a": "b"}}, "revision": 1}
+    decoded, _ = decode(node("io.k8s.api.apps.v1.ControllerRevision"), raw)
+    decoded["data"]["nested"][0]["a"] = 2
+    decoded["metadata"]["labels"]["a"] = "c"
+    assert raw["data"] == {"nested": [{"a": 1}]}
+    assert raw["metadata"] == {"labels": {"a": "b"}}
