@@ -23,8 +23,9 @@ class Changes:
 
     def note(self, keys: Iterable[Key], changed: Object) -> None:
         """Remember that a change made keys be looked at."""
+        revision = int(changed["metadata"]["resourceVersion"])
         for key in keys:
-            self._newest[key] = int(changed["metadata"]["resourceVersion"])
+            self._newest[key] = revision
             self._newest.move_to_end(key)
         while len(self._newest) > _KEPT:
             self._newest.popitem(last=False)

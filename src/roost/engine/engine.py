@@ -212,16 +212,15 @@ class Engine:
             if not running.ready:
                 return  # the first round looks at everything
             add = running.queue.add
-            for old, new in deltas:
-                if old is not None:
-                    for key in watch.keys(old, self.informers):
+            for delta in deltas:
+                for obj in delta:  # as it was, and as it is
+                    if obj is None:
+                        continue
+                    changed, keys = obj, tuple(watch.keys(obj, self.informers))
+                    for key in keys:
                         add(key)
-                if new is not None:
-                    for key in watch.keys(new, self.informers):
-                        add(key)
-                changed = new if new is not None else old
-                if self._tells_causes and changed is not None:
-                    running.changes.note(watch.keys(changed, self.informers), changed)
+                if keys and self._tells_causes:
+                    running.changes.note(keys, changed)
 
         return listen
 

@@ -213,14 +213,18 @@ class Table:
         subscriptions = self._subscriptions
         if not subscriptions:
             return
-        parts: dict[str, list[Event]] = {}
-        for prefix in subscriptions:
-            part = [event for event in events if event.key.startswith(prefix)]
-            if part:
-                parts[prefix] = part
+        if len(events) == 1:  # as a rule
+            key = events[0].key
+            parts = {prefix: events for prefix in subscriptions if key.startswith(prefix)}
+        else:
+            parts = {
+                prefix: [event for event in events if event.key.startswith(prefix)]
+                for prefix in subscriptions
+            }
         for prefix, part in parts.items():
-            for subscription in subscriptions[prefix]:
-                subscription.push(part)
+            if part:
+                for subscription in subscriptions[prefix]:
+                    subscription.push(part)
 
 
 def page_of(records: Iterable[Record], revision: int, limit: int, after: str) -> Page:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 
 
 class SeededIds:
@@ -13,4 +12,7 @@ class SeededIds:
         self._random = random.Random(seed)
 
     def uid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+        bits = f"{self._random.getrandbits(128):032x}"
+        # The version (4) and the variant (two bits) are what makes it a UUID.
+        variant = "89ab"[int(bits[16], 16) & 3]
+        return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{variant}{bits[17:20]}-{bits[20:]}"
