@@ -45,6 +45,18 @@ def name_of(pod: Object) -> tuple[str, str]:
     return metadata.get("namespace", ""), metadata["name"]
 
 
+def unmanaged(pod: Object) -> Object:
+    """Return the pod without its managed fields."""
+    metadata = {key: item for key, item in pod["metadata"].items() if key != "managedFields"}
+    return {**pod, "metadata": metadata}
+
+
+def desired(pod: Object) -> tuple[Object, Object | None, Object | None]:
+    """Return what somebody wants of the pod: all that its volumes may show."""
+    metadata = pod["metadata"]
+    return pod["spec"], metadata.get("labels"), metadata.get("annotations")
+
+
 def full_name(pod: Object) -> str:
     """Return `name_namespace(uid)`, as event messages show a pod."""
     namespace, name = name_of(pod)

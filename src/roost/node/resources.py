@@ -67,7 +67,10 @@ def _all_containers(pod: Object) -> Iterable[Object]:
 
 
 def qos_class(pod: Object) -> str:
-    """Return Guaranteed, Burstable or BestEffort."""
+    """Return Guaranteed, Burstable or BestEffort: what the API says, for it never changes."""
+    known: str = (pod.get("status") or {}).get("qosClass") or ""
+    if known:
+        return known
     owners = [pod["spec"]] if pod["spec"].get("resources") else list(_all_containers(pod))
     mentioned = False
     guaranteed = True

@@ -16,6 +16,7 @@ import msgspec
 from roost.api.errors import StatusError
 from roost.api.values import Object
 from roost.node import podspec, resizing, resources
+from roost.node.actions import PrepareVolumes
 from roost.node.admission import PREFIX, Requests
 from roost.node.checks import Answer
 from roost.node.decide import plan_pod
@@ -29,6 +30,7 @@ from roost.node.status import NodeAddress, pod_status
 from roost.node.steps import RETRY_S, Key, Step, Steps
 from roost.runtimes.port import ContainerStatus, Resizing, Runtime, RuntimeFault
 
+_encode = msgspec.json.Encoder().encode
 log = logging.getLogger(__name__)
 
 _CANNOT_RESIZE = Verdict(
@@ -38,7 +40,7 @@ _CANNOT_RESIZE = Verdict(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept on disk of a pod."""
+    """What is kept on disk of a pod: without its managed fields, half of it, which no agent reads."""
 
     pod: Object
     facts: PodFacts
@@ -87,9 +89,11 @@ class PodWorker:
 
     def on_pod(self, pod: Object) -> None:
         """Take in the Pod as the API shows it now."""
-        if newer(pod, self.memory.pod):
+        before = self.memory.pod
+        if newer(pod, before):
             self.memory.pod = pod
-            self._volumes_stale = True
+            if podspec.desired(pod) != podspec.desired(before):
+                self._volumes_stale = True
             self._offered = None  # somebody may have changed the status
             self._wake.set()
 
@@ -167,6 +171,8 @@ class PodWorker:
         )
         self.memory.facts = plan.facts
         for action in plan.actions:
+            if isinstance(action, PrepareVolumes):
+                self._volumes_stale = False  # until something changes that they show
             self._steps.begin(action)
         self._follow_probes()
         wake_at = earliest(plan.wake_at, self._refresh_volumes())
@@ -204,12 +210,15 @@ class PodWorker:
         return self.memory.facts.admitted or self.memory.facts.verdict is not None
 
     async def _rest(self, wake_at: float | None) -> None:
-        timeout = None if wake_at is None else max(0.0, wake_at - self.memory.now())
-        try:
-            async with asyncio.timeout(timeout):
-                await self._wake.wait()
-        except TimeoutError:
+        if wake_at is None:
+            await self._wake.wait()
             return
+        rest_s = max(0.0, wake_at - self.memory.now())
+        alarm = asyncio.get_running_loop().call_later(rest_s, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
 
     def _follow_probes(self) -> None:
         wanted = {}
@@ -249,8 +258,8 @@ class PodWorker:
             if self.memory.facts.state is PodState.GONE:
                 self._desk.tools.files.remove(path)
             else:
-                record = Record(self.memory.pod, self.memory.facts)
-                self._desk.tools.files.write(path, msgspec.json.encode(record))
+                record = Record(podspec.unmanaged(self.memory.pod), self.memory.facts)
+                self._desk.tools.files.write(path, _encode(record))
         except OSError as error:
             log.warning("keeping the record of %s: %s", podspec.full_name(self.memory.pod), error)
         else:

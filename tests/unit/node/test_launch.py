@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes.node import container, pod
-from roost.node import resources
+from roost.node import podspec, resources
 from roost.node.facts import ContainerFacts, PodFacts, Seen
 from roost.node.launch import container_mounts, sandbox_spec, target_of, wanted_mounts
 from roost.node.layout import Layout
@@ -181,6 +181,21 @@ def limited(name: str = "main", **amounts: str) -> dict[str, Any]:
 )
 def test_quality_of_service(containers: list[dict[str, Any]], qos: str) -> None:
     assert resources.qos_class(pod("web", *containers)) == qos
+
+
+def test_what_is_kept_of_a_pod_has_no_managed_fields() -> None:
+    body = pod("web")
+    body["metadata"]["managedFields"] = [{"manager": "kubelet"}]
+    kept = podspec.unmanaged(body)
+    assert "managedFields" in body["metadata"]
+    del body["metadata"]["managedFields"]
+    assert kept == body
+
+
+def test_quality_of_service_stays_what_the_api_says() -> None:
+    resized = pod("web", limited(cpu="1", memory="1Gi"))
+    resized["status"] = {"qosClass": "Burstable"}
+    assert resources.qos_class(resized) == "Burstable"
 
 
 def test_oom_scores() -> None:
