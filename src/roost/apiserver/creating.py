@@ -63,11 +63,12 @@ async def create(
     for key in _SERVERS_OWN:
         metadata.pop(key, None)
     name_owners_once(value, context.warnings)
+    now = core.now()
     if kind.default is not None:
-        kind.default(Change(value, None, "", core.now(), context.warnings))
+        kind.default(Change(value, None, "", now, context.warnings))
     if not tracked:
         manager = context.options.field_manager
-        own(kind, core.node(kind), None, value, "", manager, core.now())
+        own(kind, core.node(kind), None, value, "", manager, now)
     prefix = metadata.get("generateName")
     if metadata.get("name") or not prefix:
         return await _create_named(core, kind, namespace, value, context)

@@ -147,11 +147,12 @@ async def _attempt(
     settle_namespace(kind, new["metadata"], target.namespace)
     if target.guarded:  # what a patch leads to is looked at after admission alone
         name_owners_once(new, context.warnings)
+    now = core.now()
     if kind.default is not None:
-        kind.default(Change(new, old, target.hooks, core.now(), context.warnings))
+        kind.default(Change(new, old, target.hooks, now, context.warnings))
     if not target.tracked:
         manager = options.field_manager
-        own(kind, core.node(kind), old, new, target.subresource, manager, core.now())
+        own(kind, core.node(kind), old, new, target.subresource, manager, now)
     request = Admission(
         "UPDATE", kind, target.namespace, target.name, context.user, new, old,
         target.subresource, options.dry_run, options.sent(),

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from roost.apiserver.admission.accounts import ServiceAccount
 from roost.apiserver.admission.adminaccess import DeviceAdminAccess
@@ -76,7 +76,15 @@ def plugins(
     ]
 
 
-_Row: TypeAlias = tuple[tuple[Plugin, Histogram], ...]
+#: A plugin's method for one step, the plugin's name, and where is counted what it takes.
+_Member: TypeAlias = tuple[Callable[[Admission, Lookup], Coroutine[Any, Any, None]], str, Histogram]
+
+
+class _Row(NamedTuple):
+    """Who is asked in one step about an operation on a resource."""
+
+    members: tuple[_Member, ...]
+    whole: Histogram
 
 
 class Chain:
@@ -87,66 +95,52 @@ class Chain:
     def __init__(self, members: Sequence[Plugin]) -> None:
         self._members = tuple(members)
         self.durations = Durations()
-        self._timed: dict[tuple[tuple[Plugin, ...], str, str], _Row] = {}
-        self._asked: dict[tuple[str, str], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
+        #: By group, plural, operation and step.
+        self._rows: dict[tuple[str, str, str, str], _Row] = {}
 
     async def admit(self, request: Admission, lookup: Lookup) -> None:
         """Ask every plugin that may change such an object; again if users' own ones did."""
-        concerned = self._concerned(request)[0]
-        await self._ask(concerned, ADMIT, request, lookup)
+        await self._ask(ADMIT, request, lookup)
         rounds = request.reinvocation
         if rounds is not None and rounds.wanted and not rounds.second:
             rounds.second = True
-            await self._ask(concerned, ADMIT, request, lookup)
+            await self._ask(ADMIT, request, lookup)
 
     async def validate(self, request: Admission, lookup: Lookup) -> None:
         """Ask every plugin that may refuse such an object."""
-        await self._ask(self._concerned(request)[1], VALIDATE, request, lookup)
+        await self._ask(VALIDATE, request, lookup)
 
-    async def _ask(
-        self, concerned: tuple[Plugin, ...], step: str, request: Admission, lookup: Lookup
-    ) -> None:
-        if not concerned:
+    async def _ask(self, step: str, request: Admission, lookup: Lookup) -> None:
+        key = (request.kind.group, request.kind.plural, request.operation, step)
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = self._row(*key)
+        if not row.members:
             return
         now = asyncio.get_running_loop().time
-        row = self._timed.get((concerned, step, request.operation))
-        if row is None:
-            row = self._row(concerned, step, request.operation)
         first = begun = now()
-        asked = ""
+        name = ""
         try:
-            for plugin, took in row:
-                asked = plugin.name
-                if step is ADMIT:
-                    await plugin.admit(request, lookup)
-                else:
-                    await plugin.validate(request, lookup)
+            for ask, name, took in row.members:  # noqa: B007 - who refused is told below
+                await ask(request, lookup)
                 end = now()
                 took.observe(end - begun)
                 begun = end
-            asked = ""
-        finally:
-            rejected, end, of = bool(asked), now(), self.durations.of
-            if rejected:
-                of(asked, request.operation, step, rejected=True).observe(end - begun)
-            of(WHOLE, request.operation, step, rejected=rejected).observe(end - first)
+        except BaseException:
+            end, of = now(), self.durations.of
+            of(name, request.operation, step, rejected=True).observe(end - begun)
+            of(WHOLE, request.operation, step, rejected=True).observe(end - first)
+            raise
+        row.whole.observe(begun - first)
 
-    def _row(self, concerned: tuple[Plugin, ...], step: str, operation: str) -> _Row:
-        """Return plugins, each with where the time that it takes is counted."""
-        row = tuple((one, self.durations.of(one.name, operation, step)) for one in concerned)
-        self._timed[concerned, step, operation] = row
-        return row
-
-    def _concerned(self, request: Admission) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
-        key = (request.kind.group, request.kind.plural)
-        found = self._asked.get(key)
-        if found is None:
-            concerned = [plugin for plugin in self._members if _looks_at(plugin, key)]
-            found = self._asked[key] = (
-                tuple(plugin for plugin in concerned if _has(plugin, "admit")),
-                tuple(plugin for plugin in concerned if _has(plugin, "validate")),
-            )
-        return found
+    def _row(self, group: str, plural: str, operation: str, step: str) -> _Row:
+        of = self.durations.of
+        members = tuple(
+            (getattr(plugin, step), plugin.name, of(plugin.name, operation, step))
+            for plugin in self._members
+            if _looks_at(plugin, (group, plural)) and _has(plugin, step)
+        )
+        return _Row(members, of(WHOLE, operation, step))
 
 
 def _looks_at(plugin: Plugin, resource: tuple[str, str]) -> bool:
