@@ -24,7 +24,7 @@ _CONNECTIONS = 400
 _SECONDS = 8.0
 #: A renewal is due so often, and has to be answered within so long, in seconds; where the machine
 #: has other work, so many times later than the slowest one while nobody is greedy.
-_EVERY_S, _WITHIN_S = 0.2, 1.0
+_EVERY_S, _WITHIN_S = 0.2, 3.0
 _QUIET_S, _SLOWER = 2.0, 10
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"

@@ -24,6 +24,7 @@ def main() -> None:
         task = asyncio.current_task()
         assert task is not None
         loop.add_signal_handler(signal.SIGHUP, names.reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # it was held back until now
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             await serve(names, [address], port, ready=lambda: print("ready", flush=True))

@@ -7,15 +7,17 @@ over the pid has another start time, and is left alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from roost.network.plan import NetworkError
 
-_START_TIMEOUT_S = 10.0
+_START_TIMEOUT_S = 30.0
 
 
 def start_time_of(pid: int) -> str:
@@ -26,6 +28,16 @@ def start_time_of(pid: int) -> str:
         return ""
     fields = text.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
+
+
+@contextlib.contextmanager
+def _held(number: signal.Signals) -> Iterator[None]:
+    """Let processes that begin now be sent a signal which they take when they are ready for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class DnsProcess:
@@ -71,7 +83,7 @@ class DnsProcess:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         argv = [sys.executable, "-m", "roost.cli.dns", str(self.table), self._address]
-        with (self._folder / "dns.log").open("ab") as log:
+        with (self._folder / "dns.log").open("ab") as log, _held(signal.SIGHUP):
             child = subprocess.Popen(  # noqa: ASYNC220 - returns at once
                 [*argv, str(self._port)],
                 stdin=subprocess.DEVNULL,
