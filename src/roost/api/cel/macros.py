@@ -45,8 +45,8 @@ def expand(call: Call, issues: list[Issue], *, binds: bool) -> Node | None:
 
 def _has(call: Call, issues: list[Issue]) -> Node | None:
     field = call.args[0]
-    if isinstance(field, Select) and not field.test:
-        return Select(field.operand, field.field, call.at, test=True, optional=field.optional)
+    if isinstance(field, Select) and not field.test and not field.optional:
+        return Select(field.operand, field.field, call.at, test=True)
     issues.append(Issue(field.at, "invalid argument to has() macro"))
     return None
 

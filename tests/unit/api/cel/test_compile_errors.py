@@ -62,6 +62,8 @@ _OPERAND = (
         ("'%.f'.format([1.0])", "1:13", ("could not parse formatting clause: error while parsing "
          "precision: error while converting precision to integer: "
          'strconv.Atoi: parsing "": invalid syntax')),
+        ("has(any.?a)", "1:8", "invalid argument to has() macro"),
+        ("[1].flatten()", "1:12", "found no matching overload for 'flatten' applied to 'list(int).()'"),
         ("self.s.reverse()", "1:15",
          "found no matching overload for 'reverse' applied to 'string.()'"),
         ("cel.bind(x, 1, any)", "1:1", "undeclared reference to 'cel' (in container '')"),

@@ -108,7 +108,6 @@ def sort(items: Any) -> list[Any]:
 
 @_add(
     "list(list(A)) . flatten() list(A)",
-    "list(dyn) . flatten() list(dyn)",
     "list(dyn) . flatten(int) list(dyn)",
     cost="each",
 )
