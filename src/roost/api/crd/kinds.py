@@ -14,7 +14,7 @@ from roost.api.crd.embedded import check_embedded, has_embedded
 from roost.api.crd.lists import check_lists, has_promises
 from roost.api.crd.nodes import node_of, root_node
 from roost.api.crd.rules import BLOCKING, UNCHECKED, Ruled, Run, check_rules, compile_rules
-from roost.api.crd.strategy import CustomStrategy
+from roost.api.crd.strategy import CustomStrategy, finalizer_warnings
 from roost.api.crd.values import ABSENT, Check, compile_schema
 from roost.api.errors import Cause
 from roost.api.kind import READ_WRITE, Change, Kind, ReplicaPaths, Subresource
@@ -211,6 +211,8 @@ class Judge:
             else:
                 run = Run(judged, change.warnings)
                 check_rules(self._rules, value, ABSENT if old is None else old, run)
+        if not causes and not judged and not change.subresource:
+            change.warnings.extend(finalizer_warnings(value, old))
         return [*causes, *judged]
 
     def _metadata(self, value: Object, old: Object | None, causes: Causes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.strategies.strategy import PLAIN, next_generation, take
+from roost.api.validation.causes import quoted
+from roost.api.validation.metadata import STANDARD_FINALIZERS
 from roost.api.values import Object, copy_of
 
 
@@ -52,3 +54,15 @@ def _only_status(value: Object, old: Object) -> None:
         value["status"] = status
     else:
         value.pop("status", None)
+
+
+def finalizer_warnings(value: Object, old: Object | None) -> list[str]:
+    """Return what is said of new finalizers that other writers may use too."""
+    before = set(((old or {}).get("metadata") or {}).get("finalizers") or ())
+    added = sorted(set(value["metadata"].get("finalizers") or ()) - before)
+    return [
+        f"metadata.finalizers: {quoted(name)}: prefer a domain-qualified finalizer name including a "
+        "path (/) to avoid accidental conflicts with other finalizer writers"
+        for name in added
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]

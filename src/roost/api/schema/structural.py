@@ -92,4 +92,4 @@ def _default_fields(node: Node, value: Object) -> None:
 
 def _refuses_null(node: Node) -> bool:
     node.resolve()
-    return bool(node.type) and not node.nullable
+    return not node.nullable

@@ -14,6 +14,7 @@ from roost.api.names import check_config_key
 from roost.api.schema.syntax import problem
 from roost.api.validation import addresses, certificates, goform, resources, scheduling
 from roost.api.validation.causes import WHOLE, Causes
+from roost.api.validation.metadata import STANDARD_FINALIZERS
 from roost.api.validation.rules import Rules
 from roost.api.values import Object
 
@@ -142,7 +143,7 @@ def _namespace(change: Change, causes: Causes) -> None:
 
 def _finalizer(value: str, path: str, causes: Causes) -> None:
     causes.faults(path, value, names.check_qualified_name(value))
-    if "/" not in value and value not in ("kubernetes", "orphan", "foregroundDeletion"):
+    if "/" not in value and value not in STANDARD_FINALIZERS:
         causes.invalid(path, value, _UNQUALIFIED)
 
 

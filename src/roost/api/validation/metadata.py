@@ -7,7 +7,7 @@ from roost.api.patches.managed import MANAGER_MAX_BYTES
 from roost.api.validation.causes import Causes, Structure
 from roost.api.values import Object
 
-_FREE_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 _IMMUTABLE_META = (
     "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
@@ -47,7 +47,7 @@ def on_create(
     managed_fields(meta, causes)
     if strict_finalizers:
         for index, value in enumerate(meta.get("finalizers") or ()):
-            if "/" not in value and value not in _FREE_FINALIZERS:
+            if "/" not in value and value not in STANDARD_FINALIZERS:
                 causes.invalid(f"metadata.finalizers[{index}]", value, _UNQUALIFIED)
 
 

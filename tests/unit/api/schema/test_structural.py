@@ -92,6 +92,13 @@ def test_a_null_gets_the_default_unless_it_may_be_null():
     assert value == {"a": "A", "b": None}
 
 
+def test_a_null_of_what_has_no_type_is_replaced_too():
+    schema = obj(a=Node(int_or_string=True, default="50%"), b=Node(open=True), c=Node(open=True))
+    value = {"a": None, "b": None, "c": {"free": None}}
+    default_object(schema, value)
+    assert value == {"a": "50%", "c": {"free": None}}
+
+
 def test_defaults_are_not_shared():
     schema = obj(a=Node(type="object", default={"x": []}, open=True))
     one: dict = {}

@@ -355,3 +355,26 @@ def test_numbers_are_kept_as_they_are_written(play: Play, query: str) -> None:
         )  # fmt: skip
 
     play(scene)
+
+
+def test_new_finalizers_without_a_domain_are_warned_of(play: Play) -> None:
+    async def scene(asker: Asker) -> None:
+        await asker.define(SCHEMA)
+        body = {**toy("x"), "metadata": {"name": "x", "finalizers": ["b", "a.b/c", "orphan", "a"]}}
+        answer = await asker.send("POST", TOYS, json.dumps(body).encode())
+        assert answer.code == 201, answer.body
+        warnings = [text for name, text in answer.headers if name == "Warning"]
+        text = (
+            "prefer a domain-qualified finalizer name including a path (/) to avoid accidental "
+            "conflicts with other finalizer writers"
+        )
+        assert warnings == [
+            f'299 - "metadata.finalizers: \\"{name}\\": {text}"' for name in ("a", "b")
+        ]
+        patch = b'{"metadata": {"labels": {"a": "b"}}}'
+        media = "application/merge-patch+json"
+        answer = await asker.send("PATCH", f"{TOYS}/x", patch, content_type=media)
+        assert answer.code == 200
+        assert not [text for name, text in answer.headers if name == "Warning"]
+
+    play(scene)
