@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -427,6 +430,40 @@ def test_a_node_without_memory_says_so_and_evicts_one_pod_after_the_other(own_cl
         assert message.endswith("request is 0, has larger consumption of memory. ")
     finally:
         cluster.stop()
+
+
+@pytest.fixture
+def full_disk(own_cluster: Cluster) -> Iterator[Cluster]:
+    """A cluster of one's own on a disk of 200 MiB."""
+    disk = own_cluster.root / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200M", "tmpfs", str(disk)], check=True)
+    own_cluster.data = disk / "data"
+    yield own_cluster
+    own_cluster.down()
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_pod_that_fills_the_disk_goes_with_all_that_it_wrote(full_disk: Cluster):
+    cluster = full_disk
+    cluster.up("--eviction-hard", "nodefs.available<10%")
+    space = cluster.space("default")
+    eventually(lambda: space.get("serviceaccount", "default"), 30)
+    archive = busybox_image().docker_archive(cluster.root / "busybox.tar", "busybox:1")
+    cluster.roost("image", "load", str(archive))
+    mounted = {"image": "busybox:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    script = "dd if=/dev/zero of=/v/f bs=1M count=1000; sleep 1000000"
+    volumes = [{"name": "v", "emptyDir": {}}]
+    space.apply(space.pod("fill", script, container=mounted, volumes=volumes))
+
+    def agent_log() -> str:
+        return (cluster.data / "logs" / "agent.log").read_text()[:9000]
+
+    eventually(lambda: evicted(space, "fill"), 60, agent_log)
+    message = space.get("pod", "fill")["status"]["message"]
+    assert message.startswith("The node was low on resource: ephemeral-storage. Threshold quantity")
+    eventually(lambda: shutil.disk_usage(cluster.data).free > 150 << 20, 10, agent_log)
+    space.kubectl("create", "configmap", "after")
 
 
 def pressure(cluster: Cluster) -> str:

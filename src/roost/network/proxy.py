@@ -93,15 +93,22 @@ class ServiceProxy:
         services, slices = list(self._services.cache.all()), list(self._slices.cache.all())
         table = {**zone_table(services, slices, DOMAIN), "upstreams": self._upstreams}
         names = msgspec.json.encode(table)
+        unsaid = False
         if names != self._names:
-            self._publish_names(names)
-            self._names = names
+            try:
+                self._publish_names(names)
+                self._names = names
+            except OSError as error:
+                log.error("the names of services could not be written: %s", error)  # noqa: TRY400
+                unsaid = True
         found = service_table(services, slices, self._node_name)
         rules = Rules(with_local_dns(found, self._network), self._host_ports())
         try:
             await self._dataplane.program(rules)
         except NetworkError as error:
             log.error("services could not be programmed: %s", error)  # noqa: TRY400 - one line
+            unsaid = True
+        if unsaid:
             await asyncio.sleep(_RETRY_S)
             self._changed.set()
 

@@ -72,6 +72,11 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseVolumes:
+    """Remove the volumes of a pod that is over: what it wrote there goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishDeletion:
     """Tell the API that nothing is left: delete the Pod with no grace."""
 
@@ -90,6 +95,7 @@ Action: TypeAlias = (
     | StopContainer
     | ResizeContainer
     | Announce
+    | ReleaseVolumes
     | FinishDeletion
     | CleanUp
 )

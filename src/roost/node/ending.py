@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from roost.node import podspec
-from roost.node.actions import CleanUp, FinishDeletion, StopContainer, StopSandbox
+from roost.node.actions import (
+    CleanUp,
+    FinishDeletion,
+    ReleaseVolumes,
+    StopContainer,
+    StopSandbox,
+)
 from roost.node.draft import Draft
 from roost.node.facts import Stopping
 from roost.node.podspec import Role
@@ -58,7 +64,7 @@ def plan_terminated(draft: Draft) -> None:
             draft.actions.append(StopSandbox(facts.sandbox.id))
         return
     if facts.removed:
-        if ("clean", "") not in draft.busy:
+        if not {("clean", ""), ("release", "")} & draft.busy:
             draft.actions.append(CleanUp())
     elif (
         podspec.deleting(draft.pod)
@@ -67,3 +73,9 @@ def plan_terminated(draft: Draft) -> None:
         and ("finish", "") not in draft.busy
     ):
         draft.actions.append(FinishDeletion())
+    elif (
+        facts.volumes_ready
+        and not podspec.deleting(draft.pod)
+        and ("release", "") not in draft.busy
+    ):
+        draft.actions.append(ReleaseVolumes())

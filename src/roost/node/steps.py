@@ -24,6 +24,7 @@ from roost.node.actions import (
     FinishDeletion,
     PrepareVolumes,
     PullImage,
+    ReleaseVolumes,
     ResizeContainer,
     StartContainer,
     StartSandbox,
@@ -80,6 +81,8 @@ class Steps:
                 self._spawn(("stop", action.container), partial(self._stop, action))
             case ResizeContainer():
                 self._spawn(("resize", action.container), partial(self._resize, action))
+            case ReleaseVolumes():
+                self._spawn(("release", ""), self._release_volumes)
             case FinishDeletion():
                 self._spawn(("finish", ""), self._finish_deletion)
             case CleanUp():
@@ -279,6 +282,10 @@ class Steps:
             self._memory.event("Normal", "ResizeCompleted", "Pod resize completed", name)
             known = replace(known, applied=container.get("resources") or {})
         self._memory.set(name, replace(known, resize_fault=fault))
+
+    async def _release_volumes(self) -> None:
+        await self._desk.tools.pod_files.release(self._memory.uid)
+        self._memory.facts = replace(self._memory.facts, volumes_ready=False)
 
     async def _finish_deletion(self) -> None:
         namespace, name = podspec.name_of(self._memory.pod)

@@ -17,6 +17,7 @@ from roost.node.actions import (
     PodPlan,
     PrepareVolumes,
     PullImage,
+    ReleaseVolumes,
     StartContainer,
     StartSandbox,
     StopContainer,
@@ -359,7 +360,11 @@ def test_a_complete_pod_ends_and_stays() -> None:
     assert found.facts.state is PodState.TERMINATED
     assert found.actions == (StopSandbox(BOX),)
     rest = plan(replace(found.facts, sandbox=None), body)
-    assert (rest.actions, rest.facts.state) == ((), PodState.TERMINATED)
+    assert (rest.actions, rest.facts.state) == ((ReleaseVolumes(),), PodState.TERMINATED)
+    assert plan(rest.facts, body, busy=(("release", ""),)).actions == ()
+    gone = replace(rest.facts, removed=True)
+    assert plan(gone, body, busy=(("release", ""),)).actions == ()
+    assert plan(replace(rest.facts, volumes_ready=False), body).actions == ()
 
 
 def test_a_deadline_and_an_eviction_fail_the_pod() -> None:

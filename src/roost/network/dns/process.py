@@ -54,7 +54,7 @@ class DnsProcess:
         return self._folder / "names.json"
 
     def publish(self, names: bytes) -> None:
-        """Replace the table and tell the process."""
+        """Replace the table and tell the process. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.table.with_suffix(".new")
         temporary.write_bytes(names)
@@ -81,6 +81,12 @@ class DnsProcess:
         """Start the process unless it runs. Raises NetworkError when it does not come up."""
         if self.pid():
             return
+        try:
+            await self._start()
+        except OSError as error:  # a full disk
+            raise NetworkError(f"the DNS process cannot be started: {error}") from error
+
+    async def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         argv = [sys.executable, "-m", "roost.cli.dns", str(self.table), self._address]
         with (self._folder / "dns.log").open("ab") as log, _held(signal.SIGHUP):
@@ -94,7 +100,13 @@ class DnsProcess:
         self._child = child
         assert child.stdout is not None
         # Known from its first moment: whoever ends us now must still be able to find it.
-        self._pid_file.write_text(f"{child.pid} {start_time_of(child.pid)}")
+        try:
+            self._pid_file.write_text(f"{child.pid} {start_time_of(child.pid)}")
+        except OSError:
+            child.kill()  # nobody would find it
+            child.wait()
+            child.stdout.close()
+            raise
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 said = await asyncio.to_thread(child.stdout.readline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def try_overlay(folder: Path) -> str:
         lower.mkdir(parents=True, exist_ok=True)
         mount_overlay([lower], place / "upper", place / "work", place / "root")
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return ""  # what cannot be tried on a full disk is known from before
         return (
             f"{folder} cannot hold overlay file systems ({error.strerror}): "
             "use a folder on ext4, xfs, btrfs or tmpfs"

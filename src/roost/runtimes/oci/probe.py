@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from roost.runtimes.oci.overlay import try_overlay
 from roost.runtimes.port import RuntimeFault
 
 _TRIAL_S = 20.0
+_MEMORY_FOLDER = "/run"
 _TOOL_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "gnu/store")
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')  # in runc's log lines
 _NOBODY = 65534
@@ -124,7 +126,7 @@ async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
         return Probe(name, "", "", "is not installed")
     version = (await processes.run([path, "--version"])).output.partition("\n")[0].split()
     identity = f"roost-probe-{os.getpid()}"
-    folder = root / "probe"
+    folder = _trial_folder(root, identity)
     cgroup = cgroups.path(identity)
     tools_bundle(folder, ["true"], cgroup, [{"type": "pid"}, {"type": "network"}])
     state = ["--root", str(folder / "state")]
@@ -141,6 +143,15 @@ async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
         cgroups.remove_root()
         shutil.rmtree(folder, ignore_errors=True)
     return Probe(name, path, version[-1] if version else "", fault)
+
+
+def _trial_folder(root: Path, identity: str) -> Path:
+    """Return where to put a trial container: in memory, if there is such a place, for a node must
+    find its runtime on a full disk too, to stop what fills it."""
+    try:
+        return Path(tempfile.mkdtemp(prefix=identity, dir=_MEMORY_FOLDER))
+    except OSError:
+        return root / "probe"
 
 
 def _last_words(output: str, code: int) -> str:
