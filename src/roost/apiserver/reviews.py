@@ -299,6 +299,8 @@ class TokenRequests:
         if resource is None:
             raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
         name = reference.get("name") or ""
+        if not name:
+            raise BadRequest("Name parameter required.")
         namespace = "" if resource == tokens.NODES else call.namespace
         found = await self.lookup.get(resource, name, namespace)
         if found is None:

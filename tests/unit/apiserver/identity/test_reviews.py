@@ -180,6 +180,7 @@ def test_a_token_bound_to_a_pod_carries_it_and_its_node(post, objects):
          'pods "q" not found'),
         ({"boundObjectRef": {"kind": "Service", "apiVersion": "v1", "name": "q"}}, BadRequest,
          "cannot bind token to object of type /v1, Kind=Service"),
+        ({"boundObjectRef": {"kind": "Pod"}}, BadRequest, "Name parameter required."),
         ({"boundObjectRef": {}}, BadRequest, "cannot bind token to object of type /, Kind="),
         ({"boundObjectRef": {"kind": "Node", "apiVersion": "v9", "name": "q"}}, NotFound,
          'nodes "q" not found'),
