@@ -22,6 +22,8 @@ from roost.apiserver.rewriting import rewrite
 _PODS: Final = Resource("", "v1", "pods")
 _BUDGETS: Final = Resource("policy", "v1", "poddisruptionbudgets")
 _WOULD_VIOLATE: Final = "Cannot evict pod as it would violate the pod's disruption budget."
+#: Whose the disruptions of a budget are: the server writes them as a client of itself.
+_MANAGER: Final = "kube-apiserver"
 #: More pods than this at once are not in the middle of being evicted under one budget.
 _DISRUPTED_LIMIT: Final = 2000
 
@@ -188,5 +190,6 @@ class Evictions:
         name = pod["metadata"]["name"]
         await rewrite(
             core, self._kind(_BUDGETS), namespace, found[0]["metadata"]["name"],
-            lambda budget: spent(budget, name, core.now()), dry_run=options.dry_run,
+            lambda budget: spent(budget, name, core.now()), manager=_MANAGER, subresource="status",
+            dry_run=options.dry_run,
         )  # fmt: skip

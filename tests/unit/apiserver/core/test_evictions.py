@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+MERGE = "application/merge-patch+json"
 PODS = "/api/v1/namespaces/n/pods"
 Play = Callable[[Callable[[Any], Any]], None]
 
@@ -37,6 +38,29 @@ def test_an_eviction_is_of_the_pod_that_was_meant(play: Play) -> None:
         assert code == 201
         code, _ = await asker.ask("GET", f"{PODS}/p")
         assert code == 404
+
+    play(scene)
+
+
+def test_the_server_owns_what_an_eviction_spends(play: Play) -> None:
+    async def scene(asker: Any) -> None:
+        path = "/apis/policy/v1/namespaces/n/poddisruptionbudgets"
+        made = {**pod("p"), "metadata": {"name": "p", "labels": {"a": "b"}}}
+        await asker.ask("POST", PODS, made)
+        running = {"status": {"phase": "Running"}}
+        await asker.ask("PATCH", f"{PODS}/p/status", running, content_type=MERGE)
+        spec = {"minAvailable": 0, "selector": {"matchLabels": {"a": "b"}}}
+        await asker.ask("POST", path, {"metadata": {"name": "b"}, "spec": spec})
+        status = {"observedGeneration": 1, "disruptionsAllowed": 2}
+        await asker.ask("PATCH", f"{path}/b/status", {"status": status}, content_type=MERGE)
+        code, _ = await asker.ask("POST", f"{PODS}/p/eviction", eviction("p"))
+        assert code == 201
+        _, budget = await asker.ask("GET", f"{path}/b")
+        entries = {e["manager"]: e for e in budget["metadata"]["managedFields"]}
+        assert entries["kube-apiserver"]["subresource"] == "status"
+        assert entries["kube-apiserver"]["fieldsV1"] == {
+            "f:status": {"f:disruptedPods": {".": {}, "f:p": {}}, "f:disruptionsAllowed": {}}
+        }
 
     play(scene)
 
