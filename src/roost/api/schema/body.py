@@ -19,6 +19,7 @@ from roost.api.errors import BadRequest, StatusError
 from roost.api.protobuf import envelope, reading, wire
 from roost.api.schema import document, syntax, yaml
 from roost.api.schema.decode import decode, strict_message, unhandled
+from roost.api.schema.former import is_former
 from roost.api.schema.node import Node
 from roost.api.schema.nodes import node
 from roost.api.schema.scalars import Mismatch
@@ -34,19 +35,6 @@ _GO_STRUCT = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
     'Kind string "json:\\"kind,omitempty\\"" }'
 )
-#: Kinds of groups and versions that are gone from the API, but not from the server's memory.
-_LEGACY: dict[str, frozenset[str]] = {
-    "extensions/v1beta1": frozenset(
-        {"DaemonSet", "Deployment", "Ingress", "NetworkPolicy", "ReplicaSet"}
-    ),
-    "apps/v1beta1": frozenset({"ControllerRevision", "Deployment", "StatefulSet"}),
-    "apps/v1beta2": frozenset(
-        {"ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"}
-    ),
-    "batch/v1beta1": frozenset({"CronJob"}),
-    "networking.k8s.io/v1beta1": frozenset({"Ingress", "IngressClass"}),
-    "policy/v1beta1": frozenset({"Eviction", "PodDisruptionBudget"}),
-}
 #: Bodies that are taken for the other: kubectl drain of long ago still evicts.
 _ALIASES = {(("policy/v1beta1", "Eviction"), ("policy/v1", "Eviction"))}
 
@@ -267,8 +255,7 @@ def json_type(value: Value) -> str:
 
 def _another_kind(value: Object, api_version: str, kind: str, expect: Expected) -> StatusError:
     group, _, version = api_version.rpartition("/")
-    legacy = kind in _LEGACY.get(api_version, ())
-    known = legacy or definition_of(group, version, kind) is not None
+    known = is_former(api_version, kind) or definition_of(group, version, kind) is not None
     if not known:
         why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"'
         return unhandled(expect.node, value, why)

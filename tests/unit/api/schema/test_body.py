@@ -169,3 +169,29 @@ def test_a_wrong_type_in_a_body_names_kind_and_version():
     assert refusal(b'{"data":{"a":1}}') == HANDLED + (
         "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"
     )
+
+
+@pytest.mark.parametrize(
+    ("group", "version", "kind", "given"),
+    [
+        ("rbac.authorization.k8s.io", "v1", "Role", "rbac.authorization.k8s.io/v1beta1"),
+        ("storage.k8s.io", "v1", "StorageClass", "storage.k8s.io/v1beta1"),
+        ("autoscaling", "v1", "Scale", "apps/v1beta1"),
+    ],
+)
+def test_a_version_that_is_served_no_more_is_still_known(
+    group: str, version: str, kind: str, given: str
+):
+    raw = f'{{"apiVersion":"{given}","kind":"{kind}"}}'.encode()
+    wanted = f"{group}/{version}"
+    with pytest.raises(BadRequest) as refused:
+        body.decode_body(raw, JSON, body.expected(group, version, kind))
+    assert refused.value.message == (
+        f"the API version in the data ({given}) does not match the expected API version ({wanted})"
+    )
+
+
+def test_a_version_that_is_gone_is_not_known():
+    raw = b'{"apiVersion":"autoscaling/v2beta2","kind":"HorizontalPodAutoscaler"}'
+    with pytest.raises(BadRequest, match='no kind "HorizontalPodAutoscaler" is registered'):
+        body.decode_body(raw, JSON, body.expected("autoscaling", "v2", "HorizontalPodAutoscaler"))
