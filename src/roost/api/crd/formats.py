@@ -18,6 +18,13 @@ from roost.api.values import Object
 _PART = r"([a-zA-Z0-9_]|[a-zA-Z0-9_][a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])"
 _HOST = re.compile(rf"^{_PART}(\.{_PART})*\.?$")
 _UUID = r"^[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}$"
+_WIDE = "\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef"
+_WORD = rf"[a-zA-Z0-9!#$%&'*+\-/=?^_`{{|}}~{_WIDE}]+"
+_WORDS = re.compile(rf"{_WORD}(\.{_WORD})*")
+_MARK = rf"[ \t\x01-\x08\x0b\x0c\x0e-\x21\x23-\x5b\x5d-\x7f{_WIDE}]|\\[\x01-\x7f{_WIDE}]"
+_QUOTED = re.compile(rf'"({_MARK})*"')
+_HEAD = re.compile(rf"[a-zA-Z0-9{_WIDE}]([a-zA-Z0-9\-._~{_WIDE}]*[a-zA-Z0-9{_WIDE}])?")
+_TAIL = re.compile(rf"[a-zA-Z{_WIDE}]([a-zA-Z0-9\-_~{_WIDE}]*[a-zA-Z{_WIDE}])?")
 _DAYS = re.compile(r"^(\d+)\s*(d|day|days|w|week|weeks)$")
 
 
@@ -62,8 +69,14 @@ def _uri(text: str) -> bool:
 
 
 def _email(text: str) -> bool:
-    local, at, domain = text.rpartition("@")
-    return bool(at and local and domain) and " " not in text
+    """A mailbox at a domain of two labels or more, the last of which starts and ends with a letter."""
+    local, _, domain = text.rpartition("@")
+    head, _, tail = domain.removesuffix(".").rpartition(".")
+    return (
+        (_WORDS.fullmatch(local) or _QUOTED.fullmatch(local)) is not None
+        and _HEAD.fullmatch(head) is not None
+        and _TAIL.fullmatch(tail) is not None
+    )
 
 
 def _isbn10(text: str) -> bool:
