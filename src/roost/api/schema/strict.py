@@ -1,7 +1,8 @@
 """The slow walk over a value that is not as its schema says: where, and what is wrong.
 
 `prune` complains about unknown and duplicate fields in the order in which they stand in the body, and
-raises Go's message at the first value of a wrong type.
+raises Go's message: of the first value that a decoder of its own refuses (a time, a quantity), or else
+of the first of a wrong type.
 """
 
 from __future__ import annotations
@@ -64,20 +65,42 @@ class _Place:
         return _Place(f"{self.path}[{number}]", self.struct, self.trail)
 
 
+class _Found(list[str]):
+    """The complaints, and the first value of a wrong type: Go goes on after such."""
+
+    __slots__ = ("mismatch",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mismatch: Mismatch | None = None
+
+    def keep(self, mismatch: Mismatch) -> None:
+        self.mismatch = self.mismatch or mismatch
+
+    def tell(self) -> None:
+        """Raise the first mismatch, if there is one."""
+        if self.mismatch is not None:
+            raise self.mismatch
+
+
 def prune(node: Node, value: Value) -> tuple[Value, list[str]]:
     """Return a copy of a value without unknown fields, and the complaints of a strict decoder.
 
-    Raises Mismatch at the first value of a wrong type.
+    Raises Mismatch for a value of a wrong type.
     """
-    complaints: list[str] = []
+    complaints = _Found()
     pruned = _walk(node, value, _Place(), complaints)
+    complaints.tell()
     return pruned, list(dict.fromkeys(complaints))[:MAX_COMPLAINTS]
 
 
-def _walk(node: Node, value: Value, place: _Place, complaints: list[str]) -> Value:
+def _walk(node: Node, value: Value, place: _Place, complaints: _Found) -> Value:
     node.resolve()
-    if node.name in _SCHEMA_OR:
-        node, complaints = _schema_of(node, value, place), []  # it has a decoder that is not strict
+    if node.name in _SCHEMA_OR:  # it has a decoder of its own, which is not strict
+        inner = _Found()
+        pruned = _walk(_schema_of(node, value, place), value, place, inner)
+        inner.tell()
+        return pruned
     if value is None:
         return None
     if node.open and not node.fields:
@@ -86,10 +109,10 @@ def _walk(node: Node, value: Value, place: _Place, complaints: list[str]) -> Val
         return _walk_object(node, value, place, complaints)
     if node.type == "array":
         if not isinstance(value, list):
-            raise _wrong(node, value, place)
+            return complaints.keep(_wrong(node, value, place))
         items = node.items or Node(open=True)
         return [_walk(items, v, place.index(i), complaints) for i, v in enumerate(value)]
-    return _scalar(node, value, place)
+    return _scalar(node, value, place, complaints)
 
 
 def _schema_of(node: Node, value: Value, place: _Place) -> Node:
@@ -108,9 +131,9 @@ def _schema_of(node: Node, value: Value, place: _Place) -> Node:
     raise Mismatch(f"json: cannot unmarshal {_what(value)} into Go {into}")
 
 
-def _walk_object(node: Node, value: Value, place: _Place, complaints: list[str]) -> Value:
+def _walk_object(node: Node, value: Value, place: _Place, complaints: _Found) -> Value:
     if not isinstance(value, dict):
-        raise _wrong(node, value, place)
+        return complaints.keep(_wrong(node, value, place))
     pruned: Object = {}
     struct = node.name.rpartition(".")[2]
     duplicates = value.duplicates if isinstance(value, Pairs) else []
@@ -133,7 +156,7 @@ def _plain(value: Value) -> Value:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _scalar(node: Node, value: Value, place: _Place) -> Value:
+def _scalar(node: Node, value: Value, place: _Place, complaints: _Found) -> Value:
     if node.quantity:
         return scalars.canonical_quantity(value)
     if node.int_or_string:
@@ -150,26 +173,26 @@ def _scalar(node: Node, value: Value, place: _Place) -> Value:
             raise wrong
         return scalars.micro_time(value) if node.name.endswith("MicroTime") else scalars.time(value)
     if node.format == "byte" and isinstance(value, list):
-        return scalars.base64_of([_byte(item, place) for item in value])
+        return scalars.base64_of([_byte(item, place, complaints) for item in value])
     if type(value) not in _CLASSES[node.type]:
-        raise _wrong(node, value, place)
-    if node.format == "byte":
-        return scalars.base64(value)
-    if node.type == "integer":
-        try:
+        return complaints.keep(_wrong(node, value, place))
+    try:
+        if node.format == "byte":
+            return scalars.base64(value)
+        if node.type == "integer":
             return scalars.int32(value) if node.format == "int32" else scalars.int64(value)
-        except Mismatch:
-            raise _wrong(node, value, place) from None
+    except Mismatch as mismatch:
+        complaints.keep(mismatch if node.format == "byte" else _wrong(node, value, place))
     return value
 
 
-def _byte(value: Value, place: _Place) -> int:
+def _byte(value: Value, place: _Place, complaints: _Found) -> int:
     """Return an item of a list that stands for bytes."""
-    if value is None:
-        return 0
     if type(value) is int and 0 <= value <= _BYTE_MAX:
         return value
-    raise _wrong(Node(type="integer", format="uint8"), value, place)
+    if value is not None:
+        complaints.keep(_wrong(Node(type="integer", format="uint8"), value, place))
+    return 0
 
 
 def _wrong(node: Node, value: Value, place: _Place) -> Mismatch:

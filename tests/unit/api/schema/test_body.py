@@ -131,6 +131,18 @@ def test_a_time_of_another_type_is_told_with_its_place():
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "metadata", "told"),
+    [
+        ("5", '{"name":7}', "ConfigMap.data of type map[string]string"),
+        ("5", '{"creationTimestamp":"x"}', 'parsing time "x"'),
+        ("{}", '{"creationTimestamp":"x","name":7}', 'parsing time "x"'),
+    ],
+)
+def test_what_has_a_decoder_of_its_own_is_told_first(data: str, metadata: str, told: str):
+    assert told in refusal(f'{{"data":{data},"metadata":{metadata}}}'.encode())
+
+
 def test_bytes_may_be_a_list_of_numbers():
     assert decode(b'{"binaryData":{"a":[1,2,null]}}')[0]["binaryData"] == {"a": "AQIA"}
     assert refusal(b'{"binaryData":{"a":[256]}}').endswith(
