@@ -27,12 +27,12 @@ def issue_node(authority: Authority, places: Places, name: str, address: str, se
             certificate=own.certificate.decode(),
             key=own.key.decode(),
         )
-        files.write(str(path), kubeconfig_text(connection, user=user).encode(), mode=0o600)
+        files.write_changed(str(path), kubeconfig_text(connection, user=user).encode())
     serving = authority.kubelet_server(name, [address], keep_as=f"kubelet-{name}")
     for path, content in zip(
         places.kubelet_identity, (serving.certificate, serving.key), strict=True
     ):
-        files.write(str(path), content, mode=0o600)
+        files.write_changed(str(path), content)
 
 
 def issue_from_disk(places: Places, name: str, address: str, server: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import gc
 import json
 import logging
@@ -17,6 +18,7 @@ from typing import Any, Final
 from aiohttp.http_exceptions import HttpProcessingError
 
 from roost.api.values import Object
+from roost.cli.faults import of_system
 from roost.cli.output import fail
 
 #: Names the descriptor on which a parent waits for the line that says we are ready.
@@ -26,6 +28,7 @@ GATE_VARIABLE: Final = "ROOST_GATE_FD"
 #: The process id of the supervisor that started us.
 SUPERVISOR_VARIABLE: Final = "ROOST_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG: Final = 1
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: After so long the loop's thread lets another go on: the store's has little to do, and all wait for it.
 _SWITCH_S: Final = 0.0005
 
@@ -97,6 +100,8 @@ def run_service(main: Coroutine[Any, Any, None], expected: tuple[type[Exception]
         error = first_error(group)
         if isinstance(error, expected):
             fail(str(error))
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            fail(f"{of_system(error)}: free some of the disk that the data is on")
         logging.getLogger("roost").critical("this is a defect of Roost", exc_info=error)
         fail(f"ended by a defect: {type(error).__name__}: {error}")
     except expected as error:

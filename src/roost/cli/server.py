@@ -379,5 +379,5 @@ def _write_admin(places: Places, authority: Authority, settings: Settings, port:
         key=identity.key.decode(),
     )
     text = kubeconfig_text(connection).encode()
-    DiskFiles().write(str(places.admin_kubeconfig), text, mode=0o600)
+    DiskFiles().write_changed(str(places.admin_kubeconfig), text)
     return connection

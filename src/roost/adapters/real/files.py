@@ -40,6 +40,12 @@ class DiskFiles:
         if durable:
             _sync_folder(target.parent)
 
+    def write_changed(self, path: str, content: bytes) -> None:
+        """Write a private file unless it has that content: what starts on a full disk needs no room
+        for what it has."""
+        if self.read(path) != content:
+            self.write(path, content)
+
     def _make_folders(self, folder: Path) -> None:
         missing = []
         while not folder.is_dir():

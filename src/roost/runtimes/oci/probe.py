@@ -6,10 +6,10 @@ program that waits, also holds the process namespace of pods that share one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,7 +126,7 @@ async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
         return Probe(name, "", "", "is not installed")
     version = (await processes.run([path, "--version"])).output.partition("\n")[0].split()
     identity = f"roost-probe-{os.getpid()}"
-    folder = _trial_folder(root, identity)
+    folder = _trial_folder(root)
     cgroup = cgroups.path(identity)
     tools_bundle(folder, ["true"], cgroup, [{"type": "pid"}, {"type": "network"}])
     state = ["--root", str(folder / "state")]
@@ -145,13 +145,16 @@ async def _try(root: Path, name: str, cgroups: Cgroups) -> Probe:
     return Probe(name, path, version[-1] if version else "", fault)
 
 
-def _trial_folder(root: Path, identity: str) -> Path:
+def _trial_folder(root: Path) -> Path:
     """Return where to put a trial container: in memory, if there is such a place, for a node must
-    find its runtime on a full disk too, to stop what fills it."""
+    find its runtime on a full disk too, to stop what fills it. The same one each time."""
+    name = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    folder = Path(_MEMORY_FOLDER, f"roost-probe-{name}")
     try:
-        return Path(tempfile.mkdtemp(prefix=identity, dir=_MEMORY_FOLDER))
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         return root / "probe"
+    return folder
 
 
 def _last_words(output: str, code: int) -> str:
