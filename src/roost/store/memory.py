@@ -11,13 +11,15 @@ from roost.store.port import Draft, Event, Page, Record, Write
 from roost.store.table import Table, check_revision, event_of, expect_revision
 
 HISTORY_BYTES = 64 << 20
+#: In one process much is on its way at once, and who reads a state late shares what others hold of it.
+_WARM_EVENTS = 4096
 
 
 class MemoryStore:
     """A Store in memory; see roost.store.port.Store."""
 
     def __init__(self, history_bytes: int = HISTORY_BYTES) -> None:
-        self._table = Table(history_bytes)
+        self._table = Table(history_bytes, warm_events=_WARM_EVENTS)
 
     async def get(self, key: str) -> Record | None:
         return self._table.get(key)

@@ -32,8 +32,8 @@ _LAST = "\U0010ffff"
 _FEW = 4
 #: A watcher that has this many events waiting is ended: it would only fall further behind.
 WATCH_BACKLOG_EVENTS = 20_000
-#: So many of the newest events keep the decoded forms of their states, old and new.
-_WARM_EVENTS = 256
+#: How many of the newest events are kept decoded, as a rule.
+WARM_EVENTS = 256
 
 
 class Subscription:
@@ -74,9 +74,15 @@ class Subscription:
 
 
 class Table:
-    """Current records, recent events and subscriptions. `history_bytes` bounds the recent events."""
+    """Current records, recent events and subscriptions.
 
-    def __init__(self, history_bytes: int, revision: int = 1) -> None:
+    `history_bytes` bounds the recent events; so many of the newest, `warm_events`, keep the decoded
+    forms of their states, old and new.
+    """
+
+    def __init__(
+        self, history_bytes: int, revision: int = 1, warm_events: int = WARM_EVENTS
+    ) -> None:
         self.revision = revision
         #: Recent events are complete after this revision.
         self.floor = revision
@@ -85,6 +91,7 @@ class Table:
         self._recent: deque[Event] = deque()
         self._recent_bytes = 0
         self._history_bytes = history_bytes
+        self._warm_events = warm_events
         self._subscriptions: dict[str, list[Subscription]] = {}
 
     # -- reading
@@ -155,8 +162,8 @@ class Table:
         recent = self._recent
         recent.append(event)
         self._recent_bytes += len(event.record.value)
-        if len(recent) > _WARM_EVENTS:
-            cooled = recent[-_WARM_EVENTS - 1]
+        if len(recent) > self._warm_events:
+            cooled = recent[-self._warm_events - 1]
             cooled.record.cool()
             if cooled.previous is not None:
                 cooled.previous.cool()
