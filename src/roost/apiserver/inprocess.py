@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
@@ -101,6 +101,7 @@ class InProcessClient:
         self._checked = user is not None and not manner.trusted
         self._manager = manner.manager or self._user.name.rpartition(":")[2]
         self._validation = manner.validation
+        self._options = WriteOptions(field_manager=self._manager, field_validation=self._validation)
         self._inboxes: dict[Inbox, None] = {}
 
     def _kind(self, resource: Resource) -> Kind:
@@ -131,9 +132,9 @@ class InProcessClient:
             raise forbidden(attributes, decision.reason)
 
     def _context(self, manager: str = "") -> WriteContext:
-        options = WriteOptions(
-            field_manager=manager or self._manager, field_validation=self._validation
-        )
+        options = self._options
+        if manager:
+            options = replace(options, field_manager=manager)
         return WriteContext(self._user, options)
 
     async def _seen(

@@ -5,6 +5,7 @@ What nobody can have here is refused by name: files of a host that is none.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from roost.adapters.virtual.files import MemoryFiles
@@ -22,6 +23,8 @@ class VirtualPodFiles:
     def __init__(self, files: MemoryFiles, layout: Layout) -> None:
         self._files = files
         self._layout = layout
+        #: Pod -> volume -> the files that were placed in it last.
+        self._placed: dict[str, dict[str, Collection[str]]] = {}
 
     async def place(self, pod_uid: str, planned: Planned) -> str:
         if isinstance(planned, HostFolder):
@@ -29,9 +32,12 @@ class VirtualPodFiles:
         folder = f"{self._layout.pod(pod_uid)}/volumes/{planned.volume}"
         if isinstance(planned, Payload):
             wanted = {f"{folder}/{file.path}": file for file in planned.files}
-            for known in self._below(folder):
+            placed = self._placed.setdefault(pod_uid, {})
+            before = placed.get(planned.volume)
+            for known in self._below(folder) if before is None else before:
                 if known not in wanted:
                     self._files.remove(known)
+            placed[planned.volume] = tuple(wanted)
             for path, file in wanted.items():
                 if self._files.read(path) != file.content:
                     self._files.write(path, file.content, mode=file.mode)
@@ -61,5 +67,6 @@ class VirtualPodFiles:
         return f"{await self.place(pod_uid, planned)}/{path}"
 
     async def release(self, pod_uid: str) -> None:
+        self._placed.pop(pod_uid, None)
         self._files.remove(self._layout.pod(pod_uid))
         self._files.remove(self._layout.pod_memory(pod_uid))
