@@ -241,9 +241,11 @@ def patched_object(
 def check_type(media: str, patch: Value, patched: Object, wanted: Expected | Kind) -> None:
     """A patch may not make another kind of the object; raises Invalid.
 
-    The object is read as what it says it is, so that is what is complained of first.
+    The object is read as what it says it is, so that is what is complained of first. Of a strategic
+    patch nobody reads that, and an object that says no kind is of the one that is wanted.
     """
     name = wanted.kind if isinstance(wanted, Expected) else wanted.name
+    _restore_type(media, patched, name, wanted.api_version)
     version, kind = patched.get("apiVersion"), patched.get("kind")
     if version == wanted.api_version and kind == name:
         return
@@ -264,6 +266,16 @@ def check_type(media: str, patch: Value, patched: Object, wanted: Expected | Kin
     raise bad_patch(
         shown, f"converting ({number}.{kind}) to ({internal}.{name}): unknown conversion"
     )
+
+
+def _restore_type(media: str, patched: Object, kind: str, api_version: str) -> None:
+    """Put back what a patch took from the type of an object and nobody misses."""
+    if media == STRATEGIC_PATCH:
+        for key, value in (("kind", kind), ("apiVersion", api_version)):
+            if isinstance(patched.get(key), str | None):
+                patched[key] = value
+    elif not patched.get("kind") and patched.get("apiVersion"):
+        patched["kind"] = kind
 
 
 def untouched(old: Object, patched: Object, subresource: str) -> tuple[Object, Object]:

@@ -140,7 +140,9 @@ def _check(node: Node, config: Object, api_version: str, kind: str) -> None:
 
 
 def _gvk(api_version: str, kind: str) -> str:
-    """Return a kind as Go prints it."""
+    """Return a kind as Go prints it: one of a version that is none is empty."""
+    if api_version.count("/") > 1:
+        api_version, kind = "", ""
     return f"{api_version if '/' in api_version else f'/{api_version}'}, Kind={kind}"
 
 

@@ -221,6 +221,8 @@ def test_ownership_cannot_be_applied(gadget: Node) -> None:
         apply(gadget, None, {})
     with pytest.raises(BadRequest, match="invalid object type: /v1, Kind=Gadget"):
         apply(gadget, None, config(), kind="Widget")
+    with pytest.raises(BadRequest, match=r"invalid object type: /, Kind=$"):
+        apply(gadget, None, {**config(), "apiVersion": "a/b/c"})
 
 
 def applied_by_client(gadget: Node) -> Object:

@@ -5,7 +5,7 @@ import pytest
 from roost.api.errors import NotAcceptable, StatusError
 from roost.api.groups import ALL_KINDS
 from roost.apiserver.negotiation import Form, check_shape, negotiate
-from roost.apiserver.patching import JSON_PATCH, check_type
+from roost.apiserver.patching import JSON_PATCH, STRATEGIC_PATCH, check_type
 
 KINDS = {(kind.group, kind.name): kind for kind in ALL_KINDS}
 META = "v=v1;g=meta.k8s.io"
@@ -48,3 +48,15 @@ def test_a_patch_makes_no_other_kind() -> None:
     assert refused({"apiVersion": "v1", "kind": "Gadget"}).endswith(
         'no kind "Gadget" is registered for version "v1" in scheme "pkg/api/legacyscheme/scheme.go:30"'
     )
+
+
+def test_a_patched_object_without_a_kind_is_of_the_one_that_is_wanted() -> None:
+    body: dict[str, object] = {"apiVersion": "v1", "kind": ""}
+    check_type(JSON_PATCH, [], body, KINDS["", "ConfigMap"])
+    assert body["kind"] == "ConfigMap"
+
+
+def test_nobody_reads_what_kind_a_strategic_patch_makes() -> None:
+    body: dict[str, object] = {"apiVersion": "v2", "kind": "Secret"}
+    check_type(STRATEGIC_PATCH, {}, body, KINDS["", "ConfigMap"])
+    assert body == {"apiVersion": "v1", "kind": "ConfigMap"}
