@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roost.api.kind import Change
 from roost.api.strategies.strategy import STATUS_META, Strategy, take
-from roost.api.values import Object
+from roost.api.values import Object, copy_of
 
 WEBHOOKS = Strategy(counted=("webhooks",))
 ADMISSION_POLICY = Strategy(status={}, counted=("spec",))
@@ -47,15 +47,18 @@ def _signing_update(change: Change) -> None:
 
 
 def _signing_status(change: Change) -> None:
-    """Approval and denial have their own subresource; keep those conditions as they are."""
-    old = (change.old or {}).get("status") or {}
-    status = change.object.setdefault("status", {})
-    decided = ("Approved", "Denied")
-    kept = [c for c in old.get("conditions") or () if c.get("type") in decided]
-    given = [c for c in status.get("conditions") or () if c.get("type") not in decided]
-    merged = kept + given
-    if merged:
-        status["conditions"] = merged
+    """Approval and denial have their own subresource; keep those conditions as they are.
+
+    One that was added or taken away stays so, for validation to refuse.
+    """
+    old = ((change.old or {}).get("status") or {}).get("conditions") or []
+    new = change.object.setdefault("status", {}).get("conditions") or []
+    for decision in ("Approved", "Denied"):
+        kept = [c for c in old if c.get("type") == decision]
+        places = [i for i, c in enumerate(new) if c.get("type") == decision]
+        if len(kept) == len(places):
+            for place, condition in zip(places, kept, strict=True):
+                new[place] = copy_of(condition)
     _stamp(change)
 
 

@@ -157,15 +157,24 @@ def _conditions(change: Change, causes: Causes) -> None:
 
 def _certificate(change: Change, causes: Causes) -> None:
     _conditions(change, causes)
+    for decision in ("Approved", "Denied"):
+        if _has(change.object, decision) and not _has(change.old or {}, decision):
+            text = f'updates may not add a condition of type "{decision}"'
+            causes.forbidden("status.conditions", text)
     new = (change.object.get("status") or {}).get("certificate")
     old = ((change.old or {}).get("status") or {}).get("certificate")
     if old and new != old:
-        text = "updates may not modify the certificate content"
+        text = "updates may not modify existing certificate content"
         causes.forbidden("status.certificate", text)
     elif new and new != old:
         fault = _certificate_fault(new)
         if fault:
             causes.invalid("status.certificate", "<certificate data>", fault)
+
+
+def _has(request: Object, kind: str) -> bool:
+    conditions = (request.get("status") or {}).get("conditions") or ()
+    return any(condition.get("type") == kind for condition in conditions)
 
 
 def _certificate_fault(encoded: str) -> str:

@@ -63,3 +63,24 @@ def test_what_is_no_request() -> None:
     }
     [found] = causes_of(Change({"metadata": {"name": "a"}, "spec": spec}))
     assert "asn1: structure error: tags don't match (16 vs {class:0 tag:0 length:0 " in found
+
+
+def signed(certificate: str = "", *decisions: str) -> dict[str, Any]:
+    conditions = [{"type": decision, "status": "True"} for decision in decisions]
+    status = {"certificate": certificate, "conditions": conditions}
+    metadata = {"name": "a", "uid": "u", "resourceVersion": "1"}
+    return {"metadata": metadata, "spec": {}, "status": status}
+
+
+def test_status_decides_nothing_and_changes_no_certificate() -> None:
+    for decision in ("Approved", "Denied"):
+        change = Change(signed("", decision), signed(), "status")
+        text = f'updates may not add a condition of type "{decision}"'
+        assert causes_of(change) == [f"status.conditions: Forbidden: {text}"]
+        assert not causes_of(Change(signed("", decision), signed("", decision), "status"))
+    text = 'updates may not remove a condition of type "Approved"'
+    removed = causes_of(Change(signed(), signed("", "Approved"), "status"))
+    assert removed == [f"status.conditions: Forbidden: {text}"]
+    text = "updates may not modify existing certificate content"
+    changed = causes_of(Change(signed("Yg=="), signed("YQ=="), "status"))
+    assert changed == [f"status.certificate: Forbidden: {text}"]
