@@ -115,8 +115,9 @@ class Steps:
             await self._desk.operations.place_volumes(self._memory.pod, planned)
             self._placed = planned
 
-    async def refresh(self) -> None:
-        """Update volumes of a running pod; what cannot be read now stays as it is."""
+    async def refresh(self) -> bool:
+        """Update volumes of a running pod, and tell whether they are; what cannot be read or written
+        now stays as it is."""
         name = podspec.full_name(self._memory.pod)
         try:
             await self._desk.tokens.renew(self._memory.pod)
@@ -125,9 +126,12 @@ class Steps:
         try:
             await self._place()
         except NotYetKnown:
-            return
+            pass
         except (Refused, OSError) as error:
             log.info("volumes of %s: %s", name, error)
+        else:
+            return True
+        return False
 
     async def _start_sandbox(self, action: StartSandbox) -> None:
         try:

@@ -37,6 +37,9 @@ _CANNOT_RESIZE = Verdict(
     "Infeasible", "In-place resize of containers is not supported by this pod's runtime"
 )
 
+#: Volumes that could not be brought up to date, on a full disk say, are tried again so late.
+_REFRESH_AGAIN_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -60,6 +63,8 @@ class PodWorker:
         self._requests: tuple[Object, Requests] | None = None
         self._saved: tuple[Object, PodFacts] | None = None
         self._volumes_stale = True
+        #: When to try again what could not be brought up to date.
+        self._refresh_at: float | None = None
         self._offered: Object | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -240,13 +245,17 @@ class PodWorker:
         """Bring volumes up to date whose sources changed; return when a token is due."""
         if self.memory.facts.state is not PodState.SYNCING or not self.memory.facts.volumes_ready:
             return None
-        due = self._desk.tokens.due_at(self.memory.pod)
+        due = earliest(self._desk.tokens.due_at(self.memory.pod), self._refresh_at)
         if due is not None and due <= self.memory.now():
             self._volumes_stale = True
         if self._volumes_stale and not self._busy["refresh", ""]:
-            self._volumes_stale = False
-            self._spawn(("refresh", ""), self._steps.refresh)
+            self._volumes_stale, self._refresh_at = False, None
+            self._spawn(("refresh", ""), self._refresh)
         return due if due is None or due > self.memory.now() else self.memory.now() + RETRY_S
+
+    async def _refresh(self) -> None:
+        if not await self._steps.refresh():
+            self._refresh_at = self.memory.now() + _REFRESH_AGAIN_S
 
     def _save(self) -> None:
         """Keep the record on disk; a full disk must not end the supervision."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
+
+import pytest
 
 from fakes.node import World, container
 from fakes.timeless import run
@@ -39,6 +42,27 @@ def test_a_changed_config_map_reaches_the_running_pod(world: World) -> None:
             world.cluster.change(CONFIG_MAPS, "other", "default", {"data": {"mode": "y"}})
             await world.until(lambda: placed(world, "cfg") == {"mode": b"b"}, 60)
         assert world.runtime.calls.count(("start", "main")) == 1
+
+    run(main())
+
+
+def test_a_change_that_cannot_be_written_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def main() -> None:
+        world.cluster.add(CONFIG_MAPS, config_map("settings", mode="a"))
+        world.add_pod("web", container(volumeMounts=[MOUNT]), volumes=[CONFIG])
+        async with world.agent():
+            await world.running("web")
+            with monkeypatch.context() as disk:
+                disk.setattr(world.pod_files, "place", full)
+                world.cluster.change(CONFIG_MAPS, "settings", "default", {"data": {"mode": "b"}})
+                await asyncio.sleep(30)
+            assert placed(world, "cfg") == {"mode": b"a"}
+            await world.until(lambda: placed(world, "cfg") == {"mode": b"b"}, 100)
 
     run(main())
 
