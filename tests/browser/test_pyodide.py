@@ -54,6 +54,7 @@ OTHERWISE: Final = {
     "test_what_is_no_request": "cryptography, as well",
     "test_opening_below_gives_the_very_file": "/proc",
     "test_nothing_is_linked_before_somebody_looks": "it starts a process",
+    "test_a_process_whose_file_cannot_be_written": "it starts a process",
     "test_hearts_are_plain_sleeps_on_a_plain_loop": "asyncio.run has the virtual loop there",
 }
 Outcome = tuple[int, bytes, str]

@@ -56,5 +56,5 @@ def test_fault_of_a_network(text: str, fault: str) -> None:
 
 
 def test_addresses_are_read() -> None:
-    assert str(parse_address("::ffff:1.2.3.4")) == "::ffff:102:304"
+    assert parse_address("::ffff:1.2.3.4") == parse_address("::ffff:102:304")
     assert parse_network("10.1.2.3/8") == (parse_address("10.1.2.3"), 8)
