@@ -189,6 +189,31 @@ def test_a_killed_monitor_makes_the_end_unknown(tmp_path: Path) -> None:
     asyncio.run(body())
 
 
+def test_an_end_while_it_is_looked_at_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        async with scene(tmp_path) as here:
+            spec = here.spec(await here.sandbox(), "exit 3")
+            await here.runtime.start_container(spec)
+            assert (await here.ended(spec.id)).exit_code == 3
+            await here.runtime.close()
+            file = tmp_path / "oci/containers" / spec.id / "exit" / spec.id
+            late = file.rename(tmp_path / "late")
+
+            def ends_now(*_: int) -> bool:
+                if late.exists():
+                    late.rename(file)
+                return False
+
+            monkeypatch.setattr("roost.runtimes.oci.containers._lives", ends_now)
+            await here.reopen()
+            status = await here.status(spec.id)
+            assert (status.state, status.exit_code) == (State.EXITED, 3)
+
+    asyncio.run(body())
+
+
 def test_many_containers_at_once(tmp_path: Path) -> None:
     async def body() -> None:
         async with scene(tmp_path) as here:

@@ -137,6 +137,9 @@ class Containers:
     def _facts(self, container: Container) -> Facts:
         record, folder = container.record, container.folder
         same_boot = record.boot == self._host.boot
+        # Before its exit file: the monitor writes that and ends, perhaps while we look.
+        alive = same_boot and _lives(record.pid, record.pid_start)
+        monitored = same_boot and _lives(record.monitor_pid, record.monitor_start)
         exit_code = folder.read_number(f"exit/{record.spec.id}")
         oom_kills = 0
         if exit_code:
@@ -144,8 +147,8 @@ class Containers:
             # conmon's own word for it; where it leaves it has changed over time.
             oom_kills += any((folder.path / name).exists() for name in ("oom", "exit/oom"))
         return Facts(
-            alive=same_boot and _lives(record.pid, record.pid_start),
-            monitored=same_boot and _lives(record.monitor_pid, record.monitor_start),
+            alive=alive,
+            monitored=monitored,
             created=bool(record.pid),
             waits=self._state(record).joinpath("exec.fifo").exists(),
             exit_code=exit_code,
