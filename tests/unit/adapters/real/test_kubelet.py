@@ -217,6 +217,26 @@ def test_exec_over_websocket(tmp_path, protocol):
     at_kubelet(tmp_path, work)
 
 
+def test_the_first_message_comes_when_the_command_runs(tmp_path, monkeypatch):
+    async def work(session, url, _context):
+        may_start = asyncio.Event()
+        start = OneRuntime.exec
+
+        async def exec_later(*args, **more):
+            await may_start.wait()
+            return await start(*args, **more)
+
+        monkeypatch.setattr(OneRuntime, "exec", exec_later)
+        path = f"{url}/exec/n/p/c?command=upper&input=1&output=1"
+        async with session.ws_connect(path, protocols=("v5.channel.k8s.io",)) as socket:
+            first = asyncio.ensure_future(socket.receive_bytes())
+            assert (await asyncio.wait([first], timeout=0.1))[1] == {first}
+            may_start.set()
+            assert await first == b"\1"
+
+    at_kubelet(tmp_path, work)
+
+
 def test_a_command_that_does_not_exist(tmp_path):
     async def work(session, url, _context):
         path = f"{url}/exec/n/p/c?command=missing&output=1"

@@ -21,7 +21,7 @@ from roost.node.streaming.ports import (
     parse_ports,
 )
 from roost.node.streaming.spdy import SpdyError, go_away
-from roost.runtimes.port import Process
+from roost.runtimes.port import Process, RuntimeFault
 
 #: SPDY's own names of the remote command protocols; v5 exists over WebSocket only.
 _SPDY_PROTOCOLS: Final = (
@@ -128,12 +128,26 @@ async def serve_command(
         return await _serve_command_spdy(request, start, wanted, failure)
     socket, protocol = await _open_socket(request, channels.COMMAND_PROTOCOLS)
     link = _ChannelLink(socket, protocol)
-    # The first, empty message tells the client that its streams are ready.
     first = channels.STDOUT if wanted.stdout else channels.ERROR
+
+    # The first, empty message tells the client that its streams are ready. kubectl makes them once it
+    # is connected: what comes at once is complained of, and lost.
+    async def started() -> Process:
+        try:
+            process = await start()
+        except RuntimeFault:
+            await link.send(first, b"")
+            raise
+        try:
+            await link.send(first, b"")
+        except ConnectionError:
+            await process.close()
+            raise
+        return process
+
     try:
-        await link.send(first, b"")
         out, err = wanted.stdout, wanted.stderr
-        await run_session(link, start, stdout=out, stderr=err, failure=failure)
+        await run_session(link, started, stdout=out, stderr=err, failure=failure)
     except ConnectionError:
         pass
     finally:
