@@ -353,14 +353,14 @@ def test_a_missing_config_map_keeps_the_container_from_starting(cluster):
 
 
 def test_containers_of_a_pod_share_a_volume_and_the_init_container_comes_first(cluster):
-    mounts = [{"name": "v", "mountPath": "/work"}]
+    mounts = [{"name": "v", "mountPath": "/shared"}]
     shared = pod(
-        "busybox", command=["sh", "-c", "cat /work/made; pause"], volumeMounts=mounts,
+        "busybox", command=["sh", "-c", "cat /shared/made; pause"], volumeMounts=mounts,
         volumes=[{"name": "v", "emptyDir": {}}],
     )  # fmt: skip
     shared["spec"]["initContainers"] = [
         {"name": "maker", "image": "busybox", "volumeMounts": mounts,
-         "command": ["sh", "-c", "sleep 3; echo ready > /work/made"]},
+         "command": ["sh", "-c", "sleep 3; echo ready > /shared/made"]},
     ]  # fmt: skip
     cluster.apply(shared)
     cluster.advance(1)
